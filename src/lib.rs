@@ -1,0 +1,5 @@
+//! lib
+pub mod protocol;
+pub mod query;
+pub mod schema;
+pub mod value;

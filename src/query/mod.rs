@@ -1,0 +1,14 @@
+//! Queries as data: the intermediate representation (IR) that files, the wire and builders share.
+//!
+//! It is TanStack DB's own query IR (0.15) with collections named by their id; [`Query::from_json`]
+//! reads it and says what is wrong where.
+
+mod error;
+mod function;
+mod ir;
+mod parse;
+mod tree;
+
+pub use error::QueryError;
+pub use function::{AggregateFunction, Function};
+pub use ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};

@@ -1,0 +1,400 @@
+//! Query JSON into IR, with errors that name the place.
+
+use smol_str::SmolStr;
+
+use super::error::QueryError;
+use super::function::{AggregateFunction, Function};
+use super::ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};
+use super::tree::Tree;
+use crate::value::{Direction, Nulls, Value};
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+impl Query {
+    /// Reads a query from JSON.
+    ///
+    /// ```
+    /// use tailwater::query::Query;
+    /// let error = Query::from_json(
+    ///     r#"{"from":{"type":"collectionRef","collection":"users","alias":"u"},
+    ///         "where":[{"type":"func","name":"qe","args":[]}]}"#,
+    /// );
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "`where[0].name`: unknown function `qe` (did you mean `eq`?)",
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the text is not JSON or not a query. Aliases and groups are checked by the planner.
+    pub fn from_json(text: &str) -> Result<Query> {
+        let tree: Tree = serde_json::from_str(text)
+            .map_err(|e| QueryError::new("", format!("the query is not valid JSON: {e}")))?;
+        query(&tree)
+    }
+}
+
+/// Reads the value at `key` with the place put into its errors.
+fn at<T>(key: &str, tree: &Tree, read: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+    read(tree).map_err(|e| e.within(key))
+}
+
+fn wrong<T>(expected: &str, tree: &Tree) -> Result<T> {
+    Err(QueryError::new("", format!("must be {expected}, not {}", tree.kind())))
+}
+
+fn object(tree: &Tree) -> Result<&[(String, Tree)]> {
+    match tree {
+        Tree::Object(entries) => Ok(entries),
+        _ => wrong("an object", tree),
+    }
+}
+
+/// Checks that an object has no other fields than these.
+fn only(tree: &Tree, fields: &[&str]) -> Result<()> {
+    for (i, (key, _)) in object(tree)?.iter().enumerate() {
+        if !fields.contains(&key.as_str()) {
+            let error = QueryError::new("", format!("unknown field `{key}`"));
+            return Err(error.suggest(key, fields.iter().copied()));
+        }
+        if object(tree)?[..i].iter().any(|(other, _)| other == key) {
+            return Err(QueryError::new("", format!("field `{key}` is given twice")));
+        }
+    }
+    Ok(())
+}
+
+fn required<'t>(tree: &'t Tree, key: &str) -> Result<&'t Tree> {
+    object(tree)?;
+    tree.get(key).ok_or_else(|| QueryError::new("", format!("field `{key}` is missing")))
+}
+
+/// A clause; JSON null and an absent one are the same, as JavaScript's `undefined` would be.
+fn clause<'t>(tree: &'t Tree, key: &str) -> Option<&'t Tree> {
+    tree.get(key).filter(|t| !matches!(t, Tree::Leaf(Value::Null)))
+}
+
+fn text(tree: &Tree) -> Result<&str> {
+    match tree {
+        Tree::Leaf(Value::Str(s)) => Ok(s),
+        _ => wrong("a string", tree),
+    }
+}
+
+fn flag(tree: &Tree, key: &str) -> Result<bool> {
+    clause(tree, key).map_or(Ok(false), |t| {
+        at(key, t, |t| match t {
+            Tree::Leaf(Value::Bool(b)) => Ok(*b),
+            _ => wrong("true or false", t),
+        })
+    })
+}
+
+fn list<T>(tree: &Tree, key: &str, read: impl Fn(&Tree) -> Result<T>) -> Result<Vec<T>> {
+    let Some(tree) = clause(tree, key) else { return Ok(Vec::new()) };
+    at(key, tree, |tree| match tree {
+        Tree::Array(items) => {
+            let item = |(i, item)| at(&format!("[{i}]"), item, &read);
+            items.iter().enumerate().map(item).collect()
+        }
+        _ => wrong("an array", tree),
+    })
+}
+
+fn count(tree: &Tree, key: &str) -> Result<Option<usize>> {
+    let Some(tree) = clause(tree, key) else { return Ok(None) };
+    at(key, tree, |tree| match tree {
+        Tree::Leaf(Value::Int(i)) if *i >= 0 => Ok(Some(usize::try_from(*i).unwrap_or(usize::MAX))),
+        Tree::Leaf(value @ (Value::Int(_) | Value::Float(_))) => {
+            Err(QueryError::new("", format!("must be a whole number from 0 on, not {value}")))
+        }
+        _ => wrong("a whole number from 0 on", tree),
+    })
+}
+
+fn query(tree: &Tree) -> Result<Query> {
+    only(
+        tree,
+        &[
+            "from", "join", "where", "groupBy", "having", "select", "distinct", "orderBy", "limit",
+            "offset", "singleResult",
+        ],
+    )?;
+    Ok(Query {
+        from: at("from", required(tree, "from")?, source)?,
+        joins: list(tree, "join", join)?,
+        filters: list(tree, "where", condition)?,
+        group_by: list(tree, "groupBy", expr)?,
+        having: list(tree, "having", condition)?,
+        select: clause(tree, "select").map(|t| at("select", t, projection)).transpose()?,
+        distinct: flag(tree, "distinct")?,
+        order_by: list(tree, "orderBy", order_by)?,
+        limit: count(tree, "limit")?,
+        offset: count(tree, "offset")?.unwrap_or(0),
+        single: flag(tree, "singleResult")?,
+    })
+}
+
+fn source(tree: &Tree) -> Result<Source> {
+    let alias = |tree: &Tree| -> Result<SmolStr> {
+        at("alias", required(tree, "alias")?, |t| match text(t)? {
+            "" => Err(QueryError::new("", "must not be empty")),
+            s if s.starts_with('$') => Err(QueryError::new("", format!("`{s}`: names with `$` are reserved"))),
+            s => Ok(s.into()),
+        })
+    };
+    match at("type", required(tree, "type")?, text)? {
+        "collectionRef" => {
+            only(tree, &["type", "collection", "alias"])?;
+            let name = at("collection", required(tree, "collection")?, text)?.into();
+            Ok(Source::Collection { name, alias: alias(tree)? })
+        }
+        "queryRef" => {
+            only(tree, &["type", "query", "alias"])?;
+            let query = Box::new(at("query", required(tree, "query")?, query)?);
+            Ok(Source::Query { query, alias: alias(tree)? })
+        }
+        other => {
+            let error = QueryError::new("type", format!("unknown source `{other}`"));
+            Err(error.suggest(other, ["collectionRef", "queryRef"]))
+        }
+    }
+}
+
+fn join(tree: &Tree) -> Result<Join> {
+    only(tree, &["type", "from", "on", "left", "right"])?;
+    let kind = match clause(tree, "type") {
+        None => JoinKind::Left,
+        Some(kind) => at("type", kind, |t| match text(t)? {
+            "inner" => Ok(JoinKind::Inner),
+            "left" => Ok(JoinKind::Left),
+            "right" => Ok(JoinKind::Right),
+            "full" | "outer" => Ok(JoinKind::Full),
+            "cross" => Ok(JoinKind::Cross),
+            other => {
+                let error = QueryError::new("", format!("unknown join type `{other}`"));
+                Err(error.suggest(other, ["inner", "left", "right", "full", "cross"]))
+            }
+        })?,
+    };
+    let source = at("from", required(tree, "from")?, source)?;
+    let on = match (clause(tree, "on"), clause(tree, "left"), clause(tree, "right")) {
+        (Some(on), None, None) => conjuncts(at("on", on, expr)?),
+        (None, Some(left), Some(right)) => {
+            vec![Expr::Call(Function::Eq, vec![at("left", left, expr)?, at("right", right, expr)?])]
+        }
+        (None, None, None) if kind == JoinKind::Cross => Vec::new(),
+        (None, None, None) => {
+            let error = QueryError::new("", format!("the {} join needs `on`", kind.as_str()));
+            return Err(error.hint("a join without a condition is of type `cross`"));
+        }
+        _ => return Err(QueryError::new("", "give either `on`, or `left` and `right`")),
+    };
+    if kind == JoinKind::Cross && !on.is_empty() {
+        return Err(QueryError::new("on", "a cross join has no condition").hint("use an inner join"));
+    }
+    Ok(Join { kind, source, on })
+}
+
+/// Takes a condition apart at its `and`s.
+pub(crate) fn conjuncts(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::Call(Function::And, args) => args.into_iter().flat_map(conjuncts).collect(),
+        other => vec![other],
+    }
+}
+
+/// An item of `where` or `having`: an expression, bare or wrapped.
+fn condition(tree: &Tree) -> Result<Expr> {
+    match tree.get("expression") {
+        Some(inner) => at("expression", inner, expr),
+        None => expr(tree),
+    }
+}
+
+const EXPRESSIONS: [&str; 4] = ["ref", "val", "func", "agg"];
+
+fn expr(tree: &Tree) -> Result<Expr> {
+    match at("type", required(tree, "type")?, text)? {
+        "ref" => {
+            only(tree, &["type", "path"])?;
+            let path = list(tree, "path", |t| text(t).map(SmolStr::from))?;
+            if path.is_empty() {
+                return Err(QueryError::new("path", "a path starts with an alias; it is empty"));
+            }
+            Ok(Expr::Ref(path))
+        }
+        "val" => {
+            only(tree, &["type", "value"])?;
+            // JSON drops `undefined`, which TanStack's literals treat as null.
+            Ok(Expr::Value(tree.get("value").map_or(Value::Null, Tree::to_value)))
+        }
+        "func" => {
+            only(tree, &["type", "name", "args"])?;
+            let name = at("name", required(tree, "name")?, text)?;
+            let function = Function::parse(name).ok_or_else(|| {
+                let error = QueryError::new("name", format!("unknown function `{name}`"));
+                match AggregateFunction::parse(name) {
+                    Some(_) => error.hint("it is an aggregate: use type `agg`"),
+                    None => error.suggest(name, Function::names()),
+                }
+            })?;
+            let args = list(tree, "args", expr)?;
+            function.check_arity(args.len()).map_err(|m| QueryError::new("args", m))?;
+            Ok(Expr::Call(function, args))
+        }
+        "agg" => {
+            only(tree, &["type", "name", "args"])?;
+            let name = at("name", required(tree, "name")?, text)?;
+            let function = AggregateFunction::parse(name).ok_or_else(|| {
+                QueryError::new("name", format!("unknown aggregate `{name}`"))
+                    .suggest(name, AggregateFunction::names())
+            })?;
+            let mut args = list(tree, "args", expr)?;
+            let (Some(arg), true) = (args.pop(), args.is_empty()) else {
+                return Err(QueryError::new("args", format!("`{name}` takes one argument")));
+            };
+            if arg.has_aggregate() {
+                return Err(QueryError::new("args[0]", "an aggregate inside an aggregate"));
+            }
+            Ok(Expr::Aggregate(function, Box::new(arg)))
+        }
+        other => {
+            let error = QueryError::new("type", format!("unknown expression type `{other}`"));
+            Err(error.suggest(other, EXPRESSIONS))
+        }
+    }
+}
+
+fn projection(tree: &Tree) -> Result<Projection> {
+    let entries = object(tree)?;
+    let is_expr = match tree.get("type") {
+        Some(Tree::Leaf(Value::Str(s))) => EXPRESSIONS.contains(&s.as_str()),
+        _ => false,
+    };
+    if is_expr {
+        return Ok(Projection::Expr(expr(tree)?));
+    }
+    let mut fields: Vec<(SmolStr, Projection)> = Vec::new();
+    for (key, value) in entries {
+        if matches!(key.as_str(), "__proto__" | "prototype" | "constructor") {
+            return Err(QueryError::new(key.as_str(), "this name is not allowed, as JavaScript clients would be harmed"));
+        }
+        let field = match value {
+            Tree::Object(_) => at(key, value, projection)?,
+            _ => {
+                let error = format!("must be an expression or an object, not {}", value.kind());
+                return Err(QueryError::new(key.as_str(), error)
+                    .hint(r#"a constant is written {"type":"val","value":…}"#));
+            }
+        };
+        if fields.iter().any(|(k, _)| k == key) {
+            return Err(QueryError::new("", format!("field `{key}` is given twice")));
+        }
+        fields.push((key.into(), field));
+    }
+    Ok(Projection::Object(fields))
+}
+
+fn order_by(tree: &Tree) -> Result<OrderBy> {
+    only(tree, &["expression", "compareOptions"])?;
+    let expr = at("expression", required(tree, "expression")?, expr)?;
+    let (mut direction, mut nulls) = (Direction::Asc, Nulls::First);
+    if let Some(options) = clause(tree, "compareOptions") {
+        at("compareOptions", options, |options| {
+            only(options, &["direction", "nulls", "stringSort", "locale", "localeOptions"])?;
+            if let Some(t) = clause(options, "direction") {
+                direction = at("direction", t, |t| choose(t, [("asc", Direction::Asc), ("desc", Direction::Desc)]))?;
+            }
+            if let Some(t) = clause(options, "nulls") {
+                nulls = at("nulls", t, |t| choose(t, [("first", Nulls::First), ("last", Nulls::Last)]))?;
+            }
+            if let Some(t) = clause(options, "stringSort") {
+                let lexical = at("stringSort", t, |t| choose(t, [("lexical", true), ("locale", false)]))?;
+                if !lexical {
+                    let error = QueryError::new("stringSort", "collation by locale is not there yet");
+                    return Err(error.hint("`lexical` orders by code point"));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(OrderBy { expr, direction, nulls })
+}
+
+fn choose<T: Copy>(tree: &Tree, choices: [(&str, T); 2]) -> Result<T> {
+    let name = text(tree)?;
+    choices.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).ok_or_else(|| {
+        QueryError::new("", format!("must be `{}` or `{}`, not `{name}`", choices[0].0, choices[1].0))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Query::from_json(text).unwrap_err().to_string()
+    }
+
+    const FROM: &str = r#""from":{"type":"collectionRef","collection":"users","alias":"u"}"#;
+
+    #[test]
+    fn errors_say_what_and_where() {
+        for (rest, expected) in [
+            (r#""were":[]"#, "unknown field `were` (did you mean `where`?)"),
+            (r#""limit":"ten""#, "`limit`: must be a whole number from 0 on, not a string"),
+            (r#""limit":-1"#, "`limit`: must be a whole number from 0 on, not -1"),
+            (r#""offset":2.5"#, "`offset`: must be a whole number from 0 on, not 2.5"),
+            (r#""distinct":1"#, "`distinct`: must be true or false, not a number"),
+            (
+                r#""where":[{"type":"func","name":"not","args":[{"type":"func","name":"gtt","args":[]}]}]"#,
+                "`where[0].args[0].name`: unknown function `gtt` (did you mean `gt`?)",
+            ),
+            (
+                r#""where":[{"type":"func","name":"count","args":[]}]"#,
+                "`where[0].name`: unknown function `count` (it is an aggregate: use type `agg`)",
+            ),
+            (
+                r#""where":[{"type":"func","name":"eq","args":[{"type":"val","value":1}]}]"#,
+                "`where[0].args`: `eq` takes 2 arguments, not 1",
+            ),
+            (
+                r#""select":{"n":{"c":{"type":"agg","name":"cuont","args":[]}}}"#,
+                "`select.n.c.name`: unknown aggregate `cuont` (did you mean `count`?)",
+            ),
+            (
+                r#""select":{"n":5}"#,
+                "`select.n`: must be an expression or an object, not a number (a constant is written {\"type\":\"val\",\"value\":…})",
+            ),
+            (
+                r#""orderBy":[{"expression":{"type":"ref","path":["u","a"]},"compareOptions":{"direction":"up"}}]"#,
+                "`orderBy[0].compareOptions.direction`: must be `asc` or `desc`, not `up`",
+            ),
+            (
+                r#""join":[{"type":"inner","from":{"type":"collectionRef","collection":"x","alias":"x"}}]"#,
+                "`join[0]`: the inner join needs `on` (a join without a condition is of type `cross`)",
+            ),
+            (r#""where":[{"type":"ref","path":[]}]"#, "`where[0].path`: a path starts with an alias; it is empty"),
+        ] {
+            assert_eq!(error(&format!("{{{FROM},{rest}}}")), expected);
+        }
+        assert_eq!(error("{"), "the query is not valid JSON: EOF while parsing an object at line 1 column 1");
+        assert_eq!(error("[]"), "must be an object, not an array");
+        assert_eq!(error("{}"), "field `from` is missing");
+        assert_eq!(
+            error(r#"{"from":{"type":"colectionRef"}}"#),
+            "`from.type`: unknown source `colectionRef` (did you mean `collectionRef`?)"
+        );
+    }
+
+    #[test]
+    fn select_keeps_the_authors_order_and_a_field_may_be_called_type() {
+        let query = Query::from_json(&format!(
+            r#"{{{FROM},"select":{{"z":{{"type":"ref","path":["u","z"]}},"type":{{"type":"val","value":1}}}}}}"#
+        ));
+        let Some(Projection::Object(fields)) = query.unwrap().select else { panic!("an object") };
+        assert_eq!(fields.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["z", "type"]);
+    }
+}

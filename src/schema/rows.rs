@@ -1,0 +1,364 @@
+//! One collection: its columns, and JSON objects into positional rows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use smol_str::SmolStr;
+use thiserror::Error;
+
+use crate::value::{EncodeSeed, Row, SeqBuilder, Value, ValueRef, encode};
+
+/// The column of a row's key; the path `["alias", "$key"]` reads it.
+pub const KEY_COLUMN: &str = "$key";
+/// The column of a row that is not an object, as the State Protocol allows without a schema.
+const SCALAR_COLUMN: &str = "$value";
+/// Objects used as maps would otherwise make rows of unbounded width.
+const MAX_COLUMNS: usize = 4096;
+
+/// Why a value was not taken as a row.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// A typed collection takes objects only.
+    #[error("collection `{collection}` requires object values; got {got} for key `{key}`")]
+    NotAnObject {
+        /// The collection.
+        collection: SmolStr,
+        /// The type that came.
+        got: &'static str,
+        /// The row's key.
+        key: String,
+    },
+    /// The value cannot be read, or has too many distinct fields.
+    #[error("field `value`: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The columns of a collection at one moment: column 0 is the key.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    names: Vec<SmolStr>,
+    index: HashMap<SmolStr, usize>,
+    scalar: Option<usize>,
+}
+
+impl Columns {
+    fn new() -> Columns {
+        let mut columns = Columns { names: Vec::new(), index: HashMap::new(), scalar: None };
+        columns.add(KEY_COLUMN);
+        columns
+    }
+
+    fn add(&mut self, name: &str) -> usize {
+        let column = self.names.len();
+        self.names.push(name.into());
+        self.index.insert(name.into(), column);
+        if name == SCALAR_COLUMN {
+            self.scalar = Some(column);
+        }
+        column
+    }
+
+    /// The column of a field.
+    pub fn get(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// The fields' names by column; the first is the key's.
+    pub fn names(&self) -> &[SmolStr] {
+        &self.names
+    }
+
+    /// The fields of a row that are there, or the value itself where the row is not an object.
+    pub fn fields<'a>(&'a self, row: &'a Row) -> Fields<'a> {
+        if let Some(scalar) = self.scalar {
+            let value = row.get(scalar);
+            if !matches!(value, ValueRef::Missing) {
+                return Fields::Scalar(value);
+            }
+        }
+        Fields::Object(self, row)
+    }
+}
+
+/// What a row holds, for rendering.
+#[derive(Clone, Copy, Debug)]
+pub enum Fields<'a> {
+    /// A value that is not an object.
+    Scalar(ValueRef<'a>),
+    /// Named fields.
+    Object(&'a Columns, &'a Row),
+}
+
+impl<'a> Fields<'a> {
+    /// The entries of the object, in column order; of a scalar none.
+    pub fn entries(self) -> impl Iterator<Item = (&'a SmolStr, ValueRef<'a>)> {
+        let (names, row) = match self {
+            Fields::Scalar(_) => (&[][..], None),
+            Fields::Object(columns, row) => (&columns.names[..], Some(row)),
+        };
+        let columns = row.map(Row::columns);
+        names
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter_map(move |(i, name)| Some((name, columns?.get(i))))
+            .filter(|(_, value)| !matches!(value, ValueRef::Missing))
+    }
+
+    /// The value as one piece.
+    pub fn value(self) -> Value {
+        match self {
+            Fields::Scalar(value) => value.to_owned(),
+            Fields::Object(..) => Value::object(self.entries().map(|(k, v)| (k, v.to_owned()))),
+        }
+    }
+}
+
+/// A keyed collection of rows.
+#[derive(Debug)]
+pub struct Collection {
+    id: usize,
+    name: SmolStr,
+    event_type: SmolStr,
+    primary_key: Option<usize>,
+    typed: bool,
+    /// Replaced as a whole when a column comes, so that readers keep a snapshot without a lock.
+    columns: RwLock<Arc<Columns>>,
+}
+
+impl Collection {
+    pub(super) fn new(id: usize, name: SmolStr, event_type: SmolStr, primary_key: Option<SmolStr>) -> Self {
+        let mut columns = Columns::new();
+        let typed = primary_key.is_some();
+        let primary_key = primary_key.map(|field| columns.get(&field).unwrap_or_else(|| columns.add(&field)));
+        Collection { id, name, event_type, primary_key, typed, columns: RwLock::new(Arc::new(columns)) }
+    }
+
+    /// The collection's number in its catalog.
+    pub fn id(&self) -> usize {
+        self.id
+    }
+
+    /// The name that queries use.
+    pub fn name(&self) -> &SmolStr {
+        &self.name
+    }
+
+    /// The `type` of its events.
+    pub fn event_type(&self) -> &SmolStr {
+        &self.event_type
+    }
+
+    /// The columns known now.
+    pub fn columns(&self) -> Arc<Columns> {
+        self.columns.read().expect("no panic while columns are locked").clone()
+    }
+
+    /// The column of a field, made if it is new; `None` when there are too many.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns().get(name).or_else(|| {
+            let mut columns = self.columns.write().expect("no panic while columns are locked");
+            if let Some(column) = columns.get(name) {
+                return Some(column);
+            }
+            if columns.names.len() >= MAX_COLUMNS {
+                return None;
+            }
+            Some(Arc::make_mut(&mut columns).add(name))
+        })
+    }
+}
+
+/// Turns JSON values into rows; keeps its buffers between calls.
+#[derive(Debug, Default)]
+pub struct RowDecoder {
+    data: Vec<u8>,
+    /// Where each column's value lies in `data`.
+    spans: Vec<(u32, u32)>,
+    builder: SeqBuilder,
+    scratch: Vec<u8>,
+}
+
+impl RowDecoder {
+    /// A row that is only a key, as a delete names it.
+    pub fn key_row(&mut self, key: &str) -> Row {
+        self.builder.push(ValueRef::Str(key));
+        Row::new(&mut self.builder, &mut self.scratch)
+    }
+
+    /// The row of a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not an object where the collection requires one, or has too many fields.
+    pub fn row(&mut self, collection: &Collection, key: &str, value: &RawValue) -> Result<Row, RowError> {
+        self.data.clear();
+        self.spans.clear();
+        let text = value.get();
+        if text.trim_start().starts_with('{') {
+            let mut columns = collection.columns();
+            let visitor = RowVisitor { decoder: self, collection, columns: &mut columns };
+            serde_json::Deserializer::from_str(text).deserialize_map(visitor)?;
+        } else {
+            EncodeSeed(&mut self.data).deserialize(&mut serde_json::Deserializer::from_str(text))?;
+            let got = crate::value::decode(&self.data).type_name();
+            let column = match collection.typed {
+                true => None,
+                false => collection.column(SCALAR_COLUMN),
+            };
+            let Some(column) = column else {
+                let collection = collection.name.clone();
+                return Err(RowError::NotAnObject { collection, got, key: key.into() });
+            };
+            self.put(column, 0);
+        }
+        let start = self.data.len();
+        encode(ValueRef::Str(key), &mut self.data);
+        self.put(0, start);
+        if let Some(column) = collection.primary_key {
+            self.put(column, start);
+        }
+        for &(start, end) in &self.spans {
+            self.builder.push_encoded(&self.data[start as usize..end as usize]);
+        }
+        Ok(Row::new(&mut self.builder, &mut self.scratch))
+    }
+
+    /// Makes the data from `start` on the value of a column; the last one given stays.
+    fn put(&mut self, column: usize, start: usize) {
+        if self.spans.len() <= column {
+            self.spans.resize(column + 1, (0, 0));
+        }
+        self.spans[column] = (start as u32, self.data.len() as u32);
+    }
+}
+
+struct RowVisitor<'a> {
+    decoder: &'a mut RowDecoder,
+    collection: &'a Collection,
+    columns: &'a mut Arc<Columns>,
+}
+
+impl<'de> Visitor<'de> for RowVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // Fields mostly come in the order of the columns.
+        let mut expected = 1;
+        while let Some(column) =
+            map.next_key_seed(ColumnSeed { collection: self.collection, columns: self.columns, expected })?
+        {
+            let start = self.decoder.data.len();
+            map.next_value_seed(EncodeSeed(&mut self.decoder.data))?;
+            self.decoder.put(column, start);
+            expected = column + 1;
+        }
+        Ok(())
+    }
+}
+
+/// Resolves a field name to its column without copying the name.
+struct ColumnSeed<'a> {
+    collection: &'a Collection,
+    columns: &'a mut Arc<Columns>,
+    expected: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for ColumnSeed<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
+        if self.columns.names.get(self.expected).is_some_and(|expected| expected == name) {
+            return Ok(self.expected);
+        }
+        if let Some(column) = self.columns.get(name) {
+            return Ok(column);
+        }
+        let column = self.collection.column(name).ok_or_else(|| {
+            E::custom(format_args!(
+                "field `{name}`: collection `{}` has {MAX_COLUMNS} distinct fields already; \
+                 put an object with changing keys into a field of the row",
+                self.collection.name
+            ))
+        })?;
+        *self.columns = self.collection.columns();
+        Ok(column)
+    }
+}
+
+/// For tests and tools that have a tree already.
+impl RowDecoder {
+    /// The row of a JSON value given as a tree.
+    ///
+    /// # Errors
+    ///
+    /// As [`RowDecoder::row`].
+    pub fn row_of(&mut self, collection: &Collection, key: &str, value: &serde_json::Value) -> Result<Row, RowError> {
+        let raw = serde_json::value::to_raw_value(value).map_err(serde_json::Error::custom)?;
+        self.row(collection, key, &raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Catalog;
+
+    fn row(collection: &Collection, key: &str, text: &str) -> Result<Row, RowError> {
+        let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+        RowDecoder::default().row(collection, key, &raw)
+    }
+
+    #[test]
+    fn fields_find_their_columns_in_any_order() {
+        let collection = Catalog::open().by_name("c").unwrap();
+        let a = row(&collection, "k", r#"{"x":1,"y":{"z":[2]}}"#).unwrap();
+        let b = row(&collection, "k", r#"{"y":{"z":[2]},"x":1.0}"#).unwrap();
+        let c = row(&collection, "k", r#"{"w":null,"x":1,"x":2}"#).unwrap();
+        assert_eq!(a, b);
+        assert_eq!(collection.columns().fields(&a).value().to_string(), r#"{"x":1,"y":{"z":[2]}}"#);
+        assert_eq!(collection.columns().fields(&c).value().to_string(), r#"{"w":null,"x":2}"#);
+    }
+
+    #[test]
+    fn scalars_are_rows_only_without_a_schema() {
+        let open = Catalog::open().by_name("config").unwrap();
+        let dark = row(&open, "theme", r#""dark""#).unwrap();
+        assert_eq!(open.columns().fields(&dark).value().to_string(), r#""dark""#);
+        let schema = r#"{"collections":{"users":{"type":"user","primaryKey":"id"}}}"#;
+        let typed = Catalog::from_json(schema).unwrap().by_name("users").unwrap();
+        let error = row(&typed, "7", "[1]").unwrap_err().to_string();
+        assert_eq!(error, "collection `users` requires object values; got an array for key `7`");
+        let user = row(&typed, "7", r#"{"name":"A","id":"other"}"#).unwrap();
+        assert_eq!(typed.columns().fields(&user).value().to_string(), r#"{"id":"7","name":"A"}"#);
+    }
+
+    #[test]
+    fn the_number_of_columns_is_bounded() {
+        let collection = Catalog::open().by_name("c").unwrap();
+        let fields: Vec<String> = (0..MAX_COLUMNS).map(|i| format!(r#""f{i}":{i}"#)).collect();
+        let error = row(&collection, "k", &format!("{{{}}}", fields.join(","))).unwrap_err();
+        assert!(error.to_string().contains("has 4096 distinct fields already"), "{error}");
+        assert!(row(&collection, "k", r#"{"f1":1}"#).is_ok());
+    }
+}

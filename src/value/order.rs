@@ -1,0 +1,193 @@
+//! Sort keys: values as bytes whose plain comparison is the order a query asks for.
+
+use smallvec::SmallVec;
+
+use super::{Seq, Value, ValueRef};
+
+/// The bytes of one row's place in an order. Comparing them compares the rows.
+pub type SortKey = SmallVec<[u8; 24]>;
+
+/// Ascending or descending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Smallest first.
+    #[default]
+    Asc,
+    /// Greatest first.
+    Desc,
+}
+
+/// Where null and missing stand, whatever the direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Nulls {
+    /// Before all other values.
+    #[default]
+    First,
+    /// After all other values.
+    Last,
+}
+
+/// Builds [`SortKey`]s component by component.
+#[derive(Default, Debug)]
+pub struct SortKeyBuilder {
+    bytes: SortKey,
+}
+
+// No encoding is a prefix of another: a list ends with END, which is smaller than any tag.
+const END: u8 = 0;
+const NULL: u8 = 1;
+const MISSING: u8 = 2;
+const BOOL: u8 = 3;
+const NUMBER: u8 = 4;
+const STR: u8 = 5;
+const ARRAY: u8 = 6;
+const OBJECT: u8 = 7;
+const NULLS_FIRST: u8 = 0;
+const PRESENT: u8 = 1;
+const NULLS_LAST: u8 = 2;
+
+impl SortKeyBuilder {
+    /// Appends one component of an `orderBy`: null and missing tie.
+    pub fn push(&mut self, value: ValueRef<'_>, direction: Direction, nulls: Nulls) {
+        if value.is_nullish() {
+            self.bytes.push(match nulls {
+                Nulls::First => NULLS_FIRST,
+                Nulls::Last => NULLS_LAST,
+            });
+            return;
+        }
+        self.bytes.push(PRESENT);
+        let start = self.bytes.len();
+        encode(value, &mut self.bytes);
+        if direction == Direction::Desc {
+            self.bytes[start..].iter_mut().for_each(|b| *b = !*b);
+        }
+    }
+
+    /// Appends a component that breaks ties: ascending in the total order of values.
+    pub fn push_key(&mut self, value: ValueRef<'_>) {
+        encode(value, &mut self.bytes);
+    }
+
+    /// The key, leaving the builder empty.
+    pub fn finish(&mut self) -> SortKey {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+fn encode(value: ValueRef<'_>, out: &mut SortKey) {
+    match value {
+        ValueRef::Null => out.push(NULL),
+        ValueRef::Missing => out.push(MISSING),
+        ValueRef::Bool(b) => out.extend_from_slice(&[BOOL, b as u8]),
+        ValueRef::Int(i) => {
+            // The greatest float that is not above the integer, then how far above it is: floats
+            // of this range lie at most 2048 apart.
+            let mut below = i as f64;
+            if below as i128 > i {
+                below = below.next_down();
+            }
+            encode_number(below, (i - below as i128) as u16, out);
+        }
+        ValueRef::Float(f) => match Value::float(f) {
+            Value::Int(i) => encode(ValueRef::Int(i), out),
+            _ => encode_number(f, 0, out),
+        },
+        ValueRef::Str(s) => {
+            out.push(STR);
+            encode_str(s, out);
+        }
+        ValueRef::Array(a) => {
+            out.push(ARRAY);
+            encode_all(a.seq(), out);
+        }
+        ValueRef::Object(o) => {
+            out.push(OBJECT);
+            encode_all(Seq::new(o.0), out);
+        }
+    }
+}
+
+fn encode_all(seq: Seq<'_>, out: &mut SortKey) {
+    seq.iter().for_each(|v| encode(v, out));
+    out.push(END);
+}
+
+fn encode_number(f: f64, above: u16, out: &mut SortKey) {
+    // Flip all bits of negative numbers and the sign bit of others; every NaN becomes the greatest.
+    let f = if f.is_nan() { f64::NAN } else { f };
+    let bits = f.to_bits();
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    out.push(NUMBER);
+    out.extend_from_slice(&ordered.to_be_bytes());
+    out.extend_from_slice(&above.to_be_bytes());
+}
+
+/// UTF-8 orders by code point; END and its escape are escaped so that END can end the string.
+fn encode_str(s: &str, out: &mut SortKey) {
+    if s.bytes().any(|b| b <= 1) {
+        for b in s.bytes() {
+            match b {
+                0 | 1 => out.extend_from_slice(&[1, b + 1]),
+                _ => out.push(b),
+            }
+        }
+    } else {
+        out.extend_from_slice(s.as_bytes());
+    }
+    out.push(END);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(rng: &mut fastrand::Rng, depth: u32) -> Value {
+        match rng.u32(..if depth > 0 { 12 } else { 9 }) {
+            0 => Value::Null,
+            1 => Value::Bool(rng.bool()),
+            2 => Value::from(rng.i64(-3..3)),
+            3 => Value::Int(((1i128 << rng.u32(50..64)) + rng.i128(-3..3)).min(u64::MAX as i128)),
+            4 => Value::Int((-(1i128 << rng.u32(50..63)) + rng.i128(-3..3)).max(i64::MIN as i128)),
+            5 => Value::float(rng.i64(-20..20) as f64 / 4.0),
+            6 => Value::float(f64::from_bits(rng.u64(..))),
+            7 => Value::float((1u64 << rng.u32(50..63)) as f64 + rng.i32(-4..4) as f64),
+            8 => {
+                let n = rng.usize(..4);
+                (0..n).map(|_| rng.choice(['\0', '\u{1}', 'a', 'b', 'é', '😀']).unwrap()).collect::<String>().into()
+            }
+            9 | 10 => {
+                let values: Vec<Value> = (0..rng.usize(..3)).map(|_| random(rng, depth - 1)).collect();
+                Value::from(values)
+            }
+            _ => Value::object((0..rng.usize(..3)).map(|_| (["a", "b", "c"][rng.usize(..3)], random(rng, depth - 1)))),
+        }
+    }
+
+    #[test]
+    fn bytes_compare_as_values_do() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..200_000 {
+            let (a, b) = (random(&mut rng, 2), random(&mut rng, 2));
+            let mut key = |v: &Value, direction| {
+                let mut builder = SortKeyBuilder::default();
+                match direction {
+                    Some(direction) => builder.push(v.as_ref(), direction, Nulls::First),
+                    None => builder.push_key(v.as_ref()),
+                }
+                // What follows must not matter unless the values are equal.
+                builder.push_key(ValueRef::Int(rng.i128(0..9)));
+                builder.finish()
+            };
+            if a == b {
+                continue;
+            }
+            let expected = a.cmp(&b);
+            assert_eq!(key(&a, None).cmp(&key(&b, None)), expected, "{a} {b}");
+            assert_eq!(key(&a, Some(Direction::Asc)).cmp(&key(&b, Some(Direction::Asc))), expected, "{a} {b}");
+            let nullish = a.as_ref().is_nullish() || b.as_ref().is_nullish();
+            let desc = if nullish { expected } else { expected.reverse() };
+            assert_eq!(key(&a, Some(Direction::Desc)).cmp(&key(&b, Some(Direction::Desc))), desc, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Random cases: a query and a history of messages for it, both from one seed.
+//!
+//! Domains are small, so that joins and groups hit and keys come back; among the values are those that engines get wrong: null
+//! beside missing, `1` beside `1.0` and `"1"`, integers a float cannot hold, text whose order differs in UTF-16.
+
+use super::naive::evaluate;
+use super::queries;
+use super::store::Store;
+use fastrand::Rng;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+
+/// A query and the batches of messages it is asked over.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub seed: u64,
+    pub query: Value,
+    pub batches: Vec<Vec<Value>>,
+}
+
+/// The types of generated values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ty {
+    /// A small number, exact in binary: sums of these are exact.
+    Num,
+    /// A whole number, perhaps beyond 2^53; not summed twice.
+    Big,
+    /// Any other number: never summed, never printed as text.
+    Real,
+    Str,
+    Bool,
+    /// A number, text or boolean.
+    Mixed,
+    Arr,
+    Obj,
+}
+
+/// The collections and their columns. Only "visits" has no rows that differ in every column, so that `distinct` has work.
+pub const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
+    (
+        "people",
+        &[
+            ("big", Ty::Big),
+            ("flag", Ty::Bool),
+            ("g", Ty::Str),
+            ("link", Ty::Str),
+            ("mixed", Ty::Mixed),
+            ("n", Ty::Num),
+            ("obj", Ty::Obj),
+            ("tags", Ty::Arr),
+        ],
+    ),
+    (
+        "orders",
+        &[("big", Ty::Big), ("g", Ty::Str), ("link", Ty::Str), ("m", Ty::Num), ("mixed", Ty::Mixed), ("n", Ty::Num), ("obj", Ty::Obj)],
+    ),
+    ("visits", &[("flag", Ty::Bool), ("g", Ty::Str), ("n", Ty::Num)]),
+];
+
+const KEYS: [&str; 9] = ["1", "2", "3", "4", "9", "10", "é", "a\"b", "x,y"];
+
+/// The case of a seed. A query that ends without rows is mostly thrown away for another.
+pub fn case(seed: u64) -> Case {
+    let mut rng = Rng::with_seed(seed);
+    let mut tries = 6;
+    loop {
+        let case = Case { seed, query: queries::query(&mut rng), batches: history(&mut rng) };
+        tries -= 1;
+        if tries == 0 || !evaluate(&case.query, &folded(&case)).is_empty() {
+            return case;
+        }
+    }
+}
+
+/// The state at the end of a case's history.
+fn folded(case: &Case) -> Store {
+    let mut store = Store::default();
+    for batch in &case.batches {
+        store.apply(batch);
+    }
+    store.finish();
+    store
+}
+
+/// A random value of a type, for a row or a literal.
+pub fn sample(rng: &mut Rng, ty: Ty) -> Value {
+    let values = match ty {
+        Ty::Num | Ty::Real => json!([0, 0, 1, 1, 2, 2, 3, 4, -1, 5, 1.0, 2.0, 0.5, 1.5, 0.25, 2.25, -0.75]),
+        Ty::Big => json!([
+            0,
+            1,
+            9007199254740991u64,
+            9007199254740992u64,
+            9007199254740992.0,
+            9007199254740993u64,
+            9007199254740993u64,
+            i64::MAX,
+            i64::MAX as u64 + 1,
+            u64::MAX,
+            i64::MIN,
+            -9007199254740993i64
+        ]),
+        Ty::Str => json!(["x", "x", "x", "y", "y", "z", "X", "é", "É", "", "10", "9", "1", "straße", "\u{ff5e}", "😀"]),
+        Ty::Bool => json!([true, true, false]),
+        Ty::Mixed => json!([1, 1, 1.0, "1", true, false, "x", "x", 0, "", 1.5, 2, "10"]),
+        Ty::Arr => json!([[], [1], [1.0], [1, 2], ["x"], ["x", 1], [null], [[1]], [0, "y", true]]),
+        Ty::Obj => json!([
+            {}, {"p": 1}, {"p": 1.0}, {"p": 2, "q": "x"}, {"p": null, "q": "x"}, {"q": "y"}, {"p": 0.5, "q": null}, {"p": 2, "q": "x"}
+        ]),
+    };
+    values[rng.usize(..values.as_array().unwrap().len())].clone()
+}
+
+fn row(rng: &mut Rng, columns: &[(&str, Ty)]) -> Value {
+    let mut row = json!({});
+    for (name, ty) in columns {
+        match rng.u32(..100) {
+            0..8 => row[name] = Value::Null,
+            8..16 => {}
+            _ if *name == "link" => row[name] = json!(KEYS[rng.usize(..6)]),
+            _ => row[name] = sample(rng, *ty),
+        }
+    }
+    row
+}
+
+/// What a history is made with.
+struct History<'a> {
+    rng: &'a mut Rng,
+    /// Messages that were decided on and wait for room in a batch.
+    waiting: VecDeque<Value>,
+    /// The rows as they roughly are (resets and snapshots are not followed): what updates and deletes aim at.
+    known: Vec<(usize, &'static str, Value)>,
+    said: Vec<Value>,
+}
+
+fn history(rng: &mut Rng) -> Vec<Vec<Value>> {
+    let mut history = History { rng, waiting: VecDeque::new(), known: Vec::new(), said: Vec::new() };
+    for collection in 0..COLLECTIONS.len() {
+        for _ in 0..history.rng.usize(4..=8) {
+            history.insert(collection);
+        }
+    }
+    history.rng.shuffle(history.waiting.make_contiguous());
+    let count = history.rng.usize(6..=12);
+    (0..count).map(|i| history.batch(i < 3)).collect()
+}
+
+impl History<'_> {
+    fn batch(&mut self, first: bool) -> Vec<Value> {
+        let size = match self.rng.u32(..10) {
+            _ if first => 8,
+            0 => 0,
+            1..=4 => self.rng.usize(1..=2),
+            _ => self.rng.usize(2..=8),
+        };
+        let mut batch = Vec::new();
+        while batch.len() < size {
+            if self.waiting.is_empty() {
+                self.step();
+            }
+            if let Some(message) = self.waiting.pop_front() {
+                self.said.push(message.clone());
+                batch.push(message);
+            }
+        }
+        batch
+    }
+
+    /// Decides on what happens next.
+    fn step(&mut self) {
+        let collection = self.rng.usize(..COLLECTIONS.len());
+        match self.rng.u32(..1000) {
+            0..8 => self.reset(),
+            8..30 => self.snapshot(),
+            30..260 => self.insert(collection),
+            260..300 => self.one_key(collection),
+            300..370 if !self.said.is_empty() => {
+                let again = self.said[self.rng.usize(..self.said.len())].clone();
+                if again["headers"]["control"].is_null() {
+                    self.waiting.push_back(again);
+                }
+            }
+            370..410 => self.change(collection, "99", "update"),
+            410..440 => self.remove(collection, "98"),
+            440..640 => {
+                if let Some((collection, key, _)) = self.some_known() {
+                    self.remove(collection, key);
+                }
+            }
+            _ => self.update(),
+        }
+    }
+
+    fn some_known(&mut self) -> Option<(usize, &'static str, Value)> {
+        (!self.known.is_empty()).then(|| self.known[self.rng.usize(..self.known.len())].clone())
+    }
+
+    fn insert(&mut self, collection: usize) {
+        let key = KEYS[self.rng.usize(..KEYS.len())];
+        let operation = if self.rng.u32(..10) == 0 { "upsert" } else { "insert" };
+        self.change(collection, key, operation);
+    }
+
+    fn change(&mut self, collection: usize, key: &'static str, operation: &str) {
+        let value = row(self.rng, COLLECTIONS[collection].1);
+        self.put(collection, key, value, operation);
+    }
+
+    fn put(&mut self, collection: usize, key: &'static str, value: Value, operation: &str) {
+        self.known.retain(|(c, k, _)| (*c, *k) != (collection, key));
+        self.known.push((collection, key, value.clone()));
+        let name = COLLECTIONS[collection].0;
+        self.waiting.push_back(json!({"type": name, "key": key, "value": value, "headers": {"operation": operation}}));
+    }
+
+    fn remove(&mut self, collection: usize, key: &'static str) {
+        let mut message = json!({"type": COLLECTIONS[collection].0, "key": key, "headers": {"operation": "delete"}});
+        if let Some(at) = self.known.iter().position(|(c, k, _)| (*c, *k) == (collection, key)) {
+            let (_, _, old) = self.known.swap_remove(at);
+            if self.rng.bool() {
+                message["old_value"] = old;
+            }
+        }
+        self.waiting.push_back(message);
+    }
+
+    /// Changes one column of a known row, or all, or none.
+    fn update(&mut self) {
+        let Some((collection, key, mut value)) = self.some_known() else {
+            return;
+        };
+        let columns = COLLECTIONS[collection].1;
+        let column = self.rng.usize(..columns.len());
+        match self.rng.u32(..10) {
+            0 => {}
+            1 | 2 => value = row(self.rng, columns),
+            _ => {
+                let fields = value.as_object_mut().unwrap();
+                fields.remove(columns[column].0);
+                fields.append(row(self.rng, &columns[column..=column]).as_object_mut().unwrap());
+            }
+        }
+        self.put(collection, key, value, "update");
+    }
+
+    /// Several messages about one key in a row.
+    fn one_key(&mut self, collection: usize) {
+        let key = KEYS[self.rng.usize(..KEYS.len())];
+        for _ in 0..self.rng.usize(2..=4) {
+            if self.rng.u32(..3) == 0 { self.remove(collection, key) } else { self.change(collection, key, "update") }
+        }
+    }
+
+    fn control(&mut self, name: &str) {
+        self.waiting.push_back(json!({"headers": {"control": name}}));
+    }
+
+    /// A reset, and mostly something after it.
+    fn reset(&mut self) {
+        self.control("reset");
+        match self.rng.u32(..4) {
+            0 => {}
+            1 => self.snapshot(),
+            _ => self.refill(),
+        }
+    }
+
+    fn snapshot(&mut self) {
+        self.control("snapshot-start");
+        self.refill();
+        match self.rng.u32(..12) {
+            0 => return self.reset(),
+            1 => {
+                self.control("snapshot-start");
+                self.refill();
+            }
+            _ => {}
+        }
+        self.control("snapshot-end");
+    }
+
+    /// Rows for one or two collections.
+    fn refill(&mut self) {
+        for _ in 0..self.rng.usize(1..=2) {
+            let collection = self.rng.usize(..COLLECTIONS.len());
+            for _ in 0..self.rng.usize(1..=6) {
+                self.insert(collection);
+            }
+            if self.rng.u32(..4) == 0 {
+                self.remove(collection, KEYS[0]);
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! An independent judge of query results: it folds the same messages into plain maps and evaluates the query from scratch, with
+//! nothing of the engine in it. `generate` makes random cases, `shrink` makes a failing one small.
+
+mod functions;
+mod generate;
+mod naive;
+mod queries;
+mod shrink;
+mod store;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+#[allow(unused_imports)] // what the tests beside this module use
+pub use self::{
+    generate::{Case, case},
+    naive::{evaluate, same_rows},
+    shrink::shrink,
+    store::Store,
+};
