@@ -1,4 +1,5 @@
 //! lib
+pub mod plan;
 pub mod protocol;
 pub mod query;
 pub mod schema;

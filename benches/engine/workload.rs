@@ -209,7 +209,7 @@ impl Workload {
             user_id: self.some_user(&mut rng),
             language: language(&mut rng),
             title: title(&mut rng),
-            bytes: rng.i64(..2_000),
+            bytes: rng.i64(0..2_000),
             timestamp: time(&mut rng, number),
         }
     }
@@ -225,7 +225,7 @@ impl Workload {
     fn changed_event(&mut self) -> Event {
         let at = self.rng.usize(..self.live.len());
         let mut event = self.first_event(u64::from(self.live[at]));
-        event.bytes = self.rng.i64(..2_000);
+        event.bytes = self.rng.i64(0..2_000);
         if self.rng.u32(..100) < 30 {
             event.title = title(&mut self.rng);
         }

@@ -36,7 +36,7 @@ impl Query {
 }
 
 /// Reads the value at `key` with the place put into its errors.
-fn at<T>(key: &str, tree: &Tree, read: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+fn at<'t, T>(key: &str, tree: &'t Tree, read: impl FnOnce(&'t Tree) -> Result<T>) -> Result<T> {
     read(tree).map_err(|e| e.within(key))
 }
 

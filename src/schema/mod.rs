@@ -7,4 +7,4 @@ mod catalog;
 mod rows;
 
 pub use catalog::{Catalog, SchemaError};
-pub use rows::{Collection, Columns, KEY_COLUMN, RowDecoder, RowError};
+pub use rows::{Collection, Columns, Fields, KEY_COLUMN, RowDecoder, RowError};

@@ -28,7 +28,11 @@ pub fn call(name: &str, args: &[V]) -> V {
             _ => 0,
         }),
         "concat" => V::Str(args.iter().map(text).collect()),
-        "coalesce" => args.iter().find(|v| !v.nullish()).cloned().unwrap_or(V::Null),
+        "coalesce" => args
+            .iter()
+            .find(|v| !v.nullish())
+            .cloned()
+            .unwrap_or(V::Null),
         "add" | "subtract" | "multiply" => arithmetic(name, &or_zero(&args[0]), &or_zero(&args[1])),
         "divide" => divide(&or_zero(&args[0]), &or_zero(&args[1])),
         "caseWhen" => case_when(args),
@@ -38,19 +42,33 @@ pub fn call(name: &str, args: &[V]) -> V {
 
 /// A comparison of two values: UNKNOWN (null) when either is null or missing.
 fn compared(args: &[V], test: impl Fn(&V, &V) -> bool) -> V {
-    if args[0].nullish() || args[1].nullish() { V::Null } else { V::Bool(test(&args[0], &args[1])) }
+    if args[0].nullish() || args[1].nullish() {
+        V::Null
+    } else {
+        V::Bool(test(&args[0], &args[1]))
+    }
 }
 
-/// JavaScript's `<` and `>`: two strings (here by code point), else two numbers. What cannot be compared (`"x"` and 3) is
-/// neither less nor greater, so `gte` and `lte` hold.
+/// JavaScript's `<` and `>`: two strings (here by code point), else two numbers. What cannot be
+/// compared (`"x"` and 3) is neither less nor greater, so `gte` and `lte` hold.
 fn relation(a: &V, b: &V) -> Ordering {
-    let primitive = |v: &V| if matches!(v, V::Arr(_) | V::Obj(_)) { V::Str(v.js_string()) } else { v.clone() };
+    let primitive = |v: &V| {
+        if matches!(v, V::Arr(_) | V::Obj(_)) {
+            V::Str(v.js_string())
+        } else {
+            v.clone()
+        }
+    };
     let (a, b) = (primitive(a), primitive(b));
     if matches!((&a, &b), (V::Str(_), V::Str(_))) {
         return a.order(&b);
     }
     let (a, b) = (a.js_number(), b.js_number());
-    if a.as_f64().is_nan() || b.as_f64().is_nan() { Ordering::Equal } else { a.order(&b) }
+    if a.as_f64().is_nan() || b.as_f64().is_nan() {
+        Ordering::Equal
+    } else {
+        a.order(&b)
+    }
 }
 
 /// `in`: null elements match nothing, and make nothing unknown.
@@ -86,13 +104,18 @@ fn or(args: &[V]) -> V {
     }
 }
 
-/// The whole text against a pattern of `%` (anything) and `_` (one UTF-16 unit); there is no escape character.
+/// The whole text against a pattern of `%` (anything) and `_` (one UTF-16 unit); there is no escape
+/// character.
 fn like(text: &V, pattern: &V, ignore_case: bool) -> bool {
     let (V::Str(text), V::Str(pattern)) = (text, pattern) else {
         return false;
     };
     let units = |s: &str| -> Vec<u16> {
-        if ignore_case { s.to_lowercase().encode_utf16().collect() } else { s.encode_utf16().collect() }
+        if ignore_case {
+            s.to_lowercase().encode_utf16().collect()
+        } else {
+            s.encode_utf16().collect()
+        }
     };
     like_units(&units(text), &units(pattern))
 }
@@ -100,7 +123,9 @@ fn like(text: &V, pattern: &V, ignore_case: bool) -> bool {
 fn like_units(text: &[u16], pattern: &[u16]) -> bool {
     match pattern.split_first() {
         None => text.is_empty(),
-        Some((&p, rest)) if p == u16::from(b'%') => (0..=text.len()).any(|skip| like_units(&text[skip..], rest)),
+        Some((&p, rest)) if p == u16::from(b'%') => {
+            (0..=text.len()).any(|skip| like_units(&text[skip..], rest))
+        }
         Some((&p, rest)) => match text.split_first() {
             Some((&t, text)) => (p == u16::from(b'_') || p == t) && like_units(text, rest),
             None => false,
@@ -109,7 +134,11 @@ fn like_units(text: &[u16], pattern: &[u16]) -> bool {
 }
 
 fn mapped(value: &V, change: impl Fn(&str) -> String) -> V {
-    if let V::Str(s) = value { V::Str(change(s)) } else { value.clone() }
+    if let V::Str(s) = value {
+        V::Str(change(s))
+    } else {
+        value.clone()
+    }
 }
 
 /// How `concat` shows a value: arrays and objects as JSON.
@@ -122,7 +151,11 @@ fn text(value: &V) -> String {
 }
 
 fn or_zero(value: &V) -> V {
-    if value.nullish() { V::Int(0) } else { value.clone() }
+    if value.nullish() {
+        V::Int(0)
+    } else {
+        value.clone()
+    }
 }
 
 fn arithmetic(name: &str, a: &V, b: &V) -> V {
@@ -152,7 +185,11 @@ fn arithmetic(name: &str, a: &V, b: &V) -> V {
 /// Division of floats; by zero it is null.
 fn divide(a: &V, b: &V) -> V {
     let (a, divisor) = (a.js_number().as_f64(), b.js_number().as_f64());
-    if b.same(&V::Int(0)) { V::Null } else { V::float(a / divisor) }
+    if b.same(&V::Int(0)) {
+        V::Null
+    } else {
+        V::float(a / divisor)
+    }
 }
 
 /// `caseWhen(condition, value, …, default?)`: conditions by truthiness.
@@ -167,7 +204,8 @@ fn case_when(args: &[V]) -> V {
     V::Null
 }
 
-/// An aggregate over the values its argument has in the rows of a group. Null and missing never count.
+/// An aggregate over the values its argument has in the rows of a group. Null and missing never
+/// count.
 pub fn aggregate(name: &str, values: Vec<V>) -> V {
     let values: Vec<V> = values.into_iter().filter(|v| !v.nullish()).collect();
     match name {
@@ -193,7 +231,11 @@ fn sum(values: &[V]) -> V {
             }
         }
     }
-    if has_fraction { V::float(whole as f64 + fractions) } else { V::int(whole) }
+    if has_fraction {
+        V::float(whole as f64 + fractions)
+    } else {
+        V::int(whole)
+    }
 }
 
 #[cfg(test)]
@@ -228,24 +270,92 @@ mod tests {
             ],
         );
         assert_eq!(call("eq", &[V::Missing, V::Int(1)]).json_text(), "null");
-        check("in", &[(json!([5, [null]]), "false"), (json!([null, [null]]), "null"), (json!([5, null]), "false")]);
-        check("in", &[(json!([1, [2, 1.0]]), "true"), (json!([[1], [[1]]]), "true")]);
+        check(
+            "in",
+            &[
+                (json!([5, [null]]), "false"),
+                (json!([null, [null]]), "null"),
+                (json!([5, null]), "false"),
+            ],
+        );
+        check(
+            "in",
+            &[
+                (json!([1, [2, 1.0]]), "true"),
+                (json!([[1], [[1]]]), "true"),
+            ],
+        );
     }
 
     #[test]
     fn relations_are_javascript_s() {
-        check("gt", &[(json!([null, 1]), "null"), (json!(["10", "9"]), "false"), (json!(["10", 9]), "true")]);
-        check("gt", &[(json!(["😀", "\u{ff5e}"]), "true"), (json!([true, false]), "true"), (json!(["x", 3]), "false")]);
-        check("lt", &[(json!(["x", 3]), "false"), (json!([9007199254740992u64, 9007199254740993u64]), "true")]);
-        check("gte", &[(json!(["x", 3]), "true"), (json!([2, 2.0]), "true"), (json!([1.75, 2]), "false")]);
-        check("lte", &[(json!(["x", 3]), "true"), (json!(["", 0]), "true"), (json!([1, null]), "null")]);
+        check(
+            "gt",
+            &[
+                (json!([null, 1]), "null"),
+                (json!(["10", "9"]), "false"),
+                (json!(["10", 9]), "true"),
+            ],
+        );
+        check(
+            "gt",
+            &[
+                (json!(["😀", "\u{ff5e}"]), "true"),
+                (json!([true, false]), "true"),
+                (json!(["x", 3]), "false"),
+            ],
+        );
+        check(
+            "lt",
+            &[
+                (json!(["x", 3]), "false"),
+                (json!([9007199254740992u64, 9007199254740993u64]), "true"),
+            ],
+        );
+        check(
+            "gte",
+            &[
+                (json!(["x", 3]), "true"),
+                (json!([2, 2.0]), "true"),
+                (json!([1.75, 2]), "false"),
+            ],
+        );
+        check(
+            "lte",
+            &[
+                (json!(["x", 3]), "true"),
+                (json!(["", 0]), "true"),
+                (json!([1, null]), "null"),
+            ],
+        );
     }
 
     #[test]
     fn logic_knows_three_values() {
-        check("and", &[(json!([true, null]), "null"), (json!([false, null]), "false"), (json!([0, true]), "true")]);
-        check("or", &[(json!([false, null]), "null"), (json!([true, null]), "true"), (json!([5, false]), "false")]);
-        check("not", &[(json!([null]), "null"), (json!([0]), "true"), (json!([[]]), "false")]);
+        check(
+            "and",
+            &[
+                (json!([true, null]), "null"),
+                (json!([false, null]), "false"),
+                (json!([0, true]), "true"),
+            ],
+        );
+        check(
+            "or",
+            &[
+                (json!([false, null]), "null"),
+                (json!([true, null]), "true"),
+                (json!([5, false]), "false"),
+            ],
+        );
+        check(
+            "not",
+            &[
+                (json!([null]), "null"),
+                (json!([0]), "true"),
+                (json!([[]]), "false"),
+            ],
+        );
         check("isNull", &[(json!([null]), "true"), (json!([0]), "false")]);
         assert!(call("isUndefined", &[V::Missing]).is_true());
         assert!(!call("isNull", &[V::Missing]).is_true());
@@ -253,44 +363,149 @@ mod tests {
 
     #[test]
     fn patterns_match_the_whole_text() {
-        check("like", &[(json!(["abc", "a%"]), "true"), (json!(["abc", "b%"]), "false"), (json!(["", "%"]), "true")]);
-        check("like", &[(json!(["a\\b", "a\\%b"]), "true"), (json!(["😀", "_"]), "false"), (json!(["😀", "__"]), "true")]);
-        check("like", &[(json!([5, "5"]), "false"), (json!([null, "5"]), "null"), (json!(["a", null]), "null")]);
-        check("ilike", &[(json!(["ÉA", "é_"]), "true"), (json!(["a\nb", "A%B"]), "true")]);
+        check(
+            "like",
+            &[
+                (json!(["abc", "a%"]), "true"),
+                (json!(["abc", "b%"]), "false"),
+                (json!(["", "%"]), "true"),
+            ],
+        );
+        check(
+            "like",
+            &[
+                (json!(["a\\b", "a\\%b"]), "true"),
+                (json!(["😀", "_"]), "false"),
+                (json!(["😀", "__"]), "true"),
+            ],
+        );
+        check(
+            "like",
+            &[
+                (json!([5, "5"]), "false"),
+                (json!([null, "5"]), "null"),
+                (json!(["a", null]), "null"),
+            ],
+        );
+        check(
+            "ilike",
+            &[
+                (json!(["ÉA", "é_"]), "true"),
+                (json!(["a\nb", "A%B"]), "true"),
+            ],
+        );
     }
 
     #[test]
     fn text_functions() {
-        check("upper", &[(json!(["straße"]), "\"STRASSE\""), (json!([5]), "5"), (json!([null]), "null")]);
+        check(
+            "upper",
+            &[
+                (json!(["straße"]), "\"STRASSE\""),
+                (json!([5]), "5"),
+                (json!([null]), "null"),
+            ],
+        );
         assert!(call("lower", &[V::Missing]).is_missing());
-        check("length", &[(json!(["é😀"]), "3"), (json!([[1, 2]]), "2"), (json!([{"a": 1}]), "0"), (json!([null]), "0")]);
-        check("concat", &[(json!(["a", null, 1.0, true, 0.5]), "\"a1true0.5\"")]);
-        check("concat", &[(json!([[1.0, "x"], {"b": 1, "a": null}]), r#""[1,\"x\"]{\"a\":null,\"b\":1}""#)]);
-        check("coalesce", &[(json!([null, false, 1]), "false"), (json!([null]), "null")]);
+        check(
+            "length",
+            &[
+                (json!(["é😀"]), "3"),
+                (json!([[1, 2]]), "2"),
+                (json!([{"a": 1}]), "0"),
+                (json!([null]), "0"),
+            ],
+        );
+        check(
+            "concat",
+            &[(json!(["a", null, 1.0, true, 0.5]), "\"a1true0.5\"")],
+        );
+        check(
+            "concat",
+            &[(
+                json!([[1.0, "x"], {"b": 1, "a": null}]),
+                r#""[1,\"x\"]{\"a\":null,\"b\":1}""#,
+            )],
+        );
+        check(
+            "coalesce",
+            &[(json!([null, false, 1]), "false"), (json!([null]), "null")],
+        );
     }
 
     #[test]
     fn numbers() {
-        check("add", &[(json!([null, 1]), "1"), (json!([0.5, 0.5]), "1"), (json!(["5", 1]), "\"51\"")]);
-        check("add", &[(json!([9007199254740992u64, 1]), "9007199254740993"), (json!([u64::MAX, 1]), "1.8446744073709552e19")]);
-        check("subtract", &[(json!(["5", 1]), "4"), (json!([null, null]), "0"), (json!([0, u64::MAX]), "-1.8446744073709552e19")]);
-        check("multiply", &[(json!([null, 3]), "0"), (json!([1.5, 2]), "3")]);
-        check("divide", &[(json!([7, 2]), "3.5"), (json!([6, 2]), "3"), (json!([6, 0]), "null"), (json!([6, -0.0]), "null")]);
-        check("divide", &[(json!([null, 3]), "0"), (json!([3, null]), "null"), (json!([null, null]), "null")]);
-        check("caseWhen", &[(json!(["", 1, 2]), "2"), (json!([null, 1]), "null"), (json!([0, 1, [], 2, 3]), "2")]);
+        check(
+            "add",
+            &[
+                (json!([null, 1]), "1"),
+                (json!([0.5, 0.5]), "1"),
+                (json!(["5", 1]), "\"51\""),
+            ],
+        );
+        check(
+            "add",
+            &[(json!([9007199254740992u64, 1]), "9007199254740993")],
+        );
+        check(
+            "subtract",
+            &[(json!(["5", 1]), "4"), (json!([null, null]), "0")],
+        );
+        let beyond = call("add", &[V::int(u64::MAX.into()), V::Int(1)]);
+        assert!(matches!(beyond, V::Float(f) if f == 2f64.powi(64)));
+        check(
+            "multiply",
+            &[(json!([null, 3]), "0"), (json!([1.5, 2]), "3")],
+        );
+        check(
+            "divide",
+            &[
+                (json!([7, 2]), "3.5"),
+                (json!([6, 2]), "3"),
+                (json!([6, 0]), "null"),
+                (json!([6, -0.0]), "null"),
+            ],
+        );
+        check(
+            "divide",
+            &[
+                (json!([null, 3]), "0"),
+                (json!([3, null]), "null"),
+                (json!([null, null]), "null"),
+            ],
+        );
+        check(
+            "caseWhen",
+            &[
+                (json!(["", 1, 2]), "2"),
+                (json!([null, 1]), "null"),
+                (json!([0, 1, [], 2, 3]), "2"),
+            ],
+        );
     }
 
     #[test]
     fn aggregates_skip_null_and_missing() {
         let over = |name, values: Value| {
-            let mut values: Vec<V> = values.as_array().unwrap().iter().map(V::from_json).collect();
+            let mut values: Vec<V> = values
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(V::from_json)
+                .collect();
             values.push(V::Missing);
             aggregate(name, values).json_text()
         };
-        assert_eq!(["count", "sum", "avg", "min", "max"].map(|name| over(name, json!([null]))), ["0", "0", "null", "null", "null"]);
+        assert_eq!(
+            ["count", "sum", "avg", "min", "max"].map(|name| over(name, json!([null]))),
+            ["0", "0", "null", "null", "null"]
+        );
         assert_eq!(over("avg", json!([null, 7, 0])), "3.5");
         assert_eq!(over("sum", json!([0.25, 0.75, 1])), "2");
-        assert_eq!(over("sum", json!([u64::MAX, u64::MAX, i64::MIN, i64::MIN])), "18446744073709551614");
+        assert_eq!(
+            over("sum", json!([u64::MAX, u64::MAX, i64::MIN, i64::MIN])),
+            "18446744073709551614"
+        );
         assert_eq!(over("sum", json!([true, "2", "0.5"])), "3.5");
         assert_eq!(over("min", json!([0, 5])), "0");
         assert_eq!(over("min", json!(["", "a", [0]])), "\"\"");

@@ -1,6 +1,8 @@
-//! An independent judge of query results: it folds the same messages into plain maps and evaluates the query from scratch, with
-//! nothing of the engine in it. `generate` makes random cases, `shrink` makes a failing one small.
+//! An independent judge of query results: it folds the same messages into plain maps and evaluates
+//! the query from scratch, with nothing of the engine in it. `generate` makes random cases,
+//! `shrink` makes a failing one small.
 
+mod expressions;
 mod functions;
 mod generate;
 mod naive;
@@ -9,6 +11,8 @@ mod shrink;
 mod store;
 mod value;
 
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod tests;
 

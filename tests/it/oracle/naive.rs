@@ -1,4 +1,5 @@
-//! Evaluates a query from scratch: nested loops, whole groups, a sort. Slow, and plain enough to be checked by reading.
+//! Evaluates a query from scratch: nested loops, whole groups, a sort. Slow, and plain enough to be
+//! checked by reading.
 //!
 //! Panics on a query that is not valid; it judges results, not queries.
 
@@ -19,13 +20,26 @@ struct Key {
 impl Key {
     /// The key of a group or of a distinct row: an array of values.
     fn of_values(values: Vec<V>) -> Key {
-        let text = |v: &V| if v.is_missing() { r#"{"$missing":true}"#.to_owned() } else { v.json_text() };
-        let text = format!("[{}]", values.iter().map(text).collect::<Vec<_>>().join(","));
-        Key { parts: V::Arr(values), text }
+        let text = |v: &V| {
+            if v.is_missing() {
+                r#"{"$missing":true}"#.to_owned()
+            } else {
+                v.json_text()
+            }
+        };
+        let text = format!(
+            "[{}]",
+            values.iter().map(text).collect::<Vec<_>>().join(",")
+        );
+        Key {
+            parts: V::Arr(values),
+            text,
+        }
     }
 }
 
-/// A row between FROM and SELECT: what stands under each alias; nothing at the unmatched side of an outer join.
+/// A row between FROM and SELECT: what stands under each alias; nothing at the unmatched side of an
+/// outer join.
 type Joined = Vec<(String, Option<(Key, V)>)>;
 
 /// A row of the result on its way through distinct, order and window.
@@ -40,7 +54,8 @@ struct Output {
 
 /// The rows of a query's result in result order: the key's text and the value.
 pub fn evaluate(query: &Value, store: &Store) -> Vec<(String, Value)> {
-    let show = |(key, value): (Key, V)| (key.text, value.to_json().expect("a row is never missing"));
+    let show =
+        |(key, value): (Key, V)| (key.text, value.to_json().expect("a row is never missing"));
     run(query, store).into_iter().map(show).collect()
 }
 
@@ -54,8 +69,14 @@ pub fn same_rows(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
 
 fn run(query: &Value, store: &Store) -> Vec<(Key, V)> {
     let mut rows = joined_rows(query, store);
-    rows.retain(|row| conditions(query, "where").all(|condition| eval(condition, &Scope::of_row(row)).is_true()));
-    let mut outputs = if is_grouped(query) { grouped(query, &rows) } else { ungrouped(query, &rows) };
+    rows.retain(|row| {
+        conditions(query, "where").all(|condition| eval(condition, &Scope::of_row(row)).is_true())
+    });
+    let mut outputs = if is_grouped(query) {
+        grouped(query, &rows)
+    } else {
+        ungrouped(query, &rows)
+    };
     outputs.sort_by(|a, b| a.key.parts.order(&b.key.parts));
     if query["distinct"] == true {
         outputs = distinct(outputs);
@@ -66,7 +87,10 @@ fn run(query: &Value, store: &Store) -> Vec<(Key, V)> {
     if query["singleResult"] == true {
         limit = limit.min(1);
     }
-    let window = outputs.into_iter().skip(offset as usize).take(limit as usize);
+    let window = outputs
+        .into_iter()
+        .skip(offset as usize)
+        .take(limit as usize);
     window.map(|output| (output.key, output.value)).collect()
 }
 
@@ -76,7 +100,17 @@ fn source_rows(source: &Value, store: &Store) -> Vec<(Key, V)> {
     match source["type"].as_str() {
         Some("collectionRef") => {
             let rows = store.rows(source["collection"].as_str().expect("a collection"));
-            rows.into_iter().map(|(key, row)| (Key { parts: V::str(key.as_str()), text: key }, row)).collect()
+            rows.into_iter()
+                .map(|(key, row)| {
+                    (
+                        Key {
+                            parts: V::str(key.as_str()),
+                            text: key,
+                        },
+                        row,
+                    )
+                })
+                .collect()
         }
         Some("queryRef") => run(&source["query"], store),
         other => panic!("unknown source type {other:?}"),
@@ -84,23 +118,40 @@ fn source_rows(source: &Value, store: &Store) -> Vec<(Key, V)> {
 }
 
 fn alias_of(source: &Value) -> String {
-    source["alias"].as_str().expect("a source has an alias").to_owned()
+    source["alias"]
+        .as_str()
+        .expect("a source has an alias")
+        .to_owned()
 }
 
 fn joined_rows(query: &Value, store: &Store) -> Vec<Joined> {
     let from = &query["from"];
     let mut aliases = vec![alias_of(from)];
-    let mut left: Vec<Joined> =
-        source_rows(from, store).into_iter().map(|row| vec![(alias_of(from), Some(row))]).collect();
+    let mut left: Vec<Joined> = source_rows(from, store)
+        .into_iter()
+        .map(|row| vec![(alias_of(from), Some(row))])
+        .collect();
     for join in list(query, "join") {
         let alias = alias_of(&join["from"]);
-        left = join_once(join, &aliases, &alias, &left, &source_rows(&join["from"], store));
+        left = join_once(
+            join,
+            &aliases,
+            &alias,
+            &left,
+            &source_rows(&join["from"], store),
+        );
         aliases.push(alias);
     }
     left
 }
 
-fn join_once(join: &Value, left_aliases: &[String], alias: &str, left: &[Joined], right: &[(Key, V)]) -> Vec<Joined> {
+fn join_once(
+    join: &Value,
+    left_aliases: &[String],
+    alias: &str,
+    left: &[Joined],
+    right: &[(Key, V)],
+) -> Vec<Joined> {
     let (keep_left, keep_right) = match join["type"].as_str() {
         Some("inner" | "cross") => (false, false),
         Some("left") => (true, false),
@@ -129,7 +180,10 @@ fn join_once(join: &Value, left_aliases: &[String], alias: &str, left: &[Joined]
     }
     for (right_row, matched) in right.iter().zip(right_matched) {
         if keep_right && !matched {
-            let mut alone: Joined = left_aliases.iter().map(|alias| (alias.clone(), None)).collect();
+            let mut alone: Joined = left_aliases
+                .iter()
+                .map(|alias| (alias.clone(), None))
+                .collect();
             alone.push((alias.to_owned(), Some(right_row.clone())));
             result.push(alone);
         }
@@ -137,13 +191,18 @@ fn join_once(join: &Value, left_aliases: &[String], alias: &str, left: &[Joined]
     result
 }
 
-/// Equalities and residue alike: the whole condition must be true, so a null or missing join key matches nothing.
+/// Equalities and residue alike: the whole condition must be true, so a null or missing join key
+/// matches nothing.
 fn join_condition_holds(join: &Value, pair: &Joined) -> bool {
     let scope = Scope::of_row(pair);
     if !join["on"].is_null() {
         eval(&join["on"], &scope).is_true()
     } else if !join["left"].is_null() {
-        call("eq", &[eval(&join["left"], &scope), eval(&join["right"], &scope)]).is_true()
+        call(
+            "eq",
+            &[eval(&join["left"], &scope), eval(&join["right"], &scope)],
+        )
+        .is_true()
     } else {
         assert_eq!(join["type"], "cross", "a join needs a condition");
         true
@@ -155,18 +214,31 @@ fn key_of(row: &Joined) -> Key {
     if let [(_, Some((key, _)))] = row.as_slice() {
         return key.clone();
     }
-    let keys = row.iter().map(|(_, found)| found.as_ref().map(|(key, _)| key));
-    let parts = keys.clone().map(|key| key.map_or(V::Null, |key| key.parts.clone())).collect();
-    let texts = keys.map(|key| key.map_or(V::Null, |key| V::str(key.text.as_str()))).collect();
-    Key { parts: V::Arr(parts), text: V::Arr(texts).json_text() }
+    let keys = row
+        .iter()
+        .map(|(_, found)| found.as_ref().map(|(key, _)| key));
+    let parts = keys
+        .clone()
+        .map(|key| key.map_or(V::Null, |key| key.parts.clone()))
+        .collect();
+    let texts = keys
+        .map(|key| key.map_or(V::Null, |key| V::str(key.text.as_str())))
+        .collect();
+    Key {
+        parts: V::Arr(parts),
+        text: V::Arr(texts).json_text(),
+    }
 }
 
-/// The value of a row without SELECT: the row itself, or what the matched sources gave under their aliases.
+/// The value of a row without SELECT: the row itself, or what the matched sources gave under their
+/// aliases.
 fn value_of(row: &Joined) -> V {
     if let [(_, Some((_, value)))] = row.as_slice() {
         return value.clone();
     }
-    let matched = row.iter().filter_map(|(alias, found)| Some((alias.clone(), found.as_ref()?.1.clone())));
+    let matched = row
+        .iter()
+        .filter_map(|(alias, found)| Some((alias.clone(), found.as_ref()?.1.clone())));
     V::Obj(matched.collect())
 }
 
@@ -191,8 +263,12 @@ fn grouped(query: &Value, rows: &[Joined]) -> Vec<Output> {
         groups.push((Vec::new(), Vec::new())); // without GROUP BY there is always the one group
     }
     for row in rows {
-        let key: Vec<V> = key_expressions.iter().map(|key| eval(key, &Scope::of_row(row))).collect();
-        let same_key = |(other, _): &&mut (Vec<V>, _)| key.iter().zip(other).all(|(a, b)| a.same(b));
+        let key: Vec<V> = key_expressions
+            .iter()
+            .map(|key| eval(key, &Scope::of_row(row)))
+            .collect();
+        let same_key =
+            |(other, _): &&mut (Vec<V>, _)| key.iter().zip(other).all(|(a, b)| a.same(b));
         match groups.iter_mut().find(same_key) {
             Some((_, members)) => members.push(row),
             None => groups.push((key, vec![row])),
@@ -200,18 +276,37 @@ fn grouped(query: &Value, rows: &[Joined]) -> Vec<Output> {
     }
     let mut outputs = Vec::new();
     for (key, members) in &groups {
-        let scope = Scope { rows: Rows::Group { key_expressions, key, members }, selected: None };
+        let scope = Scope {
+            rows: Rows::Group {
+                key_expressions,
+                key,
+                members,
+            },
+            selected: None,
+        };
         let (value, leaves) = match query.get("select") {
             Some(select) => selected(select, &scope),
             None => {
-                let named = key.iter().enumerate().map(|(i, v)| (format!("__key_{i}"), v.clone()));
+                let named = key
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| (format!("__key_{i}"), v.clone()));
                 let value = V::Obj(named.filter(|(_, v)| !v.is_missing()).collect());
                 (value.clone(), vec![value])
             }
         };
-        let with_selected = Scope { selected: Some(&value), ..scope };
+        let with_selected = Scope {
+            selected: Some(&value),
+            ..scope
+        };
         if conditions(query, "having").all(|condition| eval(condition, &with_selected).is_true()) {
-            outputs.push(finished(query, Key::of_values(key.clone()), value.clone(), leaves, &scope));
+            outputs.push(finished(
+                query,
+                Key::of_values(key.clone()),
+                value.clone(),
+                leaves,
+                &scope,
+            ));
         }
     }
     outputs
@@ -229,15 +324,22 @@ fn has_aggregate(tree: &Value) -> bool {
     }
 }
 
-/// The selected value and its leaves. What is no expression is a nested object; missing values are left out.
+/// The selected value and its leaves. What is no expression is a nested object; missing values are
+/// left out.
 fn selected(select: &Value, scope: &Scope) -> (V, Vec<V>) {
-    if matches!(select["type"].as_str(), Some("ref" | "val" | "func" | "agg")) {
+    if matches!(
+        select["type"].as_str(),
+        Some("ref" | "val" | "func" | "agg")
+    ) {
         let value = eval(select, scope);
         return (value.clone(), vec![value]);
     }
     let mut object = BTreeMap::new();
     let mut leaves = Vec::new();
-    for (name, field) in select.as_object().expect("a select is an object of expressions") {
+    for (name, field) in select
+        .as_object()
+        .expect("a select is an object of expressions")
+    {
         let (value, found) = selected(field, scope);
         leaves.extend(found);
         if !value.is_missing() {
@@ -248,9 +350,20 @@ fn selected(select: &Value, scope: &Scope) -> (V, Vec<V>) {
 }
 
 fn finished(query: &Value, key: Key, value: V, leaves: Vec<V>, scope: &Scope) -> Output {
-    let scope = Scope { selected: Some(&value), ..*scope };
-    let order = list(query, "orderBy").iter().map(|item| eval(&item["expression"], &scope)).collect();
-    Output { key, value, leaves, order }
+    let scope = Scope {
+        selected: Some(&value),
+        ..*scope
+    };
+    let order = list(query, "orderBy")
+        .iter()
+        .map(|item| eval(&item["expression"], &scope))
+        .collect();
+    Output {
+        key,
+        value,
+        leaves,
+        order,
+    }
 }
 
 // DISTINCT, ORDER BY
@@ -259,8 +372,14 @@ fn finished(query: &Value, key: Key, value: V, leaves: Vec<V>, scope: &Scope) ->
 fn distinct(outputs: Vec<Output>) -> Vec<Output> {
     let mut kept: Vec<Output> = Vec::new();
     for mut output in outputs {
-        output.key = Key { parts: V::Arr(output.leaves.clone()), text: output.value.json_text() };
-        if !kept.iter().any(|other| other.key.parts.same(&output.key.parts)) {
+        output.key = Key {
+            parts: V::Arr(output.leaves.clone()),
+            text: output.value.json_text(),
+        };
+        if !kept
+            .iter()
+            .any(|other| other.key.parts.same(&output.key.parts))
+        {
             kept.push(output);
         }
     }
@@ -270,7 +389,11 @@ fn distinct(outputs: Vec<Output>) -> Vec<Output> {
 fn in_order(query: &Value, a: &Output, b: &Output) -> Ordering {
     for ((item, a), b) in list(query, "orderBy").iter().zip(&a.order).zip(&b.order) {
         let options = &item["compareOptions"];
-        let nullish_place = if options["nulls"] == "last" { Ordering::Greater } else { Ordering::Less };
+        let nullish_place = if options["nulls"] == "last" {
+            Ordering::Greater
+        } else {
+            Ordering::Less
+        };
         let found = match (a.nullish(), b.nullish()) {
             (true, true) => Ordering::Equal,
             (true, false) => nullish_place,
@@ -298,18 +421,31 @@ struct Scope<'a> {
 #[derive(Clone, Copy)]
 enum Rows<'a> {
     Row(&'a Joined),
-    Group { key_expressions: &'a [Value], key: &'a [V], members: &'a [&'a Joined] },
+    Group {
+        key_expressions: &'a [Value],
+        key: &'a [V],
+        members: &'a [&'a Joined],
+    },
 }
 
 impl<'a> Scope<'a> {
     fn of_row(row: &'a Joined) -> Scope<'a> {
-        Scope { rows: Rows::Row(row), selected: None }
+        Scope {
+            rows: Rows::Row(row),
+            selected: None,
+        }
     }
 }
 
 fn eval(expression: &Value, scope: &Scope) -> V {
-    if let Rows::Group { key_expressions, key, .. } = scope.rows
-        && let Some(i) = key_expressions.iter().position(|candidate| candidate == expression)
+    if let Rows::Group {
+        key_expressions,
+        key,
+        ..
+    } = scope.rows
+        && let Some(i) = key_expressions
+            .iter()
+            .position(|candidate| candidate == expression)
     {
         return key[i].clone();
     }
@@ -317,7 +453,10 @@ fn eval(expression: &Value, scope: &Scope) -> V {
         Some("val") => V::from_json(&expression["value"]),
         Some("ref") => reference(expression, scope),
         Some("func") => {
-            let args: Vec<V> = list(expression, "args").iter().map(|arg| eval(arg, scope)).collect();
+            let args: Vec<V> = list(expression, "args")
+                .iter()
+                .map(|arg| eval(arg, scope))
+                .collect();
             call(name_of(expression), &args)
         }
         Some("agg") => {
@@ -325,7 +464,10 @@ fn eval(expression: &Value, scope: &Scope) -> V {
                 panic!("an aggregate outside of a grouped query: {expression}");
             };
             let argument = &expression["args"][0];
-            let values = members.iter().map(|row| eval(argument, &Scope::of_row(row))).collect();
+            let values = members
+                .iter()
+                .map(|row| eval(argument, &Scope::of_row(row)))
+                .collect();
             aggregate(name_of(expression), values)
         }
         _ => panic!("no expression: {expression}"),
@@ -333,7 +475,10 @@ fn eval(expression: &Value, scope: &Scope) -> V {
 }
 
 fn reference(expression: &Value, scope: &Scope) -> V {
-    let path: Vec<&str> = list(expression, "path").iter().map(|s| s.as_str().expect("a path of names")).collect();
+    let path: Vec<&str> = list(expression, "path")
+        .iter()
+        .map(|s| s.as_str().expect("a path of names"))
+        .collect();
     let (start, fields) = path.split_first().expect("a path is not empty");
     if *start == "$selected" {
         return walk(scope.selected.expect("$selected is known here"), fields);
@@ -341,7 +486,10 @@ fn reference(expression: &Value, scope: &Scope) -> V {
     let Rows::Row(row) = scope.rows else {
         panic!("{path:?} is not a group key");
     };
-    let (_, found) = row.iter().find(|(alias, _)| alias == start).unwrap_or_else(|| panic!("unknown alias in {path:?}"));
+    let (_, found) = row
+        .iter()
+        .find(|(alias, _)| alias == start)
+        .unwrap_or_else(|| panic!("unknown alias in {path:?}"));
     match found {
         None => V::Missing,
         Some((key, _)) if fields == ["$key"] => V::str(key.text.as_str()),
@@ -356,7 +504,9 @@ fn walk(value: &V, fields: &[&str]) -> V {
     };
     match value {
         V::Null => V::Null,
-        V::Obj(object) => object.get(*first).map_or(V::Missing, |found| walk(found, rest)),
+        V::Obj(object) => object
+            .get(*first)
+            .map_or(V::Missing, |found| walk(found, rest)),
         _ => V::Missing,
     }
 }
@@ -372,5 +522,7 @@ fn list<'a>(owner: &'a Value, field: &str) -> &'a [Value] {
 
 /// The items of `where` or `having`: each an expression or `{expression}`.
 fn conditions<'a>(query: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    list(query, field).iter().map(|item| item.get("expression").unwrap_or(item))
+    list(query, field)
+        .iter()
+        .map(|item| item.get("expression").unwrap_or(item))
 }

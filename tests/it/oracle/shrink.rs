@@ -4,12 +4,16 @@ use super::generate::Case;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Greedily removes batches, messages, row fields and parts of the query. `fails` must answer false, or panic as `evaluate` does,
-/// for a query that removal made invalid.
+/// Greedily removes batches, messages, row fields and parts of the query. `fails` must answer
+/// false, or panic as `evaluate` does, for a query that removal made invalid.
 pub fn shrink(case: &Case, fails: impl Fn(&Case) -> bool) -> Case {
-    let still_fails = |candidate: &Case| catch_unwind(AssertUnwindSafe(|| fails(candidate))).unwrap_or(false);
+    let still_fails =
+        |candidate: &Case| catch_unwind(AssertUnwindSafe(|| fails(candidate))).unwrap_or(false);
     let mut best = case.clone();
-    while let Some(smaller) = smaller_cases(&best).into_iter().find(|candidate| still_fails(candidate)) {
+    while let Some(smaller) = smaller_cases(&best)
+        .into_iter()
+        .find(|candidate| still_fails(candidate))
+    {
         best = smaller;
     }
     best
@@ -23,7 +27,10 @@ fn smaller_cases(case: &Case) -> Vec<Case> {
         smaller.batches.remove(batch);
         found.push(smaller);
     }
-    let with_query = |query| Case { query, ..case.clone() };
+    let with_query = |query| Case {
+        query,
+        ..case.clone()
+    };
     found.extend(smaller_queries(&case.query).into_iter().map(with_query));
     for (batch, messages) in case.batches.iter().enumerate() {
         for message in 0..messages.len() {
@@ -36,7 +43,10 @@ fn smaller_cases(case: &Case) -> Vec<Case> {
         for (message, fields) in messages.iter().enumerate() {
             for field in fields["value"].as_object().into_iter().flatten() {
                 let mut smaller = case.clone();
-                smaller.batches[batch][message]["value"].as_object_mut().unwrap().remove(field.0);
+                smaller.batches[batch][message]["value"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove(field.0);
                 found.push(smaller);
             }
         }
@@ -44,10 +54,21 @@ fn smaller_cases(case: &Case) -> Vec<Case> {
     found
 }
 
-/// Every query with one clause, list item, select field or function argument less, or a function replaced by one of its
-/// arguments. Many are invalid.
+/// Every query with one clause, list item, select field or function argument less, or a function
+/// replaced by one of its arguments. Many are invalid.
 fn smaller_queries(tree: &Value) -> Vec<Value> {
-    const NEEDED: [&str; 10] = ["type", "from", "alias", "collection", "query", "expression", "path", "name", "args", "value"];
+    const NEEDED: [&str; 10] = [
+        "type",
+        "from",
+        "alias",
+        "collection",
+        "query",
+        "expression",
+        "path",
+        "name",
+        "args",
+        "value",
+    ];
     let mut found = Vec::new();
     match tree {
         Value::Object(fields) => {
@@ -91,26 +112,40 @@ fn smaller_queries(tree: &Value) -> Vec<Value> {
 mod tests {
     use super::shrink;
     use crate::oracle::generate::Case;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn only_what_fails_is_left() {
-        let eq = |value: u32| json!({"type": "func", "name": "eq", "args": [{"type": "ref", "path": ["a", "n"]}, {"type": "val", "value": value}]});
-        let put = |key: &str, n: u32| json!({"type": "a", "key": key, "value": {"n": n, "m": n}, "headers": {"operation": "insert"}});
+        let func = |name: &str, args: &[Value]| json!({"type": "func", "name": name, "args": args});
+        let val = |value: u32| json!({"type": "val", "value": value});
+        let eq = |n| func("eq", &[json!({"type": "ref", "path": ["a", "n"]}), val(n)]);
+        let put = |key: &str, value: Value| {
+            let headers = json!({"operation": "insert"});
+            json!({"type": "a", "key": key, "value": value, "headers": headers})
+        };
+        let row = |key, n| put(key, json!({"m": n, "n": n}));
         let case = Case {
             seed: 0,
             query: json!({
                 "from": {"type": "collectionRef", "collection": "a", "alias": "a"},
-                "where": [{"expression": {"type": "func", "name": "or", "args": [eq(1), eq(2)]}}, eq(3)],
+                "where": [{"expression": func("or", &[eq(1), eq(2)])}, eq(3)],
                 "limit": 3,
                 "distinct": true
             }),
-            batches: vec![vec![put("1", 1), put("2", 2)], vec![put("3", 3)], vec![]],
+            batches: vec![vec![row("1", 1), row("2", 2)], vec![row("3", 3)], vec![]],
         };
         let small = shrink(&case, |case| {
-            case.query.to_string().contains(r#""value":2"#) && case.batches.concat().iter().any(|message| message["value"]["n"] == 2)
+            case.query.to_string().contains(r#""value":2"#)
+                && case
+                    .batches
+                    .concat()
+                    .iter()
+                    .any(|message| message["value"]["n"] == 2)
         });
-        assert_eq!(small.query, json!({"from": case.query["from"], "where": [{"expression": {"type": "val", "value": 2}}]}));
-        assert_eq!(small.batches, [[json!({"type": "a", "key": "2", "value": {"n": 2}, "headers": {"operation": "insert"}})]]);
+        assert_eq!(
+            small.query,
+            json!({"from": case.query["from"], "where": [{"expression": val(2)}]})
+        );
+        assert_eq!(small.batches, [[put("2", json!({"n": 2}))]]);
     }
 }

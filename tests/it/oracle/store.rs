@@ -41,7 +41,8 @@ impl Store {
         }
     }
 
-    /// The stream ended: a reset that nothing followed takes effect; a snapshot that never ended does not.
+    /// The stream ended: a reset that nothing followed takes effect; a snapshot that never ended
+    /// does not.
     pub fn finish(&mut self) {
         self.take_reset();
     }
@@ -61,7 +62,12 @@ impl Store {
 
     fn change(&mut self, message: &Value) {
         self.take_reset();
-        let text = |field: &Value| field.as_str().expect("a change message has type, key and operation").to_owned();
+        let text = |field: &Value| {
+            field
+                .as_str()
+                .expect("a change message has type, key and operation")
+                .to_owned()
+        };
         let (collection, key) = (text(&message["type"]), text(&message["key"]));
         let collections = self.snapshot.as_mut().unwrap_or(&mut self.rows);
         let rows = collections.entry(collection).or_default();
@@ -83,7 +89,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn put(collection: &str, key: &str, n: i64) -> Value {
-        json!({"type": collection, "key": key, "value": {"n": n}, "headers": {"operation": "update"}})
+        let headers = json!({"operation": "update"});
+        json!({"type": collection, "key": key, "value": {"n": n}, "headers": headers})
     }
 
     fn delete(collection: &str, key: &str) -> Value {
@@ -96,14 +103,23 @@ mod tests {
 
     /// "key:n" of every row.
     fn shown(store: &Store, collection: &str) -> String {
-        let rows = store.rows(collection).into_iter().map(|(key, row)| format!("{key}:{}", row.to_json().unwrap()["n"]));
+        let rows = store
+            .rows(collection)
+            .into_iter()
+            .map(|(key, row)| format!("{key}:{}", row.to_json().unwrap()["n"]));
         rows.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn changes_replace_insert_and_remove() {
         let mut store = Store::default();
-        store.apply(&[put("a", "1", 1), put("a", "2", 2), put("a", "1", 3), delete("a", "9"), delete("a", "2")]);
+        store.apply(&[
+            put("a", "1", 1),
+            put("a", "2", 2),
+            put("a", "1", 3),
+            delete("a", "9"),
+            delete("a", "2"),
+        ]);
         assert_eq!(shown(&store, "a"), "1:3");
         store.apply(&[put("a", "2", 4)]);
         assert_eq!(shown(&store, "a"), "1:3 2:4");
@@ -119,7 +135,10 @@ mod tests {
         store.apply(&[]);
         assert_eq!(shown(&store, "a"), "1:1");
         store.apply(&[put("b", "2", 2)]);
-        assert_eq!((shown(&store, "a"), shown(&store, "b")), ("".into(), "2:2".into()));
+        assert_eq!(
+            (shown(&store, "a"), shown(&store, "b")),
+            ("".into(), "2:2".into())
+        );
         store.apply(&[control("reset")]);
         store.finish();
         assert_eq!(shown(&store, "b"), "");
@@ -129,7 +148,11 @@ mod tests {
     fn a_snapshot_replaces_the_collections_it_names() {
         let mut store = Store::default();
         store.apply(&[put("a", "1", 1), put("b", "1", 1), put("c", "1", 1)]);
-        store.apply(&[control("snapshot-start"), put("a", "2", 2), delete("c", "7")]);
+        store.apply(&[
+            control("snapshot-start"),
+            put("a", "2", 2),
+            delete("c", "7"),
+        ]);
         assert_eq!(shown(&store, "a"), "1:1");
         store.apply(&[put("a", "3", 3), control("snapshot-end")]);
         let all = ["a", "b", "c"].map(|collection| shown(&store, collection));
@@ -139,10 +162,22 @@ mod tests {
     #[test]
     fn a_second_start_and_a_reset_drop_what_was_staged() {
         let mut store = Store::default();
-        store.apply(&[put("a", "1", 1), control("snapshot-start"), put("a", "2", 2)]);
-        store.apply(&[control("snapshot-start"), put("a", "3", 3), control("snapshot-end")]);
+        store.apply(&[
+            put("a", "1", 1),
+            control("snapshot-start"),
+            put("a", "2", 2),
+        ]);
+        store.apply(&[
+            control("snapshot-start"),
+            put("a", "3", 3),
+            control("snapshot-end"),
+        ]);
         assert_eq!(shown(&store, "a"), "3:3");
-        store.apply(&[control("snapshot-start"), put("a", "4", 4), control("reset")]);
+        store.apply(&[
+            control("snapshot-start"),
+            put("a", "4", 4),
+            control("reset"),
+        ]);
         assert_eq!(shown(&store, "a"), "3:3");
         store.apply(&[control("snapshot-end")]);
         assert_eq!(shown(&store, "a"), "3:3");

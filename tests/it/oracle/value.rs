@@ -1,7 +1,8 @@
-//! The oracle's own value: JSON plus `Missing` (JavaScript's undefined), with numbers compared by value.
+//! The oracle's own value: JSON plus `Missing` (JavaScript's undefined), with numbers compared by
+//! value.
 //!
-//! Missing stands only at the top: an object simply has no such field, and arrays of JSON hold none. (Row keys are the one
-//! exception: they are arrays whose parts may be missing.)
+//! Missing stands only at the top: an object simply has no such field, and arrays of JSON hold
+//! none. (Row keys are the one exception: they are arrays whose parts may be missing.)
 
 use serde_json::{Map, Number, Value};
 use std::cmp::Ordering;
@@ -28,13 +29,21 @@ const HIGHEST: i128 = (1 << 64) - 1;
 impl V {
     /// A whole number; one that is out of range becomes a float.
     pub fn int(i: i128) -> V {
-        if (LOWEST..=HIGHEST).contains(&i) { V::Int(i) } else { V::float(i as f64) }
+        if (LOWEST..=HIGHEST).contains(&i) {
+            V::Int(i)
+        } else {
+            V::float(i as f64)
+        }
     }
 
     /// A float; a whole one in range is that integer.
     pub fn float(f: f64) -> V {
         let in_range = (-(2f64.powi(63))..2f64.powi(64)).contains(&f);
-        if in_range && f.fract() == 0.0 { V::Int(f as i128) } else { V::Float(f) }
+        if in_range && f.fract() == 0.0 {
+            V::Int(f as i128)
+        } else {
+            V::Float(f)
+        }
     }
 
     pub fn str(s: impl Into<String>) -> V {
@@ -79,11 +88,17 @@ impl V {
             }
             Value::String(s) => V::str(s.as_str()),
             Value::Array(items) => V::Arr(items.iter().map(V::from_json).collect()),
-            Value::Object(fields) => V::Obj(fields.iter().map(|(k, v)| (k.clone(), V::from_json(v))).collect()),
+            Value::Object(fields) => V::Obj(
+                fields
+                    .iter()
+                    .map(|(k, v)| (k.clone(), V::from_json(v)))
+                    .collect(),
+            ),
         }
     }
 
-    /// The JSON of a value; missing has none. A number JSON cannot say (NaN, infinity) is null, as `JSON.stringify` does.
+    /// The JSON of a value; missing has none. A number JSON cannot say (NaN, infinity) is null, as
+    /// `JSON.stringify` does.
     pub fn to_json(&self) -> Option<Value> {
         Some(match self {
             V::Missing => return None,
@@ -96,9 +111,16 @@ impl V {
             },
             V::Float(f) => Number::from_f64(*f).map_or(Value::Null, Value::Number),
             V::Str(s) => Value::from(s.as_str()),
-            V::Arr(items) => Value::Array(items.iter().map(|v| v.to_json().unwrap_or(Value::Null)).collect()),
+            V::Arr(items) => Value::Array(
+                items
+                    .iter()
+                    .map(|v| v.to_json().unwrap_or(Value::Null))
+                    .collect(),
+            ),
             V::Obj(fields) => {
-                let fields = fields.iter().filter_map(|(k, v)| Some((k.clone(), v.to_json()?)));
+                let fields = fields
+                    .iter()
+                    .filter_map(|(k, v)| Some((k.clone(), v.to_json()?)));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
         })
@@ -106,12 +128,14 @@ impl V {
 
     /// Compact JSON text, object fields in order of their names.
     pub fn json_text(&self) -> String {
-        self.to_json().map_or_else(String::new, |json| json.to_string())
+        self.to_json()
+            .map_or_else(String::new, |json| json.to_string())
     }
 
     /// The total order: null, missing, booleans, numbers, strings, arrays, objects.
     ///
-    /// ORDER BY ties null with missing: it looks at those two itself and asks here about the others.
+    /// ORDER BY ties null with missing: it looks at those two itself and asks here about the
+    /// others.
     pub fn order(&self, other: &V) -> Ordering {
         match (self, other) {
             (V::Bool(a), V::Bool(b)) => a.cmp(b),
@@ -163,7 +187,13 @@ impl V {
             V::Missing => "undefined".to_owned(),
             V::Str(s) => s.clone(),
             V::Arr(items) => {
-                let text = |v: &V| if v.nullish() { String::new() } else { v.js_string() };
+                let text = |v: &V| {
+                    if v.nullish() {
+                        String::new()
+                    } else {
+                        v.js_string()
+                    }
+                };
                 items.iter().map(text).collect::<Vec<_>>().join(",")
             }
             V::Obj(_) => "[object Object]".to_owned(),
@@ -201,7 +231,10 @@ fn number_of_text(text: &str) -> V {
         return V::int(i);
     }
     // Rust reads "inf" and "nan", JavaScript does not.
-    if text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)) {
+    if text
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
+    {
         return V::float(text.parse().unwrap_or(f64::NAN));
     }
     V::Float(f64::NAN)
@@ -215,7 +248,8 @@ fn order_numbers(a: &V, b: &V) -> Ordering {
         (V::Float(f), V::Int(i)) => order_int_float(*i, *f).reverse(),
         _ => {
             let (a, b) = (a.as_f64(), b.as_f64());
-            a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+            a.partial_cmp(&b)
+                .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
         }
     }
 }
@@ -226,7 +260,8 @@ fn order_int_float(i: i128, f: f64) -> Ordering {
     } else if f < -(2f64.powi(63)) {
         Ordering::Greater
     } else {
-        // In range and not whole: compare with the integer below; when that ties, the fraction decides.
+        // In range and not whole: compare with the integer below; when that ties, the fraction
+        // decides.
         i.cmp(&(f.floor() as i128)).then(Ordering::Less)
     }
 }
@@ -246,12 +281,24 @@ mod tests {
         assert!(v(json!(1)).same(&v(json!(1.0))));
         assert!(v(json!(0)).same(&v(json!(-0.0))));
         assert_eq!(v(json!(1.0)).json_text(), "1");
-        assert_eq!(v(json!(9007199254740993u64)).order(&v(json!(9007199254740992.0))), Ordering::Greater);
-        assert_eq!(v(json!(u64::MAX)).order(&v(json!(18446744073709551616.0))), Ordering::Less);
+        assert_eq!(
+            v(json!(9007199254740993u64)).order(&v(json!(9007199254740992.0))),
+            Ordering::Greater
+        );
+        assert_eq!(
+            v(json!(u64::MAX)).order(&v(json!(18446744073709551616.0))),
+            Ordering::Less
+        );
         assert_eq!(v(json!(-3)).order(&v(json!(-2.5))), Ordering::Less);
         assert_eq!(v(json!(-2)).order(&v(json!(-2.5))), Ordering::Greater);
-        assert_eq!(v(json!(i64::MIN)).order(&v(json!(-1e30))), Ordering::Greater);
-        assert_eq!(V::Float(f64::NAN).order(&V::Float(f64::INFINITY)), Ordering::Greater);
+        assert_eq!(
+            v(json!(i64::MIN)).order(&v(json!(-1e30))),
+            Ordering::Greater
+        );
+        assert_eq!(
+            V::Float(f64::NAN).order(&V::Float(f64::INFINITY)),
+            Ordering::Greater
+        );
         assert!(V::Float(f64::NAN).same(&V::Float(f64::NAN)));
     }
 
@@ -308,6 +355,9 @@ mod tests {
         assert!(number(json!("inf")).as_f64().is_nan());
         assert!(number(json!(true)).same(&V::Int(1)));
         assert!(number(json!([7])).same(&V::Int(7)));
-        assert_eq!(v(json!([1, [null, "a"], {}])).js_string(), "1,,a,[object Object]");
+        assert_eq!(
+            v(json!([1, [null, "a"], {}])).js_string(),
+            "1,,a,[object Object]"
+        );
     }
 }

@@ -1,0 +1,134 @@
+//! A plan for people and tools: as text, JSON and DOT.
+
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+
+use super::{Node, OrderKey, Plan};
+use crate::value::{Direction, Nulls};
+
+/// One step of a plan, with what it works on.
+///
+/// Prints as an indented tree, serialises as JSON, and [`Explanation::to_dot`] gives Graphviz.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The operator: `scan`, `filter`, `join`, `aggregate`, `project`, `distinct`, `window`, or
+    /// `result` at the root.
+    pub operator: &'static str,
+    /// What it does, as names and texts.
+    pub details: Vec<(&'static str, String)>,
+    /// The steps it reads from.
+    pub inputs: Vec<Explanation>,
+}
+
+fn join(parts: impl IntoIterator<Item = impl ToString>, separator: &str) -> String {
+    parts.into_iter().map(|p| p.to_string()).collect::<Vec<_>>().join(separator)
+}
+
+impl fmt::Display for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.direction == Direction::Desc { " desc" } else { "" };
+        let nulls = if self.nulls == Nulls::Last { " nulls last" } else { "" };
+        write!(f, "{}{direction}{nulls}", self.expr)
+    }
+}
+
+impl Plan {
+    /// Says what the plan does.
+    pub fn explain(&self) -> Explanation {
+        let order = if self.ordered { join(&self.order, ", ") } else { "key".into() };
+        Explanation {
+            operator: "result",
+            details: vec![("value", self.output.to_string()), ("order", order)],
+            inputs: vec![explain(&self.root)],
+        }
+    }
+}
+
+fn explain(node: &Node) -> Explanation {
+    let (operator, mut details) = match node {
+        Node::Scan(scan) => {
+            ("scan", vec![("collection", scan.collection.name().to_string()), ("where", join(&scan.filter, " and "))])
+        }
+        Node::Filter { predicates, .. } => ("filter", vec![("where", join(predicates, " and "))]),
+        Node::Join(j) => {
+            let keys = j.left_keys.iter().zip(&j.right_keys).map(|(l, r)| format!("{l} = {r}"));
+            let shared = |node: &Node| matches!(node, Node::Scan(_));
+            let arrangements = match (shared(&j.left), shared(&j.right)) {
+                (true, true) => "both sides shared",
+                (true, false) => "left side shared",
+                (false, true) => "right side shared",
+                (false, false) => "private",
+            };
+            (
+                "join",
+                vec![
+                    ("kind", j.kind.as_str().into()),
+                    ("on", join(keys, " and ")),
+                    ("and", join(&j.residual, " and ")),
+                    ("arrangements", arrangements.into()),
+                ],
+            )
+        }
+        Node::Aggregate { keys, aggregates, .. } => {
+            let aggregates = aggregates.iter().map(|a| format!("{}({})", a.function.as_str(), a.argument));
+            ("aggregate", vec![("by", join(keys, ", ")), ("compute", join(aggregates, ", "))])
+        }
+        Node::Project { fields, .. } => ("project", vec![("fields", join(fields, ", "))]),
+        Node::Distinct { fields, .. } => ("distinct", vec![("fields", join(fields, ", "))]),
+        Node::Window { order, offset, limit, .. } => (
+            "window",
+            vec![
+                ("order", if order.is_empty() { "key".into() } else { join(order, ", ") }),
+                ("offset", if *offset > 0 { offset.to_string() } else { String::new() }),
+                ("limit", limit.map(|l| l.to_string()).unwrap_or_default()),
+            ],
+        ),
+    };
+    details.retain(|(_, text)| !text.is_empty());
+    Explanation { operator, details, inputs: node.inputs().into_iter().map(explain).collect() }
+}
+
+impl Explanation {
+    fn line(&self) -> String {
+        let details = self.details.iter().map(|(name, text)| format!("{name}: {text}"));
+        format!("{}  {}", self.operator, join(details, "; ")).trim_end().to_owned()
+    }
+
+    /// The plan as a Graphviz graph, data flowing upwards.
+    pub fn to_dot(&self) -> String {
+        fn node(step: &Explanation, dot: &mut String, next: &mut usize) -> usize {
+            let id = *next;
+            *next += 1;
+            let details = step.details.iter().map(|(name, text)| format!("{name}: {text}\\l"));
+            let label = format!("{}\\n{}", step.operator, details.collect::<String>());
+            let label = label.replace('"', "\\\"");
+            writeln!(dot, "  n{id} [label=\"{label}\"];").expect("writing to a string");
+            for input in &step.inputs {
+                let from = node(input, dot, next);
+                writeln!(dot, "  n{from} -> n{id};").expect("writing to a string");
+            }
+            id
+        }
+        let mut dot = String::from("digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=monospace];\n");
+        node(self, &mut dot, &mut 0);
+        dot.push_str("}\n");
+        dot
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn walk(step: &Explanation, indent: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for (i, input) in step.inputs.iter().enumerate() {
+                let last = i + 1 == step.inputs.len();
+                let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+                writeln!(f, "{indent}{branch}{}", input.line())?;
+                walk(input, &format!("{indent}{below}"), f)?;
+            }
+            Ok(())
+        }
+        writeln!(f, "{}", self.line())?;
+        walk(self, "", f)
+    }
+}

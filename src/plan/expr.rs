@@ -1,0 +1,245 @@
+//! Expressions with their names resolved, and their evaluation.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use smol_str::SmolStr;
+
+use super::key::KeyKind;
+use crate::query::{Datum, Function};
+use crate::schema::Collection;
+use crate::value::{Row, Value, ValueRef};
+
+/// An expression over a tuple.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A column of a source's row.
+    Column {
+        /// The source's place in the tuple.
+        source: usize,
+        /// The column.
+        column: usize,
+        /// What the query calls it.
+        label: Label,
+    },
+    /// A source's whole row as an object; missing for an unmatched side.
+    Row {
+        /// The source's place in the tuple.
+        source: usize,
+        /// Where its fields are.
+        shape: Shape,
+        /// What the query calls it.
+        label: Label,
+    },
+    /// The key of a source's row as text.
+    Key {
+        /// The source's place in the tuple.
+        source: usize,
+        /// How to write it.
+        kind: KeyKind,
+    },
+    /// A field of an object.
+    Field(Box<Expr>, SmolStr),
+    /// A constant.
+    Const(Value),
+    /// A function call.
+    Call(Function, Vec<Expr>),
+    /// An object; missing fields are left out.
+    Object(Vec<(SmolStr, Expr)>),
+}
+
+/// A name for people. Labels never make expressions differ.
+#[derive(Clone, Debug, Default)]
+pub struct Label(pub SmolStr);
+
+impl PartialEq for Label {
+    fn eq(&self, _: &Label) -> bool {
+        true
+    }
+}
+
+/// Where a source's fields are in its rows.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// The columns of a collection, which may still grow.
+    Collection(Arc<Collection>),
+    /// The fields of a subquery from column 1 on.
+    Fields(Arc<[SmolStr]>),
+    /// One value in column 1, which may be an object.
+    Value,
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Shape) -> bool {
+        match (self, other) {
+            (Shape::Collection(a), Shape::Collection(b)) => Arc::ptr_eq(a, b),
+            (Shape::Fields(a), Shape::Fields(b)) => a == b,
+            (Shape::Value, Shape::Value) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Expr {
+    /// The value of the expression for a tuple.
+    pub(crate) fn eval<'a>(&'a self, tuple: &'a [Option<Row>]) -> Datum<'a> {
+        match self {
+            Expr::Column { source, column, .. } => Datum::Ref(match &tuple[*source] {
+                Some(row) => row.get(*column),
+                None => ValueRef::Missing,
+            }),
+            Expr::Const(value) => Datum::Ref(value.as_ref()),
+            Expr::Call(function, args) => function.call(args.len(), &|i| args[i].eval(tuple)),
+            Expr::Field(base, name) => match base.eval(tuple) {
+                Datum::Ref(ValueRef::Null) => Datum::Ref(ValueRef::Null),
+                Datum::Ref(value) => Datum::Ref(value.get(name)),
+                Datum::Own(Value::Null) => Datum::Own(Value::Null),
+                Datum::Own(value) => Datum::Own(value.get(name).to_owned()),
+            },
+            Expr::Object(fields) => Datum::Own(Value::object(
+                fields.iter().map(|(name, expr)| (name, expr.eval(tuple).into_value())),
+            )),
+            Expr::Row { source, shape, .. } => match &tuple[*source] {
+                None => Datum::Ref(ValueRef::Missing),
+                Some(row) => match shape {
+                    Shape::Collection(collection) => Datum::Own(collection.columns().fields(row).value()),
+                    Shape::Fields(names) => Datum::Own(Value::object(
+                        names.iter().enumerate().map(|(i, name)| (name, row.get(i + 1).to_owned())),
+                    )),
+                    Shape::Value => Datum::Ref(row.get(1)),
+                },
+            },
+            Expr::Key { source, kind } => match &tuple[*source] {
+                Some(row) => Datum::Own(kind.text(row.get(0)).into()),
+                None => Datum::Ref(ValueRef::Missing),
+            },
+        }
+    }
+
+    /// Whether the expression is exactly true.
+    #[inline]
+    pub fn test(&self, tuple: &[Option<Row>]) -> bool {
+        matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
+    }
+
+    /// Whether the expression has the same value for two tuples.
+    pub(crate) fn same(&self, a: &[Option<Row>], b: &[Option<Row>]) -> bool {
+        match self {
+            Expr::Column { source, column, .. } => match (&a[*source], &b[*source]) {
+                (Some(a), Some(b)) => a == b || a.encoded(*column) == b.encoded(*column),
+                (None, None) => true,
+                _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
+            },
+            Expr::Const(_) => true,
+            Expr::Object(fields) => fields.iter().all(|(_, expr)| expr.same(a, b)),
+            // Two rows of one key that differ do so in a field.
+            Expr::Row { source, .. } if a[*source].is_some() == b[*source].is_some() => {
+                a[*source] == b[*source] || self.eval(a).as_ref() == self.eval(b).as_ref()
+            }
+            _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
+        }
+    }
+
+    /// Changes the places of the sources.
+    pub(super) fn map_sources(&self, f: &impl Fn(usize) -> usize) -> Expr {
+        let mut expr = self.clone();
+        expr.visit_mut(&mut |e| match e {
+            Expr::Column { source, .. } | Expr::Row { source, .. } | Expr::Key { source, .. } => {
+                *source = f(*source);
+            }
+            _ => {}
+        });
+        expr
+    }
+
+    fn visit_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
+        f(self);
+        match self {
+            Expr::Field(base, _) => base.visit_mut(f),
+            Expr::Call(_, args) => args.iter_mut().for_each(|a| a.visit_mut(f)),
+            Expr::Object(fields) => fields.iter_mut().for_each(|(_, e)| e.visit_mut(f)),
+            Expr::Column { .. } | Expr::Row { .. } | Expr::Key { .. } | Expr::Const(_) => {}
+        }
+    }
+
+    /// The places of the sources that occur, one bit each.
+    pub(super) fn sources(&self) -> u64 {
+        match self {
+            Expr::Column { source, .. } | Expr::Row { source, .. } | Expr::Key { source, .. } => 1 << source,
+            Expr::Const(_) => 0,
+            Expr::Field(base, _) => base.sources(),
+            Expr::Call(_, args) => args.iter().fold(0, |bits, a| bits | a.sources()),
+            Expr::Object(fields) => fields.iter().fold(0, |bits, (_, e)| bits | e.sources()),
+        }
+    }
+}
+
+/// An expression's value for one tuple, written without building it first.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    pub(crate) expr: &'a Expr,
+    pub(crate) tuple: &'a [Option<Row>],
+}
+
+impl Serialize for Rendered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.expr {
+            Expr::Object(fields) => {
+                let mut map = serializer.serialize_map(None)?;
+                for (name, expr) in fields {
+                    let missing = match expr {
+                        Expr::Object(_) => false,
+                        Expr::Row { source, shape: Shape::Collection(_) | Shape::Fields(_), .. } => {
+                            self.tuple[*source].is_none()
+                        }
+                        expr => matches!(expr.eval(self.tuple).as_ref(), ValueRef::Missing),
+                    };
+                    if !missing {
+                        map.serialize_entry(name, &Rendered { expr, tuple: self.tuple })?;
+                    }
+                }
+                map.end()
+            }
+            Expr::Row { source, shape: Shape::Collection(collection), .. } => {
+                let Some(row) = &self.tuple[*source] else { return serializer.serialize_unit() };
+                let columns = collection.columns();
+                match columns.fields(row) {
+                    crate::schema::Fields::Scalar(value) => value.serialize(serializer),
+                    fields => serializer.collect_map(fields.entries()),
+                }
+            }
+            Expr::Row { source, shape: Shape::Fields(names), .. } => {
+                let Some(row) = &self.tuple[*source] else { return serializer.serialize_unit() };
+                let entries = names.iter().enumerate().map(|(i, name)| (name, row.get(i + 1)));
+                serializer.collect_map(entries.filter(|(_, v)| !matches!(v, ValueRef::Missing)))
+            }
+            expr => expr.eval(self.tuple).as_ref().serialize(serializer),
+        }
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expr::Column { label, .. } | Expr::Row { label, .. } => f.write_str(&label.0),
+            Expr::Key { source, .. } => write!(f, "key({source})"),
+            Expr::Field(base, name) => write!(f, "{base}.{name}"),
+            Expr::Const(value) => write!(f, "{value}"),
+            Expr::Call(function, args) => {
+                write!(f, "{}(", function.as_str())?;
+                for (i, arg) in args.iter().enumerate() {
+                    write!(f, "{}{arg}", if i > 0 { ", " } else { "" })?;
+                }
+                f.write_str(")")
+            }
+            Expr::Object(fields) => {
+                f.write_str("{")?;
+                for (i, (name, expr)) in fields.iter().enumerate() {
+                    write!(f, "{}{name}: {expr}", if i > 0 { ", " } else { "" })?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! From the IR to a plan: names become columns, conditions move to where they cost least.
+//!
+//! A [`Plan`] is a tree of [`Node`]s, each of which becomes one operator of the dataflow, and an
+//! output expression that is evaluated only when a result row is read.
+
+mod build;
+mod explain;
+mod expr;
+mod key;
+mod scope;
+
+use std::sync::Arc;
+
+pub use explain::Explanation;
+pub use expr::{Expr, Label, Shape};
+pub use key::KeyKind;
+
+use crate::query::{AggregateFunction, JoinKind, Query, QueryError};
+use crate::schema::{Catalog, Collection};
+use crate::value::{Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode};
+
+/// A checked query, ready to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What computes the tuples of the result.
+    pub root: Node,
+    /// What a result row is made of.
+    pub output: Expr,
+    /// How a result row's key reads as text.
+    pub key: KeyKind,
+    /// The order of the result; by key where it is empty.
+    pub order: Vec<OrderKey>,
+    /// Whether the query asks for an order.
+    pub ordered: bool,
+}
+
+/// One operator of a plan and its inputs.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// The rows of a collection that pass the filter.
+    Scan(Scan),
+    /// The tuples for which all predicates are true.
+    Filter {
+        /// The tuples to look at.
+        input: Box<Node>,
+        /// What must be true of them.
+        predicates: Vec<Expr>,
+    },
+    /// Pairs of tuples, concatenated.
+    Join(Box<Join>),
+    /// One row a group: key, group values, aggregates.
+    Aggregate {
+        /// The tuples to group.
+        input: Box<Node>,
+        /// What the groups are keyed by; without any there is one group, always.
+        keys: Vec<Expr>,
+        /// What is computed of each group.
+        aggregates: Vec<Aggregate>,
+    },
+    /// One row a tuple: key, fields. What makes a subquery's result a source.
+    Project {
+        /// The tuples to project.
+        input: Box<Node>,
+        /// The fields.
+        fields: Vec<Expr>,
+    },
+    /// One row for equal fields: key, fields.
+    Distinct {
+        /// The tuples to look at.
+        input: Box<Node>,
+        /// The fields.
+        fields: Vec<Expr>,
+    },
+    /// A stretch of the ordered tuples.
+    Window {
+        /// The tuples to order.
+        input: Box<Node>,
+        /// The order; ties are broken by key.
+        order: Vec<OrderKey>,
+        /// How many tuples come before the stretch.
+        offset: usize,
+        /// How long it is; without an end if `None`.
+        limit: Option<usize>,
+    },
+}
+
+/// Reads a collection.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The collection.
+    pub collection: Arc<Collection>,
+    /// What must be true of a row, as source 0.
+    pub filter: Vec<Expr>,
+}
+
+impl Scan {
+    /// Whether a row passes the filter.
+    #[inline]
+    pub fn accepts(&self, row: &Option<Row>) -> bool {
+        self.filter.iter().all(|p| p.test(std::slice::from_ref(row)))
+    }
+}
+
+/// Joins two inputs.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Which unmatched tuples stay.
+    pub kind: JoinKind,
+    /// The left input.
+    pub left: Node,
+    /// The right input.
+    pub right: Node,
+    /// The number of rows in a left tuple.
+    pub left_arity: usize,
+    /// The number of rows in a right tuple.
+    pub right_arity: usize,
+    /// What must equal `right_keys`, over left tuples; nothing for a cross join.
+    pub left_keys: Vec<Expr>,
+    /// What must equal `left_keys`, over right tuples.
+    pub right_keys: Vec<Expr>,
+    /// Further conditions, over joined tuples.
+    pub residual: Vec<Expr>,
+}
+
+/// One aggregate of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// What is computed.
+    pub function: AggregateFunction,
+    /// Of what.
+    pub argument: Expr,
+}
+
+/// One component of an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderKey {
+    /// What to order by.
+    pub expr: Expr,
+    /// Ascending or descending.
+    pub direction: Direction,
+    /// Where null and missing stand.
+    pub nulls: Nulls,
+}
+
+impl Plan {
+    /// Plans a query over the collections of a catalog.
+    ///
+    /// # Errors
+    ///
+    /// If a name is unknown, a join has no equality, a selected value is neither grouped nor
+    /// aggregated, or the like; the error says where.
+    pub fn new(query: &Query, catalog: &Catalog) -> Result<Plan, QueryError> {
+        build::plan(query, catalog)
+    }
+
+    /// The value of a result row.
+    pub fn value(&self, tuple: &[Option<Row>]) -> Value {
+        self.output.eval(tuple).into_value()
+    }
+
+    /// The key of a result row as text.
+    pub fn key_text(&self, tuple: &[Option<Row>]) -> String {
+        self.key.text(key_of(tuple).as_ref())
+    }
+
+    /// Where a tuple stands in the result's order.
+    pub fn sort_key(&self, tuple: &[Option<Row>]) -> SortKey {
+        sort_key(&self.order, tuple)
+    }
+
+    /// The collections the plan reads.
+    pub fn scans(&self) -> Vec<&Scan> {
+        let mut scans = Vec::new();
+        self.root.visit(&mut |node| {
+            if let Node::Scan(scan) = node {
+                scans.push(scan);
+            }
+        });
+        scans
+    }
+}
+
+impl Node {
+    /// The inputs, from left to right.
+    pub fn inputs(&self) -> Vec<&Node> {
+        match self {
+            Node::Scan(_) => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Project { input, .. }
+            | Node::Distinct { input, .. }
+            | Node::Window { input, .. } => vec![input],
+            Node::Join(join) => vec![&join.left, &join.right],
+        }
+    }
+
+    /// Calls `f` for each node, inputs first.
+    fn visit<'a>(&'a self, f: &mut impl FnMut(&'a Node)) {
+        self.inputs().into_iter().for_each(|input| input.visit(f));
+        f(self);
+    }
+}
+
+/// The key of a tuple: a source's own key, or the array of the joined sources' keys.
+pub fn key_of(tuple: &[Option<Row>]) -> Value {
+    match tuple {
+        [Some(row)] => row.get(0).to_owned(),
+        rows => Value::array(rows.iter().map(key_part)),
+    }
+}
+
+/// The key of one of the joined rows; null for an unmatched side.
+fn key_part(row: &Option<Row>) -> ValueRef<'_> {
+    row.as_ref().map_or(ValueRef::Null, |row| row.get(0))
+}
+
+/// Appends bytes that are equal for equal keys of tuples of one plan.
+#[inline]
+pub fn encode_key(tuple: &[Option<Row>], out: &mut Vec<u8>) {
+    match tuple {
+        [Some(row)] => out.extend_from_slice(row.key()),
+        rows => {
+            for row in rows {
+                let key = row.as_ref().map_or(&[][..], Row::key);
+                out.extend_from_slice(&(key.len() as u32).to_le_bytes());
+                out.extend_from_slice(key);
+            }
+        }
+    }
+}
+
+/// Where a tuple stands in an order; ties are broken by key, ascending.
+pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
+    let mut key = SortKeyBuilder::default();
+    for component in order {
+        key.push(component.expr.eval(tuple).as_ref(), component.direction, component.nulls);
+    }
+    tuple.iter().for_each(|row| key.push_key(key_part(row)));
+    key.finish()
+}
+
+/// Appends the values of expressions such that equal lists have equal bytes. False, with `out` in
+/// an undefined state, if one of them is null or missing.
+#[inline]
+pub fn encode_join_key(keys: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
+    if let [key] = keys {
+        return key.encode(tuple, out);
+    }
+    keys.iter().all(|key| {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let known = key.encode(tuple, out);
+        let length = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        known
+    })
+}
+
+/// Appends the value of an expression; whether it is neither null nor missing.
+impl Expr {
+    #[inline]
+    fn encode(&self, tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
+        if let Expr::Column { source, column, .. } = self {
+            let encoded = tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column));
+            out.extend_from_slice(encoded);
+            return !crate::value::decode(encoded).is_nullish();
+        }
+        let value = self.eval(tuple);
+        encode(value.as_ref(), out);
+        !value.as_ref().is_nullish()
+    }
+}

@@ -1,0 +1,275 @@
+//! The random expressions of `queries`.
+
+use super::generate::{Ty, sample};
+use super::queries::{Atom, Maker};
+use serde_json::{Value, json};
+
+pub fn reference(path: &[String]) -> Value {
+    json!({"type": "ref", "path": path})
+}
+
+pub fn val(value: Value) -> Value {
+    json!({"type": "val", "value": value})
+}
+
+pub fn func(name: &str, args: Vec<Value>) -> Value {
+    json!({"type": "func", "name": name, "args": args})
+}
+
+pub fn agg(name: &str, arg: Value) -> Value {
+    json!({"type": "agg", "name": name, "args": [arg]})
+}
+
+impl Maker<'_> {
+    /// An atom of a type, if there is one.
+    pub fn atom(&mut self, atoms: &[Atom], ty: Ty) -> Option<Value> {
+        let fitting: Vec<&Atom> = atoms.iter().filter(|atom| atom.ty == ty).collect();
+        (!fitting.is_empty()).then(|| self.pick(&fitting).expression.clone())
+    }
+
+    fn literal(&mut self, ty: Ty) -> Value {
+        val(sample(self.rng, ty))
+    }
+
+    /// An expression of whatever type.
+    pub fn any(&mut self, atoms: &[Atom], depth: u32) -> (Value, Ty) {
+        if !atoms.is_empty() && self.chance(50) {
+            let atom = self.pick(atoms);
+            return (atom.expression, atom.ty);
+        }
+        let ty = self.pick(&[
+            Ty::Num,
+            Ty::Num,
+            Ty::Str,
+            Ty::Str,
+            Ty::Bool,
+            Ty::Real,
+            Ty::Mixed,
+            Ty::Big,
+        ]);
+        (self.expression(atoms, ty, depth), ty)
+    }
+
+    /// An expression of a type (or null, or missing).
+    pub fn expression(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
+        if depth == 0 || self.chance(50) {
+            return match self.atom(atoms, ty) {
+                Some(atom) if !self.chance(8) => atom,
+                _ => self.literal(ty),
+            };
+        }
+        let depth = depth - 1;
+        if self.chance(15) {
+            return func(
+                "coalesce",
+                vec![
+                    self.expression(atoms, ty, depth),
+                    self.expression(atoms, ty, depth),
+                ],
+            );
+        }
+        if self.chance(15) {
+            let mut args = vec![
+                self.condition(atoms, depth),
+                self.expression(atoms, ty, depth),
+            ];
+            if self.chance(70) {
+                args.push(self.expression(atoms, ty, depth));
+            }
+            return func("caseWhen", args);
+        }
+        match ty {
+            Ty::Num => self.number(atoms, depth),
+            Ty::Real => {
+                if self.chance(30) {
+                    return func(
+                        "add",
+                        vec![self.expression(atoms, Ty::Big, depth), val(json!(1))],
+                    );
+                }
+                func(
+                    "divide",
+                    vec![
+                        self.expression(atoms, Ty::Num, depth),
+                        self.expression(atoms, Ty::Num, depth),
+                    ],
+                )
+            }
+            Ty::Str => {
+                if self.chance(40) {
+                    let name = self.pick(&["upper", "lower"]);
+                    return func(name, vec![self.expression(atoms, Ty::Str, depth)]);
+                }
+                let count = self.rng.usize(1..=3);
+                func(
+                    "concat",
+                    (0..count).map(|_| self.printable(atoms, depth)).collect(),
+                )
+            }
+            Ty::Bool => self.condition(atoms, depth),
+            Ty::Mixed | Ty::Big | Ty::Arr | Ty::Obj => self.expression(atoms, ty, 0),
+        }
+    }
+
+    fn number(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        let first = self.expression(atoms, Ty::Num, depth);
+        match self.rng.u32(..6) {
+            0 => func("add", vec![first, self.expression(atoms, Ty::Num, depth)]),
+            1 => func(
+                "subtract",
+                vec![first, self.expression(atoms, Ty::Num, depth)],
+            ),
+            2 => func(
+                "multiply",
+                vec![
+                    first,
+                    val(self.pick(&[json!(2), json!(-1), json!(0.5), json!(3), json!(null)])),
+                ],
+            ),
+            3 => func(
+                "divide",
+                vec![
+                    first,
+                    val(self.pick(&[json!(2), json!(4), json!(0), json!(null)])),
+                ],
+            ),
+            _ => {
+                let ty = self.pick(&[Ty::Str, Ty::Arr, Ty::Mixed]);
+                func("length", vec![self.expression(atoms, ty, depth)])
+            }
+        }
+    }
+
+    /// A value whose text nobody disputes: no fractions but small ones.
+    fn printable(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        let ty = self.pick(&[
+            Ty::Str,
+            Ty::Str,
+            Ty::Str,
+            Ty::Num,
+            Ty::Big,
+            Ty::Bool,
+            Ty::Mixed,
+            Ty::Arr,
+            Ty::Obj,
+        ]);
+        self.expression(atoms, ty, depth)
+    }
+
+    /// A boolean expression (which may be unknown).
+    pub fn condition(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        if depth > 0 && self.chance(35) {
+            let depth = depth - 1;
+            let name = self.pick(&["and", "or", "or", "or", "not", "not"]);
+            let count = if name == "not" {
+                1
+            } else {
+                self.rng.usize(2..=3)
+            };
+            let mut args: Vec<Value> = (0..count).map(|_| self.condition(atoms, depth)).collect();
+            if self.chance(4) {
+                args[0] = self.expression(atoms, Ty::Mixed, 0); // a value that is no boolean
+            }
+            return func(name, args);
+        }
+        match self.rng.u32(..20) {
+            0..=6 => {
+                let ty = self.pick(&[
+                    Ty::Num,
+                    Ty::Num,
+                    Ty::Num,
+                    Ty::Num,
+                    Ty::Str,
+                    Ty::Str,
+                    Ty::Big,
+                    Ty::Real,
+                ]);
+                let other = if matches!(ty, Ty::Big | Ty::Real) && self.chance(40) {
+                    Ty::Num
+                } else {
+                    ty
+                };
+                let name = self.pick(&["gt", "gte", "lt", "lte"]);
+                func(
+                    name,
+                    vec![
+                        self.operand(atoms, ty, depth),
+                        self.expression(atoms, other, 0),
+                    ],
+                )
+            }
+            7..=9 => {
+                let ty = self.pick(&[
+                    Ty::Str,
+                    Ty::Str,
+                    Ty::Num,
+                    Ty::Num,
+                    Ty::Mixed,
+                    Ty::Big,
+                    Ty::Arr,
+                    Ty::Obj,
+                    Ty::Bool,
+                ]);
+                func(
+                    "eq",
+                    vec![
+                        self.operand(atoms, ty, depth),
+                        self.expression(atoms, ty, 0),
+                    ],
+                )
+            }
+            10 | 11 => {
+                let ty = self.pick(&[Ty::Str, Ty::Num, Ty::Mixed, Ty::Big]);
+                let mut items: Vec<Value> = (0..self.rng.usize(2..=5))
+                    .map(|_| sample(self.rng, ty))
+                    .collect();
+                if self.chance(20) {
+                    items.push(Value::Null);
+                }
+                let list = if self.chance(10) {
+                    self.expression(atoms, Ty::Arr, 0)
+                } else {
+                    val(Value::Array(items))
+                };
+                func("in", vec![self.operand(atoms, ty, depth), list])
+            }
+            12 | 13 => {
+                let pattern = self.pick(&["x%", "%", "_", "%é%", "_%", "%1", "x", "S%"]);
+                let name = self.pick(&["like", "ilike"]);
+                func(
+                    name,
+                    vec![self.operand(atoms, Ty::Str, depth), val(json!(pattern))],
+                )
+            }
+            14..=16 => {
+                let name = self.pick(&["isNull", "isUndefined"]);
+                let tested = func(name, vec![self.any(atoms, 0).0]);
+                if self.chance(60) {
+                    func("not", vec![tested])
+                } else {
+                    tested
+                }
+            }
+            17 => {
+                let name = self.pick(&["gt", "gte", "lt", "lte"]);
+                let other = self.pick(&[Ty::Mixed, Ty::Num, Ty::Str]);
+                func(
+                    name,
+                    vec![
+                        self.expression(atoms, Ty::Mixed, 0),
+                        self.expression(atoms, other, 0),
+                    ],
+                )
+            }
+            _ => self.operand(atoms, Ty::Bool, 0),
+        }
+    }
+
+    /// The first side of a comparison: an atom when there is one.
+    fn operand(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
+        match self.atom(atoms, ty) {
+            Some(atom) if self.chance(75) => atom,
+            _ => self.expression(atoms, ty, depth),
+        }
+    }
+}
