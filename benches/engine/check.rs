@@ -1,8 +1,9 @@
-//! What each query must answer, computed from scratch over all rows: the judge of every engine, and the canonical form of a
-//! result line.
+//! What each query must answer, computed from scratch over all rows: the judge of every engine, and
+//! the canonical form of a result line.
 //!
-//! A canonical line is the row's value as JSON with its fields sorted by name, no spaces, missing fields left out, and a
-//! number without a fraction written without one (`1000`, not `1000.0`). Lines of unordered results are sorted as text.
+//! A canonical line is the row's value as JSON with its fields sorted by name, no spaces, missing
+//! fields left out, and a number without a fraction written without one (`1000`, not `1000.0`).
+//! Lines of unordered results are sorted as text.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -98,7 +99,10 @@ pub(crate) fn expected(query: Query, state: &State) -> Vec<String> {
 pub(crate) fn difference(query: Query, state: &State, result: &[String]) -> Option<String> {
     let expected = expected(query, state);
     if expected.is_empty() {
-        return Some(format!("{}: the work gives it no rows, which tells nothing", query.name()));
+        return Some(format!(
+            "{}: the work gives it no rows, which tells nothing",
+            query.name()
+        ));
     }
     let at = (0..expected.len().max(result.len())).find(|&i| expected.get(i) != result.get(i))?;
     let (is, must) = (result.get(at), expected.get(at));

@@ -1,10 +1,12 @@
-//! `cargo bench --bench engine`: the engine against a hand-written program on differential-dataflow, on the same work.
+//! `cargo bench --bench engine`: the engine against a hand-written program on
+//! differential-dataflow, on the same work.
 //!
-//! Each pair of an engine and a query set runs in a fresh process (so that memory is its own), engines take turns, and the
-//! median of the runs is printed as Markdown. Every run's results are checked. `--help` tells the options.
+//! Each pair of an engine and a query set runs in a fresh process (so that memory is its own),
+//! engines take turns, and the median of the runs is printed as Markdown. Every run's results are
+//! checked. `--help` tells the options.
 //!
-//! `workload.rs` makes the work, `measure.rs` measures one engine, `check.rs` knows the right answers, `typed.rs` and
-//! `operators.rs` are the baseline.
+//! `workload.rs` makes the work, `measure.rs` measures one engine, `check.rs` knows the right
+//! answers, `typed.rs` and `operators.rs` are the baseline.
 
 mod check;
 mod measure;
@@ -205,7 +207,8 @@ impl Results {
         Ok(Results(cells))
     }
 
-    /// A row for each pair of query set and engine, and below each engine but the first its ratio to the first.
+    /// A row for each pair of query set and engine, and below each engine but the first its ratio
+    /// to the first.
     fn markdown(&self) -> String {
         let mut out = String::from(
             "| queries | engine | load, rows/s | p50 µs | p99 µs | p99.9 µs | batches, changes/s | RSS loaded MiB | peak MiB |\n\
@@ -315,6 +318,12 @@ fn described(figures: Figures) -> String {
 
 fn in_child(engine: &str, set: &str, quick: bool) -> Result<Figures, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
+    // With its default delay the allocator gives large blocks back and takes them again all the
+    // time, and the kernel's clearing of their pages halves the load rate of any engine. Set it
+    // yourself to see that.
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        command.env("MIMALLOC_PURGE_DELAY", "1000");
+    }
     command
         .args(["--child", engine, set])
         .args(quick.then_some("--quick"));

@@ -1,7 +1,9 @@
-//! What is measured of one engine with one set of queries, in a process of its own: load, latency, batches, memory.
+//! What is measured of one engine with one set of queries, in a process of its own: load, latency,
+//! batches, memory.
 //!
-//! Only [`Engine::apply`] is timed: from decoded changes to every subscriber's result being up to date. Making the ops and
-//! preparing them stand outside of the clock. At the end every query's result is compared with a recomputation.
+//! Only [`Engine::apply`] is timed: from decoded changes to every subscriber's result being up to
+//! date. Making the ops and preparing them stand outside of the clock. At the end every query's
+//! result is compared with a recomputation.
 
 use std::time::Instant;
 
@@ -17,8 +19,8 @@ pub(crate) trait Engine {
 
     fn prepare(&mut self, ops: &[Op]) -> Self::Batch;
 
-    /// One tick, including the subscribers' results. The engine may take what the batch holds; what is left is dropped
-    /// outside of the clock.
+    /// One tick, including the subscribers' results. The engine may take what the batch holds; what
+    /// is left is dropped outside of the clock.
     fn apply(&mut self, batch: &mut Self::Batch);
 
     /// The rows as canonical lines (see `check.rs`).
@@ -114,7 +116,8 @@ fn rate<E: Engine>(engine: &mut E, ops: &mut Workload, count: usize, batch: usiz
     count as f64 / seconds
 }
 
-/// Microseconds of `count` single changes, sorted. They are prepared many at a time, so that a tick follows a tick.
+/// Microseconds of `count` single changes, sorted. They are prepared many at a time, so that a tick
+/// follows a tick.
 fn latencies<E: Engine>(
     engine: &mut E,
     ops: &mut Workload,

@@ -1,8 +1,9 @@
 //! The timely operators of the baseline: inputs, arrangement, aggregate, ordered window, sink.
 //!
-//! Aggregate and window keep their own state and act on data as it arrives instead of waiting for the frontier. That is right
-//! because ticks are run one at a time, and because what they emit telescopes: a tick that reaches them in several parts gives
-//! intermediate rows that cancel at the sink. Changes of one collection arrive in the order in which they were made.
+//! Aggregate and window keep their own state and act on data as it arrives instead of waiting for
+//! the frontier. That is right because ticks are run one at a time, and because what they emit
+//! telescopes: a tick that reaches them in several parts gives intermediate rows that cancel at the
+//! sink. Changes of one collection arrive in the order in which they were made.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use crate::typed::SymbolMap;
 pub(crate) type T = u64;
 pub(crate) type R = isize;
 
-/// An input that allocates nothing for a small tick (differential's `InputSession` reserves room for 1,024 rows at each flush).
+/// An input that allocates nothing for a small tick (differential's `InputSession` reserves room
+/// for 1,024 rows at each flush).
 pub(crate) struct Input<D: Data> {
     handle: Handle<T, (D, T, R)>,
     buffer: Vec<(D, T, R)>,
@@ -59,7 +61,8 @@ impl<D: Data> Input<D> {
     }
 }
 
-/// Arranged by the first component, on this worker, without the exchange that `arrange_by_key` makes.
+/// Arranged by the first component, on this worker, without the exchange that `arrange_by_key`
+/// makes.
 pub(crate) fn arrange<V: Data>(
     rows: VecCollection<'_, T, (u32, V), R>,
 ) -> Arranged<'_, TraceAgent<ValSpine<u32, V, T, R>>> {
@@ -216,7 +219,8 @@ pub(crate) fn aggregate<'s, D: Data>(
     stream.as_collection()
 }
 
-/// The first `limit` rows by an order without ties. The window is read again only if a change is at or before its end.
+/// The first `limit` rows by an order without ties. The window is read again only if a change is at
+/// or before its end.
 pub(crate) fn window<'s, D: Data + Copy, K: Ord + Copy + 'static>(
     rows: VecCollection<'s, T, D, R>,
     limit: usize,

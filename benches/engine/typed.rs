@@ -1,11 +1,14 @@
-//! The baseline `differential`: the five queries as an engineer who knows differential-dataflow writes them by hand.
+//! The baseline `differential`: the five queries as an engineer who knows differential-dataflow
+//! writes them by hand.
 //!
-//! It is the limit that a general engine is measured against, so nothing in it is dynamic: rows are structs of integers and
-//! interned strings, queries are code. The current rows live in hash maps outside of the dataflow and give the retractions.
-//! All queries stand in one dataflow with one tick an epoch. Joins are differential's own over arrangements, and of Q3 and Q5
-//! the arrangements are shared when both are there. Aggregates and the ordered window are custom operators (`operators.rs`).
-//! Columns that no query needs are dropped before an arrangement. What a query says in a tick is consolidated at its sink and
-//! applied to the subscriber's own copy of the result, a hash map or an ordered map.
+//! It is the limit that a general engine is measured against, so nothing in it is dynamic: rows are
+//! structs of integers and interned strings, queries are code. The current rows live in hash maps
+//! outside of the dataflow and give the retractions. All queries stand in one dataflow with one
+//! tick an epoch. Joins are differential's own over arrangements, and of Q3 and Q5 the arrangements
+//! are shared when both are there. Aggregates and the ordered window are custom operators
+//! (`operators.rs`). Columns that no query needs are dropped before an arrangement. What a query
+//! says in a tick is consolidated at its sink and applied to the subscriber's own copy of the
+//! result, a hash map or an ordered map.
 
 use std::cell::{RefCell, RefMut};
 use std::cmp::Reverse;
@@ -385,8 +388,8 @@ impl<D: Data, F: Fn(&D) -> (Reverse<i64>, u64)> Live for Ordered<D, F> {
     }
 }
 
-/// Consolidates a tick's output; every key that changed is given once, with its new row or none. Rows with the same key are
-/// neighbours because every row type compares by its key first.
+/// Consolidates a tick's output; every key that changed is given once, with its new row or none.
+/// Rows with the same key are neighbours because every row type compares by its key first.
 fn settle<D: Data, K: PartialEq>(
     out: &Output<D>,
     key: impl Fn(&D) -> K,
@@ -438,7 +441,8 @@ impl Names {
         (symbol != 0).then(|| self.text(symbol))
     }
 
-    /// A number that sorts as the text does; the texts that break ties here (ids, languages) are short.
+    /// A number that sorts as the text does; the texts that break ties here (ids, languages) are
+    /// short.
     fn rank(&self, symbol: Symbol) -> u64 {
         let text = self.text(symbol).as_bytes();
         let mut bytes = [0; 8];

@@ -1,10 +1,12 @@
-//! The work that every engine of this benchmark is given: a seeded stream of state changes and five queries.
+//! The work that every engine of this benchmark is given: a seeded stream of state changes and five
+//! queries.
 //!
-//! [`Workload`] is an iterator of [`Op`]s: first the users, then the events (the load), then the changes (40 % event inserts,
-//! 45 % event updates, 10 % event deletes, 5 % user updates). It is generated while it is consumed, so that the memory measured
-//! belongs to the engine. The same sizes and seed give the same ops on every machine. An op carries the new value only, as a
-//! state-change protocol does: engines keep the old values themselves. [`json_line`], [`JsonLines`] and [`query_json`] are the
-//! same work in the forms that are read from files and sockets.
+//! [`Workload`] is an iterator of [`Op`]s: first the users, then the events (the load), then the
+//! changes (40 % event inserts, 45 % event updates, 10 % event deletes, 5 % user updates). It is
+//! generated while it is consumed, so that the memory measured belongs to the engine. The same
+//! sizes and seed give the same ops on every machine. An op carries the new value only, as a
+//! state-change protocol does: engines keep the old values themselves. [`json_line`], [`JsonLines`]
+//! and [`query_json`] are the same work in the forms that are read from files and sockets.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -146,7 +148,8 @@ const TOPIC: [&str; 12] = [
     "Birds of",
 ];
 const TITLES: u64 = 50_000;
-/// Milliseconds: the first event, the step from one event to the next, and how far one may be out of order.
+/// Milliseconds: the first event, the step from one event to the next, and how far one may be out
+/// of order.
 const EPOCH: i64 = 1_700_000_000_000;
 const STEP: i64 = 250;
 const JITTER: u64 = 30_000;
@@ -201,7 +204,8 @@ impl Workload {
         user.clone()
     }
 
-    /// What an event is at first depends on its number only, so that an update can start from it without keeping it.
+    /// What an event is at first depends on its number only, so that an update can start from it
+    /// without keeping it.
     fn first_event(&self, number: u64) -> Event {
         let mut rng = Rng::with_seed(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Event {
@@ -242,7 +246,8 @@ impl Workload {
         event
     }
 
-    /// Skewed: with 10,000 users and 200,000 events the busiest user has about 2,000 events, half of the users fewer than 15.
+    /// Skewed: with 10,000 users and 200,000 events the busiest user has about 2,000 events, half
+    /// of the users fewer than 15.
     fn some_user(&self, rng: &mut Rng) -> String {
         let place = rng.f64().powi(2);
         format!("u{}", (place * self.sizes.users as f64) as usize)
@@ -381,8 +386,8 @@ fn message(op: &Op, operation: &str) -> String {
     )
 }
 
-/// The op as one State Protocol message. A put is an `upsert`, because one op alone does not tell whether its key is known;
-/// [`JsonLines`] does.
+/// The op as one State Protocol message. A put is an `upsert`, because one op alone does not tell
+/// whether its key is known; [`JsonLines`] does.
 #[allow(dead_code, reason = "for engines whose `prepare` decodes messages")]
 pub(crate) fn json_line(op: &Op) -> String {
     message(
@@ -395,7 +400,8 @@ pub(crate) fn json_line(op: &Op) -> String {
     )
 }
 
-/// Messages with `insert`, `update` and `delete` for ops given in order, as readers that know no `upsert` need them.
+/// Messages with `insert`, `update` and `delete` for ops given in order, as readers that know no
+/// `upsert` need them.
 #[derive(Default)]
 pub(crate) struct JsonLines {
     known: HashSet<String>,

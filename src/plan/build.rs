@@ -147,11 +147,29 @@ fn filtered(node: Node, filter: Vec<Expr>) -> Node {
     }
 }
 
+/// Takes a condition apart at its `and`s.
 fn conjuncts(expr: Expr) -> Vec<Expr> {
     match expr {
-        Expr::Call(Function::And, args) => args.into_iter().flat_map(conjuncts).collect(),
+        Expr::Call(Function::And, args) => args
+            .into_iter()
+            .flat_map(|arg| match arg {
+                Expr::Call(Function::And, _) => conjuncts(arg),
+                arg if is_condition(&arg) => vec![arg],
+                // `and` takes any known value but false for true; alone it would have to be true.
+                arg => vec![Expr::Call(Function::And, vec![arg])],
+            })
+            .collect(),
         other => vec![other],
     }
+}
+
+/// Whether an expression is true, false or unknown and nothing else.
+fn is_condition(expr: &Expr) -> bool {
+    use Function::*;
+    matches!(
+        expr,
+        Expr::Call(Eq | Gt | Gte | Lt | Lte | In | Like | Ilike | And | Or | Not | IsNull | IsUndefined, _)
+    )
 }
 
 /// The condition of a join, sorted.
@@ -165,8 +183,11 @@ fn condition(join: &query::Join, scope: &Scope<'_>) -> Result<Condition> {
     let new_place = scope.sources.len() - 1;
     let new = 1u64 << new_place;
     let mut condition = Condition { left: Vec::new(), right: Vec::new(), residual: Vec::new() };
-    for conjunct in &join.on {
-        let lowered = scope.row_expr(conjunct).map_err(|e| e.within("on"))?;
+    let on = match &join.on {
+        Some(on) => conjuncts(scope.row_expr(on).map_err(|e| e.within("on"))?),
+        None => Vec::new(),
+    };
+    for lowered in on {
         if let Expr::Call(Function::Eq, args) = &lowered {
             let (a, b) = (args[0].sources(), args[1].sources());
             let (left, right) = match (a & new != 0, b & new != 0) {

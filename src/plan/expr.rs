@@ -177,7 +177,7 @@ impl Expr {
 
 /// An expression's value for one tuple, written without building it first.
 #[derive(Debug)]
-pub struct Rendered<'a> {
+pub(crate) struct Rendered<'a> {
     pub(crate) expr: &'a Expr,
     pub(crate) tuple: &'a [Option<Row>],
 }

@@ -12,6 +12,7 @@ mod scope;
 use std::sync::Arc;
 
 pub use explain::Explanation;
+pub(crate) use expr::Rendered;
 pub use expr::{Expr, Label, Shape};
 pub use key::KeyKind;
 
@@ -214,21 +215,6 @@ fn key_part(row: &Option<Row>) -> ValueRef<'_> {
     row.as_ref().map_or(ValueRef::Null, |row| row.get(0))
 }
 
-/// Appends bytes that are equal for equal keys of tuples of one plan.
-#[inline]
-pub fn encode_key(tuple: &[Option<Row>], out: &mut Vec<u8>) {
-    match tuple {
-        [Some(row)] => out.extend_from_slice(row.key()),
-        rows => {
-            for row in rows {
-                let key = row.as_ref().map_or(&[][..], Row::key);
-                out.extend_from_slice(&(key.len() as u32).to_le_bytes());
-                out.extend_from_slice(key);
-            }
-        }
-    }
-}
-
 /// Where a tuple stands in an order; ties are broken by key, ascending.
 pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
     let mut key = SortKeyBuilder::default();
@@ -256,8 +242,8 @@ pub fn encode_join_key(keys: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) 
     })
 }
 
-/// Appends the value of an expression; whether it is neither null nor missing.
 impl Expr {
+    /// Appends the value of the expression; whether it is neither null nor missing.
     #[inline]
     fn encode(&self, tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
         if let Expr::Column { source, column, .. } = self {

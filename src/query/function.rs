@@ -230,10 +230,10 @@ impl Function {
         }
         boolean(match self {
             Function::Eq => a == b,
-            Function::Gt => compare(a, b).is_some_and(Ordering::is_gt),
-            Function::Gte => compare(a, b).is_some_and(Ordering::is_ge),
-            Function::Lt => compare(a, b).is_some_and(Ordering::is_lt),
-            Function::Lte => compare(a, b).is_some_and(Ordering::is_le),
+            Function::Gt => compare(a, b).is_gt(),
+            Function::Gte => compare(a, b).is_ge(),
+            Function::Lt => compare(a, b).is_lt(),
+            Function::Lte => compare(a, b).is_le(),
             Function::Like | Function::Ilike => match (a, b) {
                 (ValueRef::Str(s), ValueRef::Str(p)) if self == Function::Ilike => {
                     like(&s.to_lowercase(), &p.to_lowercase())
@@ -277,20 +277,21 @@ fn map_text<'a>(value: Datum<'a>, f: impl Fn(&str) -> String) -> Datum<'a> {
     }
 }
 
-/// JavaScript's relational comparison; `None` where every comparison is false.
-fn compare(a: ValueRef<'_>, b: ValueRef<'_>) -> Option<Ordering> {
+/// JavaScript's relational comparison. What cannot be compared is neither less nor greater, so that
+/// `gte` and `lte` hold of it, as in TanStack DB.
+fn compare(a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
     use ValueRef::*;
     match (a, b) {
         (Int(_) | Float(_), Int(_) | Float(_))
         | (Str(_), Str(_))
         | (Bool(_), Bool(_))
         | (Array(_), Array(_))
-        | (Object(_), Object(_)) => Some(a.cmp(&b)),
-        (Array(_) | Object(_), _) | (_, Array(_) | Object(_)) => None,
+        | (Object(_), Object(_)) => a.cmp(&b),
+        (Array(_) | Object(_), _) | (_, Array(_) | Object(_)) => Ordering::Equal,
         _ => {
             let (a, b) = (to_number(a), to_number(b));
             let not_a_number = |v: &Value| matches!(v, Value::Float(f) if f.is_nan());
-            if not_a_number(&a) || not_a_number(&b) { None } else { Some(a.cmp(&b)) }
+            if not_a_number(&a) || not_a_number(&b) { Ordering::Equal } else { a.cmp(&b) }
         }
     }
 }
@@ -433,6 +434,7 @@ mod tests {
             (Gt, &["\"x\"", "3"], "false"),
             (Lt, &["\"x\"", "3"], "false"),
             (Gt, &["true", "0"], "true"),
+            (Gte, &["\"x\"", "3"], "true"),
             (Lte, &["9007199254740993", "9007199254740992.0"], "false"),
             (Gt, &["undefined", "3"], "null"),
             (In, &["null", "[null]"], "null"),

@@ -106,8 +106,9 @@ pub struct Join {
     pub kind: JoinKind,
     /// The source.
     pub source: Source,
-    /// The condition, as a list of conjuncts; at least one is an equality between both sides.
-    pub on: Vec<Expr>,
+    /// The condition: an equality between both sides, or an `and` that holds one; of a cross join
+    /// none.
+    pub on: Option<Expr>,
 }
 
 /// An expression over the sources' rows.

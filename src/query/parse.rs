@@ -180,29 +180,21 @@ fn join(tree: &Tree) -> Result<Join> {
     };
     let source = at("from", required(tree, "from")?, source)?;
     let on = match (clause(tree, "on"), clause(tree, "left"), clause(tree, "right")) {
-        (Some(on), None, None) => conjuncts(at("on", on, expr)?),
+        (Some(on), None, None) => Some(at("on", on, expr)?),
         (None, Some(left), Some(right)) => {
-            vec![Expr::Call(Function::Eq, vec![at("left", left, expr)?, at("right", right, expr)?])]
+            Some(Expr::Call(Function::Eq, vec![at("left", left, expr)?, at("right", right, expr)?]))
         }
-        (None, None, None) if kind == JoinKind::Cross => Vec::new(),
+        (None, None, None) if kind == JoinKind::Cross => None,
         (None, None, None) => {
             let error = QueryError::new("", format!("the {} join needs `on`", kind.as_str()));
             return Err(error.hint("a join without a condition is of type `cross`"));
         }
         _ => return Err(QueryError::new("", "give either `on`, or `left` and `right`")),
     };
-    if kind == JoinKind::Cross && !on.is_empty() {
+    if kind == JoinKind::Cross && on.is_some() {
         return Err(QueryError::new("on", "a cross join has no condition").hint("use an inner join"));
     }
     Ok(Join { kind, source, on })
-}
-
-/// Takes a condition apart at its `and`s.
-pub(crate) fn conjuncts(expr: Expr) -> Vec<Expr> {
-    match expr {
-        Expr::Call(Function::And, args) => args.into_iter().flat_map(conjuncts).collect(),
-        other => vec![other],
-    }
 }
 
 /// An item of `where` or `having`: an expression, bare or wrapped.

@@ -26,13 +26,11 @@ impl Store {
                     self.snapshot = None;
                     self.reset_pending = true;
                 }
-                Some("snapshot-start") => {
-                    self.take_reset();
-                    self.snapshot = Some(Collections::new());
-                }
+                Some("snapshot-start") => self.snapshot = Some(Collections::new()),
                 Some("snapshot-end") => {
-                    for (collection, rows) in self.snapshot.take().unwrap_or_default() {
-                        self.rows.insert(collection, rows);
+                    if let Some(snapshot) = self.snapshot.take() {
+                        self.take_reset();
+                        self.rows.extend(snapshot);
                     }
                 }
                 Some(_) => {}
@@ -61,7 +59,9 @@ impl Store {
     }
 
     fn change(&mut self, message: &Value) {
-        self.take_reset();
+        if self.snapshot.is_none() {
+            self.take_reset();
+        }
         let text = |field: &Value| {
             field
                 .as_str()

@@ -1,0 +1,63 @@
+//! Distinct: one row for all tuples with equal fields.
+
+use hashbrown::HashTable;
+
+use super::Updates;
+use super::operator::Unary;
+use crate::plan::Expr;
+use crate::value::{Row, SeqBuilder, Tuple, Value, ValueRef};
+
+/// Counts the tuples of each row. The row is the array of its fields as key, then the fields.
+pub(super) struct Distinct {
+    fields: Vec<Expr>,
+    counts: HashTable<(Row, isize)>,
+    builder: SeqBuilder,
+    scratch: Vec<u8>,
+}
+
+fn hash(row: &Row) -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::with_seed(0).hash_one(row)
+}
+
+impl Distinct {
+    pub(super) fn new(fields: Vec<Expr>) -> Self {
+        Distinct {
+            fields,
+            counts: HashTable::new(),
+            builder: SeqBuilder::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, tuple: &Tuple) -> Row {
+        let values: Vec<Value> = self.fields.iter().map(|f| f.eval(tuple).into_value()).collect();
+        let values = || values.iter().map(Value::as_ref);
+        self.builder.push(Value::array(values()).as_ref());
+        values().for_each(|v: ValueRef<'_>| self.builder.push(v));
+        Row::new(&mut self.builder, &mut self.scratch)
+    }
+}
+
+impl Unary for Distinct {
+    fn step(&mut self, input: &mut Updates, output: &mut Updates) {
+        let mut updates: Vec<(Row, isize)> =
+            input.drain(..).map(|(tuple, diff)| (self.row(&tuple), diff)).collect();
+        differential_dataflow::consolidation::consolidate(&mut updates);
+        for (row, diff) in updates {
+            let entry = self.counts.entry(hash(&row), |(known, _)| *known == row, |(row, _)| hash(row));
+            let mut entry = entry.or_insert_with(|| (row.clone(), 0));
+            let count = &mut entry.get_mut().1;
+            let before = *count;
+            *count += diff;
+            let after = *count;
+            if after == 0 {
+                entry.remove();
+            }
+            let change = isize::from(after > 0) - isize::from(before > 0);
+            if change != 0 {
+                output.push((Tuple::from_elem(Some(row), 1), change));
+            }
+        }
+    }
+}

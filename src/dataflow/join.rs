@@ -1,0 +1,350 @@
+//! Join: inner, left, right, full and cross, with further conditions.
+//!
+//! In a tick, first the right side's changes meet the left side as it was, then the left side's
+//! changes meet the right side as it is. Each side is an index by join key: an arrangement that
+//! queries share where the side is a collection, a private one otherwise. Null and missing keys
+//! match nothing.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use differential_dataflow::consolidation::consolidate;
+use smallvec::SmallVec;
+
+use super::operator::Binary;
+use super::{Diff, Updates};
+use crate::plan::{Expr, Join as Plan, encode_join_key};
+use crate::query::JoinKind;
+use crate::store::{Arrangement, Index};
+use crate::value::{Row, Tuple};
+
+type Key = SmallVec<[u8; 24]>;
+
+/// The rows of one side by join key.
+pub(super) enum Side {
+    /// Kept by the store; it shows the state after the tick.
+    Shared(Rc<RefCell<Arrangement>>),
+    /// Kept by the operator.
+    Private { index: Index<Tuple>, consolidated: bool },
+}
+
+impl Side {
+    pub(super) fn shared(arrangement: Rc<RefCell<Arrangement>>) -> Self {
+        Side::Shared(arrangement)
+    }
+
+    pub(super) fn private(consolidated: bool) -> Self {
+        Side::Private { index: Index::default(), consolidated }
+    }
+
+    fn consolidate(&self, updates: &mut Updates) {
+        if matches!(self, Side::Private { consolidated: false, .. }) {
+            consolidate(updates);
+        }
+    }
+
+    fn update(&mut self, key: &[u8], tuple: &Tuple, diff: Diff) {
+        if let Side::Private { index, .. } = self {
+            debug_assert!(diff.abs() == 1, "tuples are unique by key");
+            if diff > 0 {
+                index.insert(key, tuple.clone());
+            } else {
+                let removed = index.remove(key, tuple);
+                debug_assert!(removed, "a tuple that leaves was there");
+            }
+        }
+    }
+
+    fn len(&self, key: &[u8]) -> isize {
+        let len = match self {
+            Side::Shared(arrangement) => arrangement.borrow().get(key).len(),
+            Side::Private { index, .. } => index.get(key).len(),
+        };
+        len as isize
+    }
+
+    fn for_each(&self, key: &[u8], mut f: impl FnMut(&[Option<Row>])) {
+        match self {
+            Side::Shared(arrangement) => {
+                arrangement.borrow().get(key).iter().for_each(|row| f(std::slice::from_ref(row)));
+            }
+            Side::Private { index, .. } => index.get(key).iter().for_each(|tuple| f(tuple)),
+        }
+    }
+}
+
+/// What a tick changes in the left side, where the side shows the state after it already.
+#[derive(Default)]
+struct Undo {
+    /// Before the first tick there was nothing.
+    everything: bool,
+    changes: HashMap<Key, Updates>,
+}
+
+impl Undo {
+    /// The left side's tuples before the tick.
+    fn for_each(&self, side: &Side, key: &[u8], mut f: impl FnMut(&[Option<Row>])) {
+        if self.everything {
+            return;
+        }
+        match self.changes.get(key) {
+            None => side.for_each(key, f),
+            Some(changes) => {
+                let came = |tuple: &[Option<Row>]| changes.iter().any(|(t, diff)| *diff > 0 && t[..] == *tuple);
+                side.for_each(key, |tuple| {
+                    if !came(tuple) {
+                        f(tuple);
+                    }
+                });
+                changes.iter().filter(|(_, diff)| *diff < 0).for_each(|(tuple, _)| f(tuple));
+            }
+        }
+    }
+}
+
+pub(super) struct Join {
+    kind: JoinKind,
+    left_arity: usize,
+    right_arity: usize,
+    left_keys: Vec<Expr>,
+    right_keys: Vec<Expr>,
+    residual: Vec<Expr>,
+    left: Side,
+    right: Side,
+    /// How many partners each tuple of a kept side has; only where a residual condition makes the
+    /// partners of one key differ.
+    left_partners: HashMap<Tuple, isize>,
+    right_partners: HashMap<Tuple, isize>,
+    fresh: bool,
+}
+
+fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
+    let mut tuple = Tuple::with_capacity(left.len() + right.len());
+    tuple.extend(left.iter().cloned());
+    tuple.extend(right.iter().cloned());
+    tuple
+}
+
+const NONE: [Option<Row>; 64] = [const { None }; 64];
+
+/// Changes with their keys, by key. Those without a key are handed to `no_key`.
+fn by_key(updates: &mut Updates, keys: &[Expr], mut no_key: impl FnMut(Tuple, Diff)) -> Vec<(Key, Tuple, Diff)> {
+    let (mut keyed, mut scratch) = (Vec::with_capacity(updates.len()), Vec::new());
+    for (tuple, diff) in updates.drain(..) {
+        scratch.clear();
+        if encode_join_key(keys, &tuple, &mut scratch) {
+            keyed.push((Key::from_slice(&scratch), tuple, diff));
+        } else {
+            no_key(tuple, diff);
+        }
+    }
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    keyed
+}
+
+impl Join {
+    pub(super) fn new(plan: &Plan, left: Side, right: Side) -> Self {
+        Join {
+            kind: plan.kind,
+            left_arity: plan.left_arity,
+            right_arity: plan.right_arity,
+            left_keys: plan.left_keys.clone(),
+            right_keys: plan.right_keys.clone(),
+            residual: plan.residual.clone(),
+            left,
+            right,
+            left_partners: HashMap::new(),
+            right_partners: HashMap::new(),
+            fresh: true,
+        }
+    }
+
+    fn matches(&self, joined: &Tuple) -> bool {
+        self.residual.iter().all(|p| p.test(joined))
+    }
+
+    fn undo(&mut self, left: &Updates, right: &Updates) -> Undo {
+        let mut undo = Undo { everything: self.fresh, ..Undo::default() };
+        self.fresh = false;
+        if matches!(self.left, Side::Shared(_)) && !undo.everything && !right.is_empty() {
+            let mut key = Vec::new();
+            for (tuple, diff) in left {
+                key.clear();
+                if encode_join_key(&self.left_keys, tuple, &mut key) {
+                    let changes = undo.changes.entry(Key::from_slice(&key)).or_default();
+                    changes.push((tuple.clone(), *diff));
+                }
+            }
+        }
+        undo
+    }
+
+    fn inner(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+        let mut key = Vec::new();
+        let mut emit = |join: &Join, tuple: Tuple, diff| {
+            if join.matches(&tuple) {
+                output.push((tuple, diff));
+            }
+        };
+        for (tuple, diff) in right.drain(..) {
+            key.clear();
+            if encode_join_key(&self.right_keys, &tuple, &mut key) {
+                self.right.update(&key, &tuple, diff);
+                undo.for_each(&self.left, &key, |partner| emit(self, concat(partner, &tuple), diff));
+            }
+        }
+        for (tuple, diff) in left.drain(..) {
+            key.clear();
+            if encode_join_key(&self.left_keys, &tuple, &mut key) {
+                self.left.update(&key, &tuple, diff);
+                self.right.for_each(&key, |partner| emit(self, concat(&tuple, partner), diff));
+            }
+        }
+    }
+
+    /// Outer joins on equalities alone: whether a tuple has a partner depends on its key only.
+    fn outer(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+        let (keeps_left, keeps_right) = (self.kind.keeps_left(), self.kind.keeps_right());
+        let (no_left, no_right) = (&NONE[..self.left_arity], &NONE[..self.right_arity]);
+        // How the unmatched rows of the other side change when a key's rows become some or none.
+        let turn = |before: isize, after: isize| (after == 0) as isize - (before == 0) as isize;
+
+        let keyed = by_key(right, &self.right_keys, |tuple, diff| {
+            if keeps_right {
+                output.push((concat(no_left, &tuple), diff));
+            }
+        });
+        for run in keyed.chunk_by(|a, b| a.0 == b.0) {
+            let key = &run[0].0;
+            run.iter().for_each(|(_, tuple, diff)| self.right.update(key, tuple, *diff));
+            let after = self.right.len(key);
+            let turned = turn(after - run.iter().map(|(.., diff)| diff).sum::<isize>(), after);
+            let mut partners = false;
+            undo.for_each(&self.left, key, |partner| {
+                partners = true;
+                output.extend(run.iter().map(|(_, tuple, diff)| (concat(partner, tuple), *diff)));
+                if keeps_left && turned != 0 {
+                    output.push((concat(partner, no_right), turned));
+                }
+            });
+            if keeps_right && !partners {
+                output.extend(run.iter().map(|(_, tuple, diff)| (concat(no_left, tuple), *diff)));
+            }
+        }
+
+        let keyed = by_key(left, &self.left_keys, |tuple, diff| {
+            if keeps_left {
+                output.push((concat(&tuple, no_right), diff));
+            }
+        });
+        for run in keyed.chunk_by(|a, b| a.0 == b.0) {
+            let key = &run[0].0;
+            run.iter().for_each(|(_, tuple, diff)| self.left.update(key, tuple, *diff));
+            let after = self.left.len(key);
+            let turned = turn(after - run.iter().map(|(.., diff)| diff).sum::<isize>(), after);
+            let mut partners = false;
+            self.right.for_each(key, |partner| {
+                partners = true;
+                output.extend(run.iter().map(|(_, tuple, diff)| (concat(tuple, partner), *diff)));
+                if keeps_right && turned != 0 {
+                    output.push((concat(no_left, partner), turned));
+                }
+            });
+            if keeps_left && !partners {
+                output.extend(run.iter().map(|(_, tuple, diff)| (concat(tuple, no_right), *diff)));
+            }
+        }
+    }
+
+    /// Outer joins with further conditions: each kept tuple counts its partners.
+    fn outer_residual(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+        let (keeps_left, keeps_right) = (self.kind.keeps_left(), self.kind.keeps_right());
+        let (no_left, no_right) = (&NONE[..self.left_arity], &NONE[..self.right_arity]);
+        let mut left_partners = std::mem::take(&mut self.left_partners);
+        let mut right_partners = std::mem::take(&mut self.right_partners);
+        /// Counts a partner that came or went; how the tuple's unmatched row changes.
+        fn count(partners: &mut HashMap<Tuple, isize>, tuple: &[Option<Row>], diff: Diff) -> Diff {
+            let count = partners.get_mut(tuple).expect("kept tuples are counted");
+            *count += diff;
+            if diff > 0 && *count == diff {
+                -1
+            } else if diff < 0 && *count == 0 {
+                1
+            } else {
+                0
+            }
+        }
+        fn settle(partners: &mut HashMap<Tuple, isize>, tuple: &Tuple, found: isize, diff: Diff) {
+            if diff > 0 {
+                partners.insert(tuple.clone(), found);
+            } else {
+                partners.remove(tuple);
+            }
+        }
+        let mut key = Vec::new();
+        for (tuple, diff) in right.drain(..) {
+            key.clear();
+            let mut found = 0;
+            if encode_join_key(&self.right_keys, &tuple, &mut key) {
+                self.right.update(&key, &tuple, diff);
+                undo.for_each(&self.left, &key, |partner| {
+                    let joined = concat(partner, &tuple);
+                    if self.matches(&joined) {
+                        found += 1;
+                        output.push((joined, diff));
+                        if keeps_left {
+                            let turned = count(&mut left_partners, partner, diff);
+                            output.extend((turned != 0).then(|| (concat(partner, no_right), turned)));
+                        }
+                    }
+                });
+                if keeps_right {
+                    settle(&mut right_partners, &tuple, found, diff);
+                }
+            }
+            if keeps_right && found == 0 {
+                output.push((concat(no_left, &tuple), diff));
+            }
+        }
+        for (tuple, diff) in left.drain(..) {
+            key.clear();
+            let mut found = 0;
+            if encode_join_key(&self.left_keys, &tuple, &mut key) {
+                self.left.update(&key, &tuple, diff);
+                self.right.for_each(&key, |partner| {
+                    let joined = concat(&tuple, partner);
+                    if self.matches(&joined) {
+                        found += 1;
+                        output.push((joined, diff));
+                        if keeps_right {
+                            let turned = count(&mut right_partners, partner, diff);
+                            output.extend((turned != 0).then(|| (concat(no_left, partner), turned)));
+                        }
+                    }
+                });
+                if keeps_left {
+                    settle(&mut left_partners, &tuple, found, diff);
+                }
+            }
+            if keeps_left && found == 0 {
+                output.push((concat(&tuple, no_right), diff));
+            }
+        }
+        self.left_partners = left_partners;
+        self.right_partners = right_partners;
+    }
+}
+
+impl Binary for Join {
+    fn step(&mut self, left: &mut Updates, right: &mut Updates, output: &mut Updates) {
+        self.left.consolidate(left);
+        self.right.consolidate(right);
+        let undo = self.undo(left, right);
+        match self.kind {
+            JoinKind::Inner | JoinKind::Cross => self.inner(left, right, &undo, output),
+            _ if self.residual.is_empty() => self.outer(left, right, &undo, output),
+            _ => self.outer_residual(left, right, &undo, output),
+        }
+    }
+}

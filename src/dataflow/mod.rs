@@ -1,0 +1,223 @@
+//! Plans as timely dataflows. The only place that names timely and differential.
+//!
+//! Every query is a dataflow with a clock of its own: one tick is one batch that concerns it, so a
+//! query that a change does not touch costs nothing. The data are differential's collections of
+//! `(tuple, time, diff)`; the operators of the hot path are our own, one a file, as pure state
+//! machines over one tick's diffs, which their tests compare with differential's operators.
+
+mod aggregate;
+mod distinct;
+mod exact_sum;
+mod join;
+mod operator;
+mod project;
+mod window;
+
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use timely::communication::Allocator;
+use timely::communication::allocator::Thread;
+use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::vec::Input as _;
+use timely::dataflow::operators::vec::input::Handle;
+use timely::dataflow::{ProbeHandle, Scope};
+use timely::worker::Worker;
+
+use crate::plan::{Node, Scan};
+use crate::store::Store;
+use crate::value::Tuple;
+use operator::{binary_by_time, unary_by_time};
+pub(crate) use window::Ordered;
+
+/// A query's clock: the number of the batch that concerns it.
+pub(crate) type Time = u64;
+/// How many times a tuple came, or left where negative.
+pub(crate) type Diff = isize;
+/// Changes of one tick.
+pub(crate) type Updates = Vec<(Tuple, Diff)>;
+
+type Tuples<'s> = VecCollection<'s, Time, Tuple, Diff>;
+
+/// The worker that runs dataflows on the caller's thread.
+pub(crate) struct Runtime {
+    worker: Worker,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("dataflows", &self.worker.installed_dataflows().len()).finish()
+    }
+}
+
+/// A scan of a running query and the way into its dataflow.
+pub(crate) struct Feed {
+    /// What it reads.
+    pub(crate) scan: Scan,
+    handle: Handle<Time, (Tuple, Time, Diff)>,
+    buffer: Vec<(Tuple, Time, Diff)>,
+}
+
+impl Feed {
+    /// Sends a change of this tick. The tuple must pass the scan's filter.
+    #[inline]
+    pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
+        self.buffer.push((tuple, *self.handle.time(), diff));
+        if self.buffer.len() == BUFFER {
+            self.handle.send_batch(&mut self.buffer);
+        }
+    }
+}
+
+/// About what timely moves between operators at once.
+const BUFFER: usize = 1024;
+
+/// A running query.
+pub(crate) struct Dataflow {
+    index: usize,
+    /// The scans, in the order of [`crate::plan::Plan::scans`].
+    pub(crate) feeds: Vec<Feed>,
+    probe: ProbeHandle<Time>,
+    time: Time,
+    output: Rc<RefCell<Updates>>,
+    consolidated: bool,
+}
+
+impl std::fmt::Debug for Dataflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataflow").field("index", &self.index).field("time", &self.time).finish()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        // Without a clock: nothing here parks, and wasm has none.
+        let allocator = Allocator::Thread(Thread::default());
+        Runtime { worker: Worker::new(timely::WorkerConfig::default(), allocator, None) }
+    }
+}
+
+impl Runtime {
+    /// Builds the dataflow of a plan's nodes. Its first tick must bring all current rows.
+    pub(crate) fn install(&mut self, root: &Node, store: &mut Store) -> Dataflow {
+        let index = self.worker.next_dataflow_index();
+        let output: Rc<RefCell<Updates>> = Rc::default();
+        let buffer = output.clone();
+        let (feeds, probe, consolidated) = self.worker.dataflow::<Time, _, _>(|scope| {
+            let mut builder = Builder { scope, store, feeds: Vec::new() };
+            let (tuples, consolidated) = builder.node(root);
+            (builder.feeds, sink(tuples, buffer), consolidated)
+        });
+        Dataflow { index, feeds, probe, time: 0, output, consolidated }
+    }
+
+    /// Lets dataflows process what was fed to them, as one tick each.
+    pub(crate) fn tick<'a>(&mut self, dataflows: impl IntoIterator<Item = &'a mut Dataflow>) {
+        let mut running: Vec<(&ProbeHandle<Time>, Time)> = Vec::new();
+        for dataflow in dataflows {
+            dataflow.time += 1;
+            for feed in &mut dataflow.feeds {
+                feed.handle.send_batch(&mut feed.buffer);
+                feed.buffer.clear();
+                feed.handle.advance_to(dataflow.time);
+            }
+            running.push((&dataflow.probe, dataflow.time));
+        }
+        for (probe, time) in running {
+            while probe.less_than(&time) {
+                self.worker.step();
+            }
+        }
+    }
+
+    /// Removes a dataflow and frees all it held.
+    pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
+        let Dataflow { index, feeds, probe, .. } = dataflow;
+        drop((feeds, probe));
+        self.worker.drop_dataflow(index);
+    }
+}
+
+impl Dataflow {
+    /// Takes what the last tick brought out: at most one change of a tuple, its diff 1 or -1.
+    pub(crate) fn take_output(&mut self) -> Updates {
+        let mut updates = self.output.take();
+        if !self.consolidated && updates.len() > 1 {
+            differential_dataflow::consolidation::consolidate(&mut updates);
+        }
+        updates
+    }
+}
+
+struct Builder<'a, 's> {
+    scope: Scope<'s, Time>,
+    store: &'a mut Store,
+    feeds: Vec<Feed>,
+}
+
+impl<'s> Builder<'_, 's> {
+    /// The tuples of a node, and whether a tick never brings a tuple twice.
+    fn node(&mut self, node: &Node) -> (Tuples<'s>, bool) {
+        match node {
+            Node::Scan(scan) => {
+                let (handle, stream) = self.scope.new_input();
+                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Vec::new() });
+                (stream.as_collection(), true)
+            }
+            Node::Filter { input, predicates } => {
+                let (tuples, consolidated) = self.node(input);
+                (project::filter(tuples, predicates.clone()), consolidated)
+            }
+            Node::Project { input, fields } => {
+                let (tuples, consolidated) = self.node(input);
+                (project::project(tuples, fields.clone()), consolidated)
+            }
+            Node::Join(join) => {
+                let (left, left_consolidated) = self.node(&join.left);
+                let (right, right_consolidated) = self.node(&join.right);
+                let mut side = |node: &Node, keys, consolidated| match node {
+                    Node::Scan(scan) => join::Side::shared(self.store.arrange(scan, keys)),
+                    _ => join::Side::private(consolidated),
+                };
+                let left_side = side(&join.left, &join.left_keys, left_consolidated);
+                let right_side = side(&join.right, &join.right_keys, right_consolidated);
+                let operator = join::Join::new(join, left_side, right_side);
+                (binary_by_time(left, right, "Join", operator), false)
+            }
+            Node::Aggregate { input, keys, aggregates } => {
+                let (tuples, _) = self.node(input);
+                let global = keys.is_empty();
+                let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
+                (unary_by_time(tuples, "Aggregate", operator, global), true)
+            }
+            Node::Distinct { input, fields } => {
+                let (tuples, _) = self.node(input);
+                let operator = distinct::Distinct::new(fields.clone());
+                (unary_by_time(tuples, "Distinct", operator, false), true)
+            }
+            Node::Window { input, order, offset, limit } => {
+                let (tuples, consolidated) = self.node(input);
+                let operator = window::Window::new(order.clone(), *offset, *limit, consolidated);
+                (unary_by_time(tuples, "Window", operator, false), true)
+            }
+        }
+    }
+}
+
+/// Moves the updates out of the dataflow.
+fn sink(tuples: Tuples<'_>, output: Rc<RefCell<Updates>>) -> ProbeHandle<Time> {
+    // `probe` wants a container type, though nothing is ever sent.
+    type Nothing = timely::container::CapacityContainerBuilder<Vec<()>>;
+    let sink = tuples.inner.unary::<Nothing, _, _, _>(Pipeline, "Sink", move |_, _| {
+        move |input, _| {
+            input.for_each(|_, data| {
+                output.borrow_mut().extend(data.drain(..).map(|(tuple, _, diff)| (tuple, diff)));
+            });
+        }
+    });
+    sink.probe().0
+}

@@ -1,0 +1,314 @@
+//! A sorted set that knows positions: insert, remove, rank and n-th element in logarithmic time.
+//!
+//! A B+ tree whose inner nodes count the elements below them. Windows and ordered results stand on
+//! it: a change to an ordered query costs the same at the top of a million rows as at the end.
+
+/// A sorted set with positions.
+#[derive(Debug)]
+pub(crate) struct RankedSet<T> {
+    root: Node<T>,
+}
+
+#[derive(Debug)]
+enum Node<T> {
+    Leaf(Vec<T>),
+    Inner(Vec<Child<T>>),
+}
+
+#[derive(Debug)]
+struct Child<T> {
+    /// Not above any element of the child; unused in the first child of a node.
+    low: T,
+    count: usize,
+    node: Node<T>,
+}
+
+const LEAF: usize = 64;
+const INNER: usize = 32;
+
+impl<T> Default for RankedSet<T> {
+    fn default() -> Self {
+        RankedSet { root: Node::Leaf(Vec::new()) }
+    }
+}
+
+impl<T: Ord + Clone> Node<T> {
+    fn count(&self) -> usize {
+        match self {
+            Node::Leaf(elements) => elements.len(),
+            Node::Inner(children) => children.iter().map(|c| c.count).sum(),
+        }
+    }
+
+    /// Elements or children.
+    fn width(&self) -> usize {
+        match self {
+            Node::Leaf(elements) => elements.len(),
+            Node::Inner(children) => children.len(),
+        }
+    }
+
+    fn low(&self) -> &T {
+        match self {
+            Node::Leaf(elements) => &elements[0],
+            Node::Inner(children) => children[0].node.low(),
+        }
+    }
+
+    fn is_overfull(&self) -> bool {
+        self.width() > if matches!(self, Node::Leaf(_)) { LEAF } else { INNER }
+    }
+
+    fn is_underfull(&self) -> bool {
+        self.width() < if matches!(self, Node::Leaf(_)) { LEAF / 4 } else { INNER / 4 }
+    }
+
+    /// Takes the upper half off.
+    fn split(&mut self) -> Child<T> {
+        let node = match self {
+            Node::Leaf(elements) => Node::Leaf(elements.split_off(elements.len() / 2)),
+            Node::Inner(children) => Node::Inner(children.split_off(children.len() / 2)),
+        };
+        Child { low: node.low().clone(), count: node.count(), node }
+    }
+
+    /// Appends a right neighbour of the same height.
+    fn append(&mut self, right: Child<T>) {
+        match (self, right.node) {
+            (Node::Leaf(left), Node::Leaf(mut right)) => left.append(&mut right),
+            (Node::Inner(left), Node::Inner(mut children)) => {
+                // From now on the first child's bound counts.
+                children[0].low = right.low;
+                left.append(&mut children);
+            }
+            _ => unreachable!("neighbours have the same height"),
+        }
+    }
+
+    fn insert(&mut self, element: T) -> bool {
+        match self {
+            Node::Leaf(elements) => match elements.binary_search(&element) {
+                Ok(_) => false,
+                Err(place) => {
+                    elements.insert(place, element);
+                    true
+                }
+            },
+            Node::Inner(children) => {
+                let place = child_of(children, &element);
+                let child = &mut children[place];
+                if !child.node.insert(element) {
+                    return false;
+                }
+                child.count += 1;
+                if child.node.is_overfull() {
+                    let right = child.node.split();
+                    child.count -= right.count;
+                    children.insert(place + 1, right);
+                }
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, element: &T) -> bool {
+        match self {
+            Node::Leaf(elements) => match elements.binary_search(element) {
+                Ok(place) => {
+                    elements.remove(place);
+                    true
+                }
+                Err(_) => false,
+            },
+            Node::Inner(children) => {
+                let place = child_of(children, element);
+                if !children[place].node.remove(element) {
+                    return false;
+                }
+                children[place].count -= 1;
+                if children[place].node.is_underfull() && children.len() > 1 {
+                    let left = place.saturating_sub(1);
+                    let right = children.remove(left + 1);
+                    let merged = &mut children[left];
+                    merged.count += right.count;
+                    merged.node.append(right);
+                    if merged.node.is_overfull() {
+                        let right = merged.node.split();
+                        merged.count -= right.count;
+                        children.insert(left + 1, right);
+                    }
+                }
+                true
+            }
+        }
+    }
+}
+
+/// The child that an element belongs to.
+fn child_of<T: Ord>(children: &[Child<T>], element: &T) -> usize {
+    children[1..].partition_point(|child| child.low <= *element)
+}
+
+impl<T: Ord + Clone> RankedSet<T> {
+    /// The number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.root.count()
+    }
+
+    /// Whether there are no elements.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.width() == 0
+    }
+
+    /// Adds an element; false if it is there already.
+    pub(crate) fn insert(&mut self, element: T) -> bool {
+        let inserted = self.root.insert(element);
+        if self.root.is_overfull() {
+            let right = self.root.split();
+            let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
+            let left = Child { low: left.low().clone(), count: left.count(), node: left };
+            self.root = Node::Inner(vec![left, right]);
+        }
+        inserted
+    }
+
+    /// Removes an element; false if it is not there.
+    pub(crate) fn remove(&mut self, element: &T) -> bool {
+        let removed = self.root.remove(element);
+        if let Node::Inner(children) = &mut self.root
+            && children.len() == 1
+        {
+            self.root = children.pop().expect("one child").node;
+        }
+        removed
+    }
+
+    /// How many elements are smaller.
+    pub(crate) fn rank(&self, element: &T) -> usize {
+        let (mut node, mut before) = (&self.root, 0);
+        loop {
+            match node {
+                Node::Leaf(elements) => return before + elements.partition_point(|e| e < element),
+                Node::Inner(children) => {
+                    let place = child_of(children, element);
+                    before += children[..place].iter().map(|c| c.count).sum::<usize>();
+                    node = &children[place].node;
+                }
+            }
+        }
+    }
+
+    /// The element with `index` smaller ones.
+    pub(crate) fn get(&self, mut index: usize) -> Option<&T> {
+        let mut node = &self.root;
+        loop {
+            match node {
+                Node::Leaf(elements) => return elements.get(index),
+                Node::Inner(children) => {
+                    let below = |child: &&Child<T>| {
+                        let skip = index >= child.count;
+                        if skip {
+                            index -= child.count;
+                        }
+                        !skip
+                    };
+                    node = &children.iter().find(below)?.node;
+                }
+            }
+        }
+    }
+
+    /// All elements in order.
+    pub(crate) fn iter(&self) -> Iter<'_, T> {
+        let mut iter = Iter { inner: Vec::new(), leaf: [].iter() };
+        iter.descend(&self.root);
+        iter
+    }
+}
+
+/// The elements of a [`RankedSet`] in order.
+#[derive(Debug)]
+pub(crate) struct Iter<'a, T> {
+    inner: Vec<std::slice::Iter<'a, Child<T>>>,
+    leaf: std::slice::Iter<'a, T>,
+}
+
+impl<'a, T> Iter<'a, T> {
+    fn descend(&mut self, mut node: &'a Node<T>) {
+        loop {
+            match node {
+                Node::Leaf(elements) => return self.leaf = elements.iter(),
+                Node::Inner(children) => {
+                    let mut children = children.iter();
+                    node = &children.next().expect("inner nodes are not empty").node;
+                    self.inner.push(children);
+                }
+            }
+        }
+    }
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        loop {
+            if let Some(element) = self.leaf.next() {
+                return Some(element);
+            }
+            match self.inner.last_mut()?.next() {
+                Some(child) => self.descend(&child.node),
+                None => {
+                    self.inner.pop();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn agrees_with_a_plain_set() {
+        for (seed, range) in [(1, 50), (2, 2_000), (3, 100_000)] {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut set, mut model) = (RankedSet::default(), BTreeSet::new());
+            for step in 0..30_000 {
+                let element = rng.u32(0..range);
+                // Grow, shrink to nothing, grow again.
+                if rng.u32(0..10) < [7, 2, 6][step / 10_000] {
+                    assert_eq!(set.insert(element), model.insert(element));
+                } else {
+                    // Mostly remove what is there.
+                    let element = model.range(element..).next().copied().unwrap_or(element);
+                    assert_eq!(set.remove(&element), model.remove(&element));
+                }
+                if step % 500 == 0 {
+                    assert!(set.iter().eq(model.iter()));
+                    assert_eq!(set.len(), model.len());
+                    for (i, element) in model.iter().enumerate() {
+                        assert_eq!(set.get(i), Some(element));
+                        assert_eq!(set.rank(element), i);
+                    }
+                    assert_eq!(set.get(model.len()), None);
+                    assert_eq!(set.rank(&u32::MAX), model.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sorted_input_fills_and_empties() {
+        let mut set = RankedSet::default();
+        (0..10_000).for_each(|i| assert!(set.insert(i)));
+        assert!(set.iter().copied().eq(0..10_000));
+        (0..10_000).for_each(|i| assert!(set.remove(&i)));
+        assert!(set.is_empty());
+        (0..100).rev().for_each(|i| assert!(set.insert(i)));
+        assert!(set.iter().copied().eq(0..100));
+    }
+}

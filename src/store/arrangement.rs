@@ -1,0 +1,208 @@
+//! Indexes from a join key to rows.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as TableEntry;
+use smallvec::SmallVec;
+
+use super::Changes;
+use crate::plan::{Expr, encode_join_key};
+use crate::value::{Row, hash_bytes};
+
+/// From a key to the set of its entries. Every operation takes constant time, also for keys with
+/// very many entries.
+#[derive(Debug)]
+pub struct Index<T> {
+    buckets: HashTable<Bucket<T>>,
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Index { buckets: HashTable::new() }
+    }
+}
+
+#[derive(Debug)]
+struct Bucket<T> {
+    key: SmallVec<[u8; 16]>,
+    entries: SmallVec<[T; 1]>,
+    /// Where each entry stands in a large bucket, for removal; empty in a small one.
+    places: HashTable<u32>,
+}
+
+/// From here on a bucket is searched by hash.
+const LARGE: usize = 32;
+
+fn bucket_hash<T>(bucket: &Bucket<T>) -> u64 {
+    hash_bytes(&bucket.key)
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Index<T> {
+    /// The entries of a key.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> &[T] {
+        let found = self.buckets.find(hash_bytes(key), |bucket| bucket.key[..] == *key);
+        found.map_or(&[], |bucket| &bucket.entries)
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Adds an entry that is not there yet.
+    pub fn insert(&mut self, key: &[u8], entry: T) {
+        let found = self.buckets.entry(hash_bytes(key), |bucket| bucket.key[..] == *key, bucket_hash);
+        let bucket = found
+            .or_insert_with(|| Bucket { key: key.into(), entries: SmallVec::new(), places: HashTable::new() })
+            .into_mut();
+        bucket.entries.push(entry);
+        let len = bucket.entries.len();
+        if len == LARGE {
+            (0..len).for_each(|place| bucket.add_place(place));
+        } else if len > LARGE {
+            bucket.add_place(len - 1);
+        }
+    }
+
+    /// Removes an entry; false if it is not there.
+    pub fn remove(&mut self, key: &[u8], entry: &T) -> bool {
+        let found = self.buckets.entry(hash_bytes(key), |bucket| bucket.key[..] == *key, bucket_hash);
+        let TableEntry::Occupied(mut found) = found else { return false };
+        let bucket = found.get_mut();
+        let removed = bucket.remove(entry);
+        if bucket.entries.is_empty() {
+            found.remove();
+            if self.buckets.capacity() > 64 && self.buckets.len() < self.buckets.capacity() / 8 {
+                self.buckets.shrink_to_fit(bucket_hash);
+            }
+        }
+        removed
+    }
+}
+
+fn entry_hash<T: std::hash::Hash>(entry: &T) -> u64 {
+    use std::hash::BuildHasher;
+    // Rows hash to a keyed hash of their content already.
+    foldhash::fast::FixedState::with_seed(0).hash_one(entry)
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
+    fn add_place(&mut self, place: usize) {
+        let entries = &self.entries;
+        let hash = entry_hash(&entries[place]);
+        self.places.insert_unique(hash, place as u32, |&p| entry_hash(&entries[p as usize]));
+    }
+
+    fn remove(&mut self, entry: &T) -> bool {
+        if self.places.is_empty() {
+            let Some(place) = self.entries.iter().position(|e| e == entry) else { return false };
+            self.entries.swap_remove(place);
+            return true;
+        }
+        let entries = &self.entries;
+        let Ok(found) = self.places.find_entry(entry_hash(entry), |&p| entries[p as usize] == *entry) else {
+            return false;
+        };
+        let place = found.remove().0 as usize;
+        // The last entry takes the freed place.
+        let last = self.entries.len() - 1;
+        if place != last {
+            let hash = entry_hash(&self.entries[last]);
+            let moved = self.places.find_mut(hash, |&p| p as usize == last);
+            *moved.expect("every entry of a large bucket has a place") = place as u32;
+        }
+        self.entries.swap_remove(place);
+        if self.entries.len() < LARGE / 2 {
+            self.places = HashTable::new();
+        }
+        true
+    }
+}
+
+/// The rows of one scan by join key, shared by all queries that join on it.
+///
+/// It shows the state after the batch that is being processed.
+#[derive(Debug)]
+pub struct Arrangement {
+    filter: Vec<Expr>,
+    keys: Vec<Expr>,
+    /// As tuples of one row.
+    index: Index<Option<Row>>,
+    scratch: Vec<u8>,
+}
+
+impl Arrangement {
+    pub(super) fn new(filter: Vec<Expr>, keys: Vec<Expr>) -> Self {
+        Arrangement { filter, keys, index: Index::default(), scratch: Vec::new() }
+    }
+
+    pub(super) fn serves(&self, filter: &[Expr], keys: &[Expr]) -> bool {
+        self.filter == filter && self.keys == keys
+    }
+
+    /// The rows of a key, none of them `None`.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> &[Option<Row>] {
+        self.index.get(key)
+    }
+
+    /// Fills `scratch` with the row's key; false if the row is not part of this arrangement.
+    fn key(&mut self, row: &Option<Row>) -> bool {
+        let tuple = std::slice::from_ref(row);
+        self.scratch.clear();
+        self.filter.iter().all(|p| p.test(tuple)) && encode_join_key(&self.keys, tuple, &mut self.scratch)
+    }
+
+    pub(super) fn insert(&mut self, row: &Row) {
+        let row = Some(row.clone());
+        if self.key(&row) {
+            self.index.insert(&self.scratch, row);
+        }
+    }
+
+    pub(super) fn update(&mut self, changes: &Changes) {
+        for (old, new) in changes {
+            if old.is_some() && self.key(old) {
+                let removed = self.index.remove(&self.scratch, old);
+                debug_assert!(removed, "a row that leaves was there");
+            }
+            if new.is_some() && self.key(new) {
+                self.index.insert(&self.scratch, new.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_map_of_sets() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut index = Index::<u64>::default();
+        let mut model: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
+        for step in 0..60_000 {
+            // Grows, then shrinks, past the size of large buckets in both directions.
+            let (key, entry) = (rng.u8(0..5), rng.u64(0..200));
+            let set = model.entry(key).or_default();
+            if rng.u32(0..10) < if step < 30_000 { 6 } else { 3 } {
+                if set.insert(entry) {
+                    index.insert(&[key], entry);
+                }
+            } else {
+                assert_eq!(index.remove(&[key], &entry), set.remove(&entry));
+            }
+            let mut found = index.get(&[key]).to_vec();
+            found.sort_unstable();
+            assert!(found.iter().eq(set.iter()));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Change sets: what one batch changed in a result.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::plan::{Plan, Rendered};
+use crate::value::{Row, Tuple, Value};
+
+/// A row of a result. Its key and value are made when they are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultRow<'a> {
+    plan: &'a Plan,
+    tuple: &'a [Option<Row>],
+}
+
+impl<'a> ResultRow<'a> {
+    pub(super) fn new(plan: &'a Plan, tuple: &'a Tuple) -> Self {
+        ResultRow { plan, tuple }
+    }
+
+    /// The key as text: unique in the result, and the same as long as the row lives.
+    pub fn key(&self) -> String {
+        self.plan.key_text(self.tuple)
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value {
+        self.plan.value(self.tuple)
+    }
+
+    /// The value as JSON, its fields in the order of the query, without building it first.
+    pub fn json(&self) -> impl Serialize + use<'a> {
+        Rendered { expr: &self.plan.output, tuple: self.tuple }
+    }
+}
+
+/// `{"key":…,"value":…}`
+impl Serialize for ResultRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("key", &self.key())?;
+        map.serialize_entry("value", &self.json())?;
+        map.end()
+    }
+}
+
+/// What happened to a row of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// It came.
+    Insert,
+    /// Its value or its position changed.
+    Update,
+    /// It left.
+    Delete,
+}
+
+impl ChangeKind {
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeKind::Insert => "insert",
+            ChangeKind::Update => "update",
+            ChangeKind::Delete => "delete",
+        }
+    }
+}
+
+/// The change of one key, as tuples.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Replaced {
+    pub(super) old: Option<Tuple>,
+    pub(super) new: Option<Tuple>,
+    /// Positions before and after the batch, of an ordered result.
+    pub(super) old_index: Option<usize>,
+    pub(super) new_index: Option<usize>,
+    /// Whether the row has another place in the order than before, whatever its position.
+    pub(super) reordered: bool,
+}
+
+impl Replaced {
+    pub(super) fn moved(&self) -> bool {
+        self.reordered && self.old_index != self.new_index
+    }
+}
+
+/// What one batch changed in one result: at most one change of a key.
+///
+/// A change set applies as a whole. For ordered results: first remove the rows of all deletes and
+/// updates at their previous indexes, from the highest to the lowest, then insert those of all
+/// inserts and updates at their indexes, from the lowest to the highest.
+#[derive(Clone, Debug)]
+pub struct ChangeSet {
+    plan: Arc<Plan>,
+    changes: Vec<Replaced>,
+}
+
+impl ChangeSet {
+    pub(super) fn new(plan: Arc<Plan>, changes: Vec<Replaced>) -> Self {
+        ChangeSet { plan, changes }
+    }
+
+    /// The number of changes.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The changes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
+        self.changes.iter().map(|replaced| Change { plan: &self.plan, replaced })
+    }
+}
+
+/// One change of a [`ChangeSet`].
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    plan: &'a Plan,
+    replaced: &'a Replaced,
+}
+
+impl<'a> Change<'a> {
+    /// What happened.
+    pub fn kind(&self) -> ChangeKind {
+        match (&self.replaced.old, &self.replaced.new) {
+            (None, _) => ChangeKind::Insert,
+            (Some(_), Some(_)) => ChangeKind::Update,
+            (Some(_), None) => ChangeKind::Delete,
+        }
+    }
+
+    /// The row as it is now; of a delete none.
+    pub fn row(&self) -> Option<ResultRow<'a>> {
+        self.replaced.new.as_ref().map(|tuple| ResultRow::new(self.plan, tuple))
+    }
+
+    /// The row as it was; of an insert none.
+    pub fn previous(&self) -> Option<ResultRow<'a>> {
+        self.replaced.old.as_ref().map(|tuple| ResultRow::new(self.plan, tuple))
+    }
+
+    /// The row's key as text.
+    pub fn key(&self) -> String {
+        self.row().or(self.previous()).expect("a change has a row").key()
+    }
+
+    /// The position after the batch, of an ordered result.
+    pub fn index(&self) -> Option<usize> {
+        self.replaced.new_index
+    }
+
+    /// The position before the batch, of an ordered result.
+    pub fn previous_index(&self) -> Option<usize> {
+        self.replaced.old_index
+    }
+}
+
+/// `{"type":…,"key":…,"value":…,"previousValue":…,"index":…,"previousIndex":…}`; a delete's value is
+/// the row as it was.
+impl Serialize for Change<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.kind().as_str())?;
+        map.serialize_entry("key", &self.key())?;
+        match (self.row(), self.previous()) {
+            (Some(row), None) => map.serialize_entry("value", &row.json())?,
+            (None, Some(previous)) => map.serialize_entry("value", &previous.json())?,
+            (Some(row), Some(previous)) => {
+                map.serialize_entry("value", &row.json())?;
+                map.serialize_entry("previousValue", &previous.json())?;
+            }
+            (None, None) => unreachable!("a change has a row"),
+        }
+        for (name, index) in [("index", self.index()), ("previousIndex", self.previous_index())] {
+            if let Some(index) = index {
+                map.serialize_entry(name, &index)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The array of its changes.
+impl Serialize for ChangeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
