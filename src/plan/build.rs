@@ -37,10 +37,7 @@ pub(super) fn plan(query: &Query, catalog: &Catalog) -> Result<Plan> {
 }
 
 fn is_grouped(query: &Query) -> bool {
-    !query.group_by.is_empty()
-        || query.select.as_ref().is_some_and(Projection::has_aggregate)
-        || query.having.iter().any(query::Expr::has_aggregate)
-        || query.order_by.iter().any(|o| o.expr.has_aggregate())
+    !query.group_by.is_empty() || query.select.as_ref().is_some_and(Projection::has_aggregate)
 }
 
 /// A result row is an object, as every client of the State Protocol expects.
@@ -142,7 +139,11 @@ fn push(filters: &mut [Vec<Expr>], expr: &Expr) -> bool {
 fn filtered(node: Node, filter: Vec<Expr>) -> Node {
     match node {
         node if filter.is_empty() => node,
-        Node::Scan(scan) => Node::Scan(Scan { filter, ..scan }),
+        Node::Scan(mut scan) => {
+            // A subquery that only filters is a scan with a filter already.
+            scan.filter.extend(filter);
+            Node::Scan(scan)
+        }
         node => Node::Filter { input: Box::new(node), predicates: filter },
     }
 }
@@ -261,7 +262,7 @@ impl Node {
 
 fn ungrouped(query: &Query, node: Node, scope: &mut Scope<'_>) -> Result<(Node, Expr, KeyKind)> {
     if !query.having.is_empty() {
-        return Err(QueryError::new("having", "needs `groupBy` or an aggregate").hint("use `where`"));
+        return Err(QueryError::new("having", "needs `groupBy` or an aggregate in `select`").hint("use `where`"));
     }
     let output = scope.projection(&selection(query, scope)).map_err(|e| e.within("select"))?;
     let key = match &scope.sources[..] {

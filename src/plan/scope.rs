@@ -57,9 +57,9 @@ impl Scope<'_> {
             }
             query::Expr::Aggregate(function, _) => Err(QueryError::new(
                 "",
-                format!("the aggregate `{}` cannot stand here, before groups are made", function.as_str()),
+                format!("the aggregate `{}` cannot stand here, where there are no groups", function.as_str()),
             )
-            .hint("conditions on aggregates belong into `having`")),
+            .hint("groups are made by `groupBy` or an aggregate in `select`; conditions on them are `having`")),
         }
     }
 

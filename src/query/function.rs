@@ -1,8 +1,8 @@
 //! Functions and aggregates by name, and what functions compute.
 //!
 //! Names and null rules are TanStack DB's (`packages/db/src/query/compiler/evaluators.ts`, 0.15),
-//! with these decided differences: arrays and objects are equal by content, strings compare by code
-//! point, and `_` in a pattern matches one code point.
+//! with these decided differences: arrays and objects are equal by content, and strings compare by
+//! code point.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -78,7 +78,7 @@ functions! {
     Lte "lte" 2..=2,
     /// Whether an array holds the value; unknown if the value is null or missing.
     In "in" 2..=2,
-    /// Whether a string matches a pattern of `%` (anything) and `_` (one character).
+    /// Whether a string matches a pattern of `%` (anything) and `_` (one UTF-16 unit).
     Like "like" 2..=2,
     /// As `like`, whatever the case.
     Ilike "ilike" 2..=2,
@@ -376,18 +376,21 @@ fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
 
 /// Matches a whole string against `%` and `_`; linear but for one step back per `%`.
 fn like(text: &str, pattern: &str) -> bool {
-    let (mut text, mut pattern) = (text.chars(), pattern.chars());
+    use std::str::EncodeUtf16;
+    const ANY: u16 = b'%' as u16;
+    const ONE: u16 = b'_' as u16;
+    let (mut text, mut pattern) = (text.encode_utf16(), pattern.encode_utf16());
     // Where to go on after a mismatch: the pattern behind the last `%`, the text it took up to.
-    let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    let mut retry: Option<(EncodeUtf16<'_>, EncodeUtf16<'_>)> = None;
     loop {
         let (p, t) = (pattern.clone().next(), text.clone().next());
         match (p, t) {
-            (Some('%'), _) => {
+            (Some(ANY), _) => {
                 pattern.next();
                 retry = Some((pattern.clone(), text.clone()));
             }
             (None, None) => return true,
-            (Some(p), Some(t)) if p == '_' || p == t => {
+            (Some(p), Some(t)) if p == ONE || p == t => {
                 pattern.next();
                 text.next();
             }
@@ -478,6 +481,8 @@ mod tests {
             (Like, &["\"abcabd\"", "\"%ab_\""], "true"),
             (Like, &["\"abc\"", "\"ab\""], "false"),
             (Like, &["\"\"", "\"%\""], "true"),
+            (Like, &["\"😀\"", "\"_\""], "false"),
+            (Like, &["\"😀\"", "\"__\""], "true"),
             (Like, &["\"50%\"", "\"50\\\\%\""], "false"),
             (Ilike, &["\"ABC\"", "\"a%C\""], "true"),
             (Like, &["5", "\"5\""], "false"),

@@ -62,10 +62,10 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
             .into_mut();
         bucket.entries.push(entry);
         let len = bucket.entries.len();
-        if len == LARGE {
-            (0..len).for_each(|place| bucket.add_place(place));
-        } else if len > LARGE {
+        if !bucket.places.is_empty() {
             bucket.add_place(len - 1);
+        } else if len >= LARGE {
+            (0..len).for_each(|place| bucket.add_place(place));
         }
     }
 
@@ -190,10 +190,10 @@ mod tests {
         let mut index = Index::<u64>::default();
         let mut model: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
         for step in 0..60_000 {
-            // Grows, then shrinks, past the size of large buckets in both directions.
-            let (key, entry) = (rng.u8(0..5), rng.u64(0..200));
+            // Sizes swing around that of large buckets.
+            let (key, entry) = (rng.u8(0..5), rng.u64(0..60));
             let set = model.entry(key).or_default();
-            if rng.u32(0..10) < if step < 30_000 { 6 } else { 3 } {
+            if rng.u32(0..10) < if step / 2_000 % 2 == 0 { 7 } else { 3 } {
                 if set.insert(entry) {
                     index.insert(&[key], entry);
                 }

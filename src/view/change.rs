@@ -81,8 +81,9 @@ pub(super) struct Replaced {
 }
 
 impl Replaced {
-    pub(super) fn moved(&self) -> bool {
-        self.reordered && self.old_index != self.new_index
+    /// Whether other rows may have another position because of it.
+    pub(super) fn shifts(&self) -> bool {
+        self.reordered || self.old.is_none() || self.new.is_none()
     }
 }
 

@@ -45,9 +45,14 @@ impl View {
             Rows::Keyed(rows) => rows.apply(updates),
             Rows::Ordered(rows) => rows.apply(updates, &self.plan),
         };
+        // A row alone that keeps its position has not moved; among others it may have all the same.
+        let alone = changes.iter().filter(|change| change.shifts()).count() == 1;
         changes.retain(|change| match (&change.old, &change.new) {
-            // A column changed that the query does not show, and the row stays where it is.
-            (Some(old), Some(new)) => change.moved() || !self.plan.output.same(old, new),
+            (Some(old), Some(new)) => {
+                let moved = change.reordered && !(alone && change.old_index == change.new_index);
+                // Else only columns changed that the query does not show.
+                moved || !self.plan.output.same(old, new)
+            }
             _ => true,
         });
         ChangeSet::new(self.plan.clone(), changes)

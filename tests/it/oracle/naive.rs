@@ -242,6 +242,11 @@ fn value_of(row: &Joined) -> V {
     V::Obj(matched.collect())
 }
 
+/// What one source gave, missing if it did not match: a leaf of a row without SELECT.
+fn value_of_source((_, found): &(String, Option<(Key, V)>)) -> V {
+    found.as_ref().map_or(V::Missing, |(_, value)| value.clone())
+}
+
 // SELECT, GROUP BY, HAVING
 
 fn ungrouped(query: &Value, rows: &[Joined]) -> Vec<Output> {
@@ -249,7 +254,7 @@ fn ungrouped(query: &Value, rows: &[Joined]) -> Vec<Output> {
         let scope = Scope::of_row(row);
         let (value, leaves) = match query.get("select") {
             Some(select) => selected(select, &scope),
-            None => (value_of(row), vec![value_of(row)]),
+            None => (value_of(row), row.iter().map(value_of_source).collect()),
         };
         finished(query, key_of(row), value, leaves, &scope)
     };
@@ -292,7 +297,7 @@ fn grouped(query: &Value, rows: &[Joined]) -> Vec<Output> {
                     .enumerate()
                     .map(|(i, v)| (format!("__key_{i}"), v.clone()));
                 let value = V::Obj(named.filter(|(_, v)| !v.is_missing()).collect());
-                (value.clone(), vec![value])
+                (value, key.clone())
             }
         };
         let with_selected = Scope {

@@ -1,0 +1,184 @@
+//! The command line as types, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Live queries over streams of change events.
+///
+/// Tailwater reads State Protocol messages (inserts, updates and deletes of keyed rows, as JSON
+/// lines) and keeps the results of queries up to date with every batch, without computing them
+/// again.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLE, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  echo '{\"type\":\"users\",\"key\":\"1\",\"value\":{\"name\":\"Ada\"},\"headers\":{\"operation\":\"insert\"}}' > events.jsonl
+  echo '{\"from\":{\"type\":\"collectionRef\",\"collection\":\"users\",\"alias\":\"u\"}}' > users.json
+  tailwater query users.json --events events.jsonl
+
+Exit status: 0 done, 1 the input or the query was at fault, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a query over a file of events and print its result, or each change of it
+    Query(QueryArgs),
+    /// Show how queries are computed: which collections, filters, joins and aggregates
+    Explain(ExplainArgs),
+    /// Watch results change in the terminal while events are replayed or come in
+    Watch(WatchArgs),
+}
+
+/// Where events come from.
+#[derive(Debug, clap::Args)]
+pub(super) struct EventArgs {
+    /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
+    /// messages that take effect together
+    #[arg(long, value_name = "FILE")]
+    pub(super) events: PathBuf,
+
+    /// Collections with their event types and primary keys, as JSON. Without it, every event type
+    /// is a collection
+    #[arg(long, value_name = "FILE")]
+    pub(super) schema: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tailwater query totals.json --events day.jsonl.gz
+  tail -f events.jsonl | tailwater query totals.json --events - --batch 1 --emit changes
+
+Messages that are wrong are named on stderr and skipped; then the exit status is 1.")]
+pub(super) struct QueryArgs {
+    /// The query, as JSON
+    pub(super) query: PathBuf,
+
+    #[command(flatten)]
+    pub(super) input: EventArgs,
+
+    /// How many single messages form a batch, which takes effect as one step
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
+    pub(super) batch: usize,
+
+    /// What to print, as JSON lines
+    #[arg(long, value_enum, default_value_t = Emit::Rows)]
+    pub(super) emit: Emit,
+
+    /// How many threads compute; for now one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
+    #[allow(dead_code, reason = "checked when parsed; one is all there is")]
+    pub(super) workers: usize,
+
+    /// Stop at the first message that is wrong instead of skipping it
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Emit {
+    /// The final result, a row a line: {"key":…,"value":…}
+    Rows,
+    /// What each batch changed: {"batch":…,"changes":[…]}
+    Changes,
+    /// The result after each batch: {"batch":…,"rows":[…]}
+    Snapshots,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tailwater explain totals.json
+  tailwater explain totals.json --format dot | dot -Tsvg > totals.svg")]
+pub(super) struct ExplainArgs {
+    /// The queries, as JSON
+    #[arg(required = true, value_name = "QUERY")]
+    pub(super) queries: Vec<PathBuf>,
+
+    /// Check names against the collections of this schema
+    #[arg(long, value_name = "FILE")]
+    pub(super) schema: Option<PathBuf>,
+
+    /// How to show a plan
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A tree, inputs below
+    Text,
+    /// A line for each query: {"query":…,"plan":…}
+    Json,
+    /// A Graphviz graph
+    Dot,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tailwater watch totals.json routes.json --events day.jsonl.gz --speed 600
+  tail -f events.jsonl | tailwater watch totals.json --events -
+
+`q` or Ctrl-C quits; the last tables stay on the terminal.")]
+pub(super) struct WatchArgs {
+    /// The queries, as JSON; each becomes a table
+    #[arg(required = true, value_name = "QUERY")]
+    pub(super) queries: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) input: EventArgs,
+
+    /// How many single messages form a batch, which takes effect as one step
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub(super) batch: usize,
+
+    /// Replay by the messages' `headers.timestamp`, so many seconds of theirs a second: 600 is ten
+    /// minutes a second. Without it, as fast as it goes
+    #[arg(long, value_name = "X", value_parser = speed)]
+    pub(super) speed: Option<f64>,
+
+    /// The most rows to show of a result
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive)]
+    pub(super) rows: usize,
+
+    /// Print only the final tables, at once. So it is too where the output is not a terminal
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number from 1 on".into()),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        1 => Ok(1),
+        _ => Err("more than one worker is not there yet; leave it at 1".into()),
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(x) if x > 0.0 && f64::is_finite(x) => Ok(x),
+        _ => Err("must be a number greater than 0".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Args::command().debug_assert();
+    }
+}

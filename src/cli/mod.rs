@@ -1,0 +1,75 @@
+//! The commands, and what they share: files named in errors, notes on stderr.
+
+mod args;
+mod explain;
+mod input;
+mod loader;
+mod query;
+mod watch;
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use args::Args;
+use args::Command;
+use tailwater::query::Query;
+use tailwater::schema::Catalog;
+
+/// Runs the command of the arguments.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Query(args) => query::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Watch(args) => watch::run(args),
+    }
+}
+
+/// Whether the error is that nobody reads the output any more.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Says something on stderr. Where nobody listens there, it is lost, and the work goes on.
+pub(crate) fn note(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{}", printable(&message.to_string()));
+}
+
+/// The text with control characters escaped, so that data cannot steer the terminal.
+fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+fn read_query(path: &Path) -> Result<Query> {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
+        bail!("{}: queries in SQL are not there yet; write the query as JSON", path.display());
+    }
+    Query::from_json(&read_text(path)?).with_context(|| path.display().to_string())
+}
+
+/// The catalog of a schema file; without one, every event type is a collection.
+fn read_catalog(path: Option<&Path>) -> Result<Arc<Catalog>> {
+    let catalog = match path {
+        Some(path) => {
+            Catalog::from_json(&read_text(path)?).with_context(|| path.display().to_string())?
+        }
+        None => Catalog::open(),
+    };
+    Ok(Arc::new(catalog))
+}
