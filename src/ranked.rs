@@ -155,11 +155,6 @@ impl<T: Ord + Clone> RankedSet<T> {
         self.root.count()
     }
 
-    /// Whether there are no elements.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.root.width() == 0
-    }
-
     /// Adds an element; false if it is there already.
     pub(crate) fn insert(&mut self, element: T) -> bool {
         let inserted = self.root.insert(element);
@@ -220,9 +215,30 @@ impl<T: Ord + Clone> RankedSet<T> {
 
     /// All elements in order.
     pub(crate) fn iter(&self) -> Iter<'_, T> {
+        self.iter_from(0)
+    }
+
+    /// The elements in order, without the first `skip`.
+    pub(crate) fn iter_from(&self, mut skip: usize) -> Iter<'_, T> {
         let mut iter = Iter { inner: Vec::new(), leaf: [].iter() };
-        iter.descend(&self.root);
-        iter
+        let mut node = &self.root;
+        loop {
+            match node {
+                Node::Leaf(elements) => {
+                    iter.leaf = elements.get(skip..).unwrap_or_default().iter();
+                    return iter;
+                }
+                Node::Inner(children) => {
+                    let mut place = 0;
+                    while place + 1 < children.len() && skip >= children[place].count {
+                        skip -= children[place].count;
+                        place += 1;
+                    }
+                    iter.inner.push(children[place + 1..].iter());
+                    node = &children[place].node;
+                }
+            }
+        }
     }
 }
 
@@ -294,6 +310,9 @@ mod tests {
                         assert_eq!(set.get(i), Some(element));
                         assert_eq!(set.rank(element), i);
                     }
+                    for skip in [1, 63, 64, 1000, model.len()] {
+                        assert!(set.iter_from(skip).eq(model.iter().skip(skip)));
+                    }
                     assert_eq!(set.get(model.len()), None);
                     assert_eq!(set.rank(&u32::MAX), model.len());
                 }
@@ -307,7 +326,7 @@ mod tests {
         (0..10_000).for_each(|i| assert!(set.insert(i)));
         assert!(set.iter().copied().eq(0..10_000));
         (0..10_000).for_each(|i| assert!(set.remove(&i)));
-        assert!(set.is_empty());
+        assert_eq!(set.len(), 0);
         (0..100).rev().for_each(|i| assert!(set.insert(i)));
         assert!(set.iter().copied().eq(0..100));
     }

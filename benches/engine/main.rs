@@ -10,6 +10,7 @@
 
 mod check;
 mod measure;
+mod tailwater;
 mod operators;
 mod typed;
 mod workload;
@@ -32,7 +33,7 @@ type Run = fn(&[Query], Sizes) -> Result<Figures, String>;
 /// Every engine by name. The first is what the others are compared with.
 const ENGINES: &[(&str, Run)] = &[
     ("differential", measure::<typed::Typed>),
-    // ("tailwater", measure::<tailwater::Tailwater>),
+    ("tailwater", measure::<tailwater::Tailwater>),
 ];
 
 impl Engine for typed::Typed {

@@ -36,7 +36,11 @@ impl Input {
 
     fn with_bar(path: &Path, progress: bool) -> Result<Input> {
         let stdin = path == Path::new("-");
-        let name = if stdin { "stdin".into() } else { path.display().to_string() };
+        let name = if stdin {
+            "stdin".into()
+        } else {
+            path.display().to_string()
+        };
         let mut bar = ProgressBar::hidden();
         let mut source: Box<dyn Read + Send> = if stdin {
             Box::new(io::stdin())
@@ -50,13 +54,26 @@ impl Input {
             Box::new(bar.wrap_read(file))
         };
         let mut start = Vec::new();
-        source.by_ref().take(2).read_to_end(&mut start).with_context(|| name.clone())?;
+        source
+            .by_ref()
+            .take(2)
+            .read_to_end(&mut start)
+            .with_context(|| name.clone())?;
         let packed = start == GZIP;
         let whole = Cursor::new(start).chain(source);
-        let plain: Box<dyn Read + Send> =
-            if packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+        let plain: Box<dyn Read + Send> = if packed {
+            Box::new(MultiGzDecoder::new(whole))
+        } else {
+            Box::new(whole)
+        };
         let reader = BufReader::with_capacity(BUFFER, plain);
-        Ok(Input { name, reader, line: Vec::new(), lines: 0, bar })
+        Ok(Input {
+            name,
+            reader,
+            line: Vec::new(),
+            lines: 0,
+            bar,
+        })
     }
 
     /// What messages call it.
@@ -80,7 +97,11 @@ impl Input {
         }
         self.lines += 1;
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        let marked = if self.lines == 1 { line.strip_prefix(BYTE_ORDER_MARK) } else { None };
+        let marked = if self.lines == 1 {
+            line.strip_prefix(BYTE_ORDER_MARK)
+        } else {
+            None
+        };
         Ok(Some(marked.unwrap_or(line)))
     }
 

@@ -86,7 +86,10 @@ impl Loader {
                 // Keeps the reader's count of lines.
                 self.reader.line("", batches);
                 let place = error.valid_up_to() + 1;
-                self.skip(&format!("line {}: not valid UTF-8 at byte {place}", self.lines))?;
+                self.skip(&format!(
+                    "line {}: not valid UTF-8 at byte {place}",
+                    self.lines
+                ))?;
             }
         }
         self.see(&batches[known..]);
@@ -136,7 +139,8 @@ impl Loader {
             self.tell_missing(plans);
         }
         if self.skipped > NAMED {
-            self.notes.add(format!("… and {} more", self.skipped - NAMED));
+            self.notes
+                .add(format!("… and {} more", self.skipped - NAMED));
         }
         match self.skipped {
             0 => {}
@@ -160,17 +164,28 @@ impl Loader {
         let came = match came.len() {
             0 => "no events came".to_owned(),
             1..=NAMED_TYPES => format!("types seen: {}", came.join(", ")),
-            n => format!("types seen: {} and {} more", came[..NAMED_TYPES].join(", "), n - NAMED_TYPES),
+            n => format!(
+                "types seen: {} and {} more",
+                came[..NAMED_TYPES].join(", "),
+                n - NAMED_TYPES
+            ),
         };
         let mut missing: Vec<String> = Vec::new();
-        for scan in plans.flat_map(Plan::scans).filter(|scan| !seen(scan.collection.id())) {
-            let warning =
-                format!("warning: no event of type `{}` arrived; {came}", scan.collection.event_type());
+        for scan in plans
+            .flat_map(Plan::scans)
+            .filter(|scan| !seen(scan.collection.id()))
+        {
+            let warning = format!(
+                "warning: no event of type `{}` arrived; {came}",
+                scan.collection.event_type()
+            );
             if !missing.contains(&warning) {
                 missing.push(warning);
             }
         }
-        missing.into_iter().for_each(|warning| self.notes.add(warning));
+        missing
+            .into_iter()
+            .for_each(|warning| self.notes.add(warning));
     }
 }
 

@@ -47,7 +47,11 @@ pub(crate) fn note(message: fmt::Arguments<'_>) {
 fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+        if c.is_control() {
+            safe.extend(c.escape_default())
+        } else {
+            safe.push(c)
+        }
     }
     safe
 }
@@ -57,8 +61,14 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 fn read_query(path: &Path) -> Result<Query> {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
-        bail!("{}: queries in SQL are not there yet; write the query as JSON", path.display());
+    if path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+    {
+        bail!(
+            "{}: queries in SQL are not there yet; write the query as JSON",
+            path.display()
+        );
     }
     Query::from_json(&read_text(path)?).with_context(|| path.display().to_string())
 }

@@ -4,10 +4,11 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use tailwater::engine::{Batch, Engine, QueryId};
-use tailwater::view::View;
+use tailwater::view::{ChangeKind, ChangeSet, ResultRow, View};
 
 use super::args::{Emit, QueryArgs};
 use super::input::Input;
@@ -19,29 +20,47 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     let query = read_query(&args.query)?;
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
-    let id = engine.install(&query).with_context(|| args.query.display().to_string())?;
+    let id = engine
+        .install(&query)
+        .with_context(|| args.query.display().to_string())?;
 
     // A bar between lines of output on one terminal would garble both.
     let quiet = args.emit == Emit::Rows || !io::stdout().is_terminal();
-    let open = if quiet { Input::open_with_progress } else { Input::open };
+    let open = if quiet {
+        Input::open_with_progress
+    } else {
+        Input::open
+    };
     let mut input = open(&args.input.events)?;
-    let mut loader = Loader::new(input.name(), &catalog, args.batch, Notes::Now(input.bar().clone()))
-        .strict(args.strict)
-        .with_schema(args.input.schema.is_some());
+    let mut loader = Loader::new(
+        input.name(),
+        &catalog,
+        args.batch,
+        Notes::Now(input.bar().clone()),
+    )
+    .strict(args.strict)
+    .with_schema(args.input.schema.is_some());
 
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut run = Run { engine, id, emit: args.emit, batches: 0, out };
-    let mut batches = Vec::new();
-    let read = run.read(&mut input, &mut loader, &mut batches);
-    if let Err(error) = read {
+    let mut run = Run {
+        engine,
+        id,
+        emit: args.emit,
+        batches: 0,
+        out,
+    };
+    if let Err(error) = run.read(&mut input, &mut loader) {
         // What was said before the fault stays said.
         run.out.flush()?;
         return Err(error);
     }
     run.finish()?;
-    let plan = run.engine.view(id).expect("the query is installed").plan();
-    let clean = loader.finish(std::iter::once(&**plan));
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
+    Ok(if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 struct Run {
@@ -54,13 +73,10 @@ struct Run {
 }
 
 impl Run {
-    fn view(&self) -> &View {
-        self.engine.view(self.id).expect("the query is installed")
-    }
-
-    fn read(&mut self, input: &mut Input, loader: &mut Loader, batches: &mut Vec<Batch>) -> Result<()> {
+    fn read(&mut self, input: &mut Input, loader: &mut Loader) -> Result<()> {
+        let mut batches = Vec::new();
         while let Some(line) = input.next_line()? {
-            let taken = loader.line(line, batches);
+            let taken = loader.line(line, &mut batches);
             batches.drain(..).try_for_each(|batch| self.step(batch))?;
             taken?;
             if input.is_drained() {
@@ -68,42 +84,126 @@ impl Run {
                 self.out.flush()?;
             }
         }
-        loader.flush(batches);
+        loader.flush(&mut batches);
         batches.drain(..).try_for_each(|batch| self.step(batch))?;
         Ok(())
     }
 
     fn step(&mut self, batch: Batch) -> io::Result<()> {
         let changed = self.engine.apply(batch);
-        let batch = self.batches;
+        self.say(changed.get(&self.id), true)?;
         self.batches += 1;
-        match self.emit {
-            Emit::Rows => Ok(()),
-            // A reader starts from nothing: rows that are there without any event come along.
-            Emit::Changes if batch == 0 => match self.view().is_empty() {
-                true => Ok(()),
-                false => self.write(&Line { batch, changes: &Inserts(self.view()) }),
-            },
-            Emit::Changes => match changed.get(&self.id) {
-                Some(changes) => self.write(&Line { batch, changes }),
-                None => Ok(()),
-            },
-            Emit::Snapshots => self.write(&Snapshot { batch, view: self.view() }),
-        }
+        Ok(())
     }
 
+    /// Ends the input, which is one more batch if it changes the result.
     fn finish(&mut self) -> io::Result<()> {
         let changed = self.engine.finish();
-        let batch = self.batches;
-        match (self.emit, changed.get(&self.id)) {
-            (Emit::Rows, _) => {
-                let view = self.engine.view(self.id).expect("the query is installed");
-                view.rows().try_for_each(|row| write_line(&mut self.out, &row))?;
+        self.say(changed.get(&self.id), false)?;
+        if self.emit == Emit::Rows {
+            let rows = view(&self.engine, self.id).rows();
+            for row in rows {
+                write_line(&mut self.out, &row)?;
             }
-            (Emit::Changes, Some(changes)) => self.write(&Line { batch, changes })?,
-            (Emit::Snapshots, Some(_)) => self.write(&Snapshot { batch, view: self.view() })?,
-            (_, None) => {}
         }
         self.out.flush()
+    }
+
+    /// Says what a batch did, of which the result's changes are given.
+    fn say(&mut self, changes: Option<&ChangeSet>, batch_came: bool) -> io::Result<()> {
+        let (batch, view, out) = (self.batches, view(&self.engine, self.id), &mut self.out);
+        match self.emit {
+            // A reader starts from nothing: rows that are there without any event come along.
+            Emit::Changes if batch == 0 && batch_came => match view.is_empty() {
+                true => Ok(()),
+                false => write_line(
+                    out,
+                    &FirstLine {
+                        batch,
+                        changes: Inserts(view),
+                    },
+                ),
+            },
+            Emit::Changes => match changes {
+                Some(changes) => write_line(out, &ChangesLine { batch, changes }),
+                None => Ok(()),
+            },
+            Emit::Snapshots if batch_came || changes.is_some() => write_line(
+                out,
+                &SnapshotLine {
+                    batch,
+                    rows: Rows(view),
+                },
+            ),
+            Emit::Snapshots | Emit::Rows => Ok(()),
+        }
+    }
+}
+
+fn view(engine: &Engine, id: QueryId) -> &View {
+    engine.view(id).expect("the query is installed")
+}
+
+fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct ChangesLine<'a> {
+    batch: u64,
+    changes: &'a ChangeSet,
+}
+
+#[derive(Serialize)]
+struct FirstLine<'a> {
+    batch: u64,
+    changes: Inserts<'a>,
+}
+
+#[derive(Serialize)]
+struct SnapshotLine<'a> {
+    batch: u64,
+    rows: Rows<'a>,
+}
+
+struct Rows<'a>(&'a View);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.rows())
+    }
+}
+
+/// All rows of a result as changes that build it from nothing.
+struct Inserts<'a>(&'a View);
+
+/// One of them.
+struct Insert<'a> {
+    row: ResultRow<'a>,
+    index: Option<usize>,
+}
+
+impl Serialize for Inserts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ordered = self.0.plan().ordered;
+        let insert = |(i, row)| Insert {
+            row,
+            index: ordered.then_some(i),
+        };
+        serializer.collect_seq(self.0.rows().enumerate().map(insert))
+    }
+}
+
+impl Serialize for Insert<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", ChangeKind::Insert.as_str())?;
+        map.serialize_entry("key", &self.row.key())?;
+        map.serialize_entry("value", &self.row.json())?;
+        if let Some(index) = self.index {
+            map.serialize_entry("index", &index)?;
+        }
+        map.end()
     }
 }

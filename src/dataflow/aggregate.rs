@@ -95,7 +95,7 @@ impl Aggregate {
 
     fn read_key(&mut self, tuple: &[Option<Row>]) {
         self.key.clear();
-        self.keys.iter().for_each(|key| self.builder.push(key.eval(tuple).as_ref()));
+        self.keys.iter().for_each(|key| key.push_to(tuple, &mut self.builder));
         self.builder.finish(&mut self.key);
     }
 

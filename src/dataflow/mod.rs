@@ -60,12 +60,15 @@ pub(crate) struct Feed {
     pub(crate) scan: Scan,
     handle: Handle<Time, (Tuple, Time, Diff)>,
     buffer: Vec<(Tuple, Time, Diff)>,
+    /// Whether anything was sent in this tick.
+    fed: bool,
 }
 
 impl Feed {
     /// Sends a change of this tick. The tuple must pass the scan's filter.
     #[inline]
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
+        self.fed = true;
         self.buffer.push((tuple, *self.handle.time(), diff));
         if self.buffer.len() == BUFFER {
             self.handle.send_batch(&mut self.buffer);
@@ -84,7 +87,18 @@ pub(crate) struct Dataflow {
     probe: ProbeHandle<Time>,
     time: Time,
     output: Rc<RefCell<Updates>>,
-    consolidated: bool,
+    net: Net,
+    /// How many feeds had something in the last tick.
+    fed: usize,
+}
+
+/// When a tick's updates hold each tuple only once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Net {
+    Always,
+    /// When a single feed had something: what meets in a join does so once.
+    OneFeed,
+    Never,
 }
 
 impl std::fmt::Debug for Dataflow {
@@ -107,12 +121,12 @@ impl Runtime {
         let index = self.worker.next_dataflow_index();
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
-        let (feeds, probe, consolidated) = self.worker.dataflow::<Time, _, _>(|scope| {
+        let (feeds, probe, net) = self.worker.dataflow::<Time, _, _>(|scope| {
             let mut builder = Builder { scope, store, feeds: Vec::new() };
-            let (tuples, consolidated) = builder.node(root);
-            (builder.feeds, sink(tuples, buffer), consolidated)
+            let (tuples, net) = builder.node(root);
+            (builder.feeds, sink(tuples, buffer), net)
         });
-        Dataflow { index, feeds, probe, time: 0, output, consolidated }
+        Dataflow { index, feeds, probe, time: 0, output, net, fed: 0 }
     }
 
     /// Lets dataflows process what was fed to them, as one tick each.
@@ -120,7 +134,9 @@ impl Runtime {
         let mut running: Vec<(&ProbeHandle<Time>, Time)> = Vec::new();
         for dataflow in dataflows {
             dataflow.time += 1;
+            dataflow.fed = 0;
             for feed in &mut dataflow.feeds {
+                dataflow.fed += usize::from(std::mem::take(&mut feed.fed));
                 feed.handle.send_batch(&mut feed.buffer);
                 feed.buffer.clear();
                 feed.handle.advance_to(dataflow.time);
@@ -146,7 +162,8 @@ impl Dataflow {
     /// Takes what the last tick brought out: at most one change of a tuple, its diff 1 or -1.
     pub(crate) fn take_output(&mut self) -> Updates {
         let mut updates = self.output.take();
-        if !self.consolidated && updates.len() > 1 {
+        let net = self.net == Net::Always || (self.net == Net::OneFeed && self.fed <= 1);
+        if !net && updates.len() > 1 {
             differential_dataflow::consolidation::consolidate(&mut updates);
         }
         updates
@@ -160,49 +177,52 @@ struct Builder<'a, 's> {
 }
 
 impl<'s> Builder<'_, 's> {
-    /// The tuples of a node, and whether a tick never brings a tuple twice.
-    fn node(&mut self, node: &Node) -> (Tuples<'s>, bool) {
+    /// The tuples of a node.
+    fn node(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
             Node::Scan(scan) => {
                 let (handle, stream) = self.scope.new_input();
-                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Vec::new() });
-                (stream.as_collection(), true)
+                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Vec::new(), fed: false });
+                (stream.as_collection(), Net::Always)
             }
             Node::Filter { input, predicates } => {
-                let (tuples, consolidated) = self.node(input);
-                (project::filter(tuples, predicates.clone()), consolidated)
+                let (tuples, net) = self.node(input);
+                (project::filter(tuples, predicates.clone()), net)
             }
             Node::Project { input, fields } => {
-                let (tuples, consolidated) = self.node(input);
-                (project::project(tuples, fields.clone()), consolidated)
+                // A change in what is not projected comes as the same row twice.
+                let (tuples, _) = self.node(input);
+                (project::project(tuples, fields.clone()), Net::Never)
             }
             Node::Join(join) => {
-                let (left, left_consolidated) = self.node(&join.left);
-                let (right, right_consolidated) = self.node(&join.right);
-                let mut side = |node: &Node, keys, consolidated| match node {
+                let (left, left_net) = self.node(&join.left);
+                let (right, right_net) = self.node(&join.right);
+                let mut side = |node: &Node, keys, net| match node {
                     Node::Scan(scan) => join::Side::shared(self.store.arrange(scan, keys)),
-                    _ => join::Side::private(consolidated),
+                    _ => join::Side::private(net == Net::Always),
                 };
-                let left_side = side(&join.left, &join.left_keys, left_consolidated);
-                let right_side = side(&join.right, &join.right_keys, right_consolidated);
+                let left_side = side(&join.left, &join.left_keys, left_net);
+                let right_side = side(&join.right, &join.right_keys, right_net);
                 let operator = join::Join::new(join, left_side, right_side);
-                (binary_by_time(left, right, "Join", operator), false)
+                let outer = join.kind.keeps_left() || join.kind.keeps_right();
+                let net = if outer && !join.residual.is_empty() { Net::Never } else { Net::OneFeed };
+                (binary_by_time(left, right, "Join", operator), net)
             }
             Node::Aggregate { input, keys, aggregates } => {
                 let (tuples, _) = self.node(input);
                 let global = keys.is_empty();
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
-                (unary_by_time(tuples, "Aggregate", operator, global), true)
+                (unary_by_time(tuples, "Aggregate", operator, global), Net::Always)
             }
             Node::Distinct { input, fields } => {
                 let (tuples, _) = self.node(input);
                 let operator = distinct::Distinct::new(fields.clone());
-                (unary_by_time(tuples, "Distinct", operator, false), true)
+                (unary_by_time(tuples, "Distinct", operator, false), Net::Always)
             }
             Node::Window { input, order, offset, limit } => {
-                let (tuples, consolidated) = self.node(input);
-                let operator = window::Window::new(order.clone(), *offset, *limit, consolidated);
-                (unary_by_time(tuples, "Window", operator, false), true)
+                let (tuples, net) = self.node(input);
+                let operator = window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
+                (unary_by_time(tuples, "Window", operator, false), Net::Always)
             }
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn project(tuples: Tuples<'_>, fields: Vec<Expr>) -> Tuples<'_> {
     let (mut builder, mut scratch) = (SeqBuilder::default(), Vec::new());
     let project = move |tuple: Tuple| {
         builder.push(key_of(&tuple).as_ref());
-        fields.iter().for_each(|field| builder.push(field.eval(&tuple).as_ref()));
+        fields.iter().for_each(|field| field.push_to(&tuple, &mut builder));
         Some(Tuple::from_elem(Some(Row::new(&mut builder, &mut scratch)), 1))
     };
     map(tuples, "Project", Box::new(project))

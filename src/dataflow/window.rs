@@ -3,6 +3,8 @@
 //! All tuples stand in a set that knows positions, so that each change moves at most one tuple into
 //! the window and one out of it, wherever it happens, in logarithmic time.
 
+use differential_dataflow::consolidation::consolidate;
+
 use super::Updates;
 use super::operator::Unary;
 use crate::plan::{OrderKey, sort_key};
@@ -86,19 +88,48 @@ impl Unary for Window {
             return input.clear();
         }
         if !self.consolidated {
-            differential_dataflow::consolidation::consolidate(input);
+            consolidate(input);
+        }
+        let size = self.end.saturating_sub(self.offset);
+        if size <= input.len() {
+            return self.step_at_once(input, output);
         }
         // A row that changed leaves its place before it takes it again.
-        for (tuple, diff) in input.iter().filter(|(_, diff)| *diff < 0) {
-            debug_assert_eq!(*diff, -1, "tuples are unique by key");
-            let place = sort_key(&self.order, tuple);
-            self.remove(&Ordered { place, tuple: tuple.clone() }, output);
+        for (tuple, _) in input.iter().filter(|(_, diff)| *diff < 0) {
+            let leaving = self.ordered(tuple.clone());
+            self.remove(&leaving, output);
         }
-        for (tuple, diff) in input.drain(..).filter(|(_, diff)| *diff > 0) {
-            debug_assert_eq!(diff, 1, "tuples are unique by key");
-            let place = sort_key(&self.order, &tuple);
-            self.insert(Ordered { place, tuple }, output);
+        for (tuple, _) in input.drain(..).filter(|(_, diff)| *diff > 0) {
+            let coming = self.ordered(tuple);
+            self.insert(coming, output);
         }
-        differential_dataflow::consolidation::consolidate(output);
+        if output.len() > 1 {
+            consolidate(output);
+        }
+    }
+}
+
+impl Window {
+    fn ordered(&self, tuple: Tuple) -> Ordered {
+        Ordered { place: sort_key(&self.order, &tuple), tuple }
+    }
+
+    /// Compares the windows before and after a tick with more changes than the window is long.
+    fn step_at_once(&mut self, input: &mut Updates, output: &mut Updates) {
+        let window = |tuples: &RankedSet<Ordered>, diff| -> Updates {
+            let stretch = tuples.iter_from(self.offset).take(self.end - self.offset);
+            stretch.map(|ordered| (ordered.tuple.clone(), diff)).collect()
+        };
+        output.extend(window(&self.tuples, -1));
+        for (tuple, _) in input.iter().filter(|(_, diff)| *diff < 0) {
+            let removed = self.tuples.remove(&Ordered { place: sort_key(&self.order, tuple), tuple: tuple.clone() });
+            debug_assert!(removed, "a tuple that leaves was there");
+        }
+        for (tuple, _) in input.drain(..).filter(|(_, diff)| *diff > 0) {
+            let inserted = self.tuples.insert(Ordered { place: sort_key(&self.order, &tuple), tuple });
+            debug_assert!(inserted, "a tuple comes once");
+        }
+        output.extend(window(&self.tuples, 1));
+        consolidate(output);
     }
 }

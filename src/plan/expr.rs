@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::key::KeyKind;
 use crate::query::{Datum, Function};
 use crate::schema::Collection;
-use crate::value::{Row, Value, ValueRef};
+use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is};
 
 /// An expression over a tuple.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +120,25 @@ impl Expr {
     /// Whether the expression is exactly true.
     #[inline]
     pub fn test(&self, tuple: &[Option<Row>]) -> bool {
+        // The most common condition needs no decoding.
+        if let Expr::Call(Function::Eq, args) = self
+            && let [Expr::Column { source, column, .. }, Expr::Const(value)] = &args[..]
+        {
+            let encoded = tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column));
+            return !value.as_ref().is_nullish() && encoded_is(encoded, value.as_ref());
+        }
         matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
+    }
+
+    /// Appends the value of the expression to a sequence.
+    #[inline]
+    pub(crate) fn push_to(&self, tuple: &[Option<Row>], builder: &mut SeqBuilder) {
+        match self {
+            Expr::Column { source, column, .. } => {
+                builder.push_encoded(tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column)));
+            }
+            expr => builder.push(expr.eval(tuple).as_ref()),
+        }
     }
 
     /// Whether the expression has the same value for two tuples.

@@ -27,9 +27,22 @@ struct Slot {
 
 #[derive(Debug)]
 struct Touched {
-    key: Row,
     old: Option<Row>,
-    new: Option<Row>,
+    /// The last row the key had in the batch; the new one, if the key is live.
+    row: Row,
+    live: bool,
+}
+
+impl Slot {
+    /// What the batch has done to the slot so far; nothing at first.
+    fn touch<'t>(&mut self, batch: u32, touched: &'t mut Vec<Touched>) -> &'t mut Touched {
+        if self.batch != batch {
+            self.batch = batch;
+            self.touched = touched.len() as u32;
+            touched.push(Touched { old: Some(self.row.clone()), row: self.row.clone(), live: true });
+        }
+        &mut touched[self.touched as usize]
+    }
 }
 
 fn hash(slot: &Slot) -> u64 {
@@ -49,63 +62,45 @@ impl Rows {
 
     /// Sets the row of its key.
     pub(super) fn put(&mut self, row: Row) {
-        let next = Touched { key: row.clone(), old: None, new: Some(row.clone()) };
         match self.table.entry(hash_bytes(row.key()), |slot| slot.row.key() == row.key(), hash) {
             TableEntry::Vacant(entry) => {
-                entry.insert(Slot { row, batch: self.batch, touched: self.touched.len() as u32 });
-                self.touched.push(next);
+                let touched = self.touched.len() as u32;
+                self.touched.push(Touched { old: None, row: row.clone(), live: true });
+                entry.insert(Slot { row, batch: self.batch, touched });
             }
             TableEntry::Occupied(mut entry) => {
-                let slot = entry.get_mut();
-                if slot.batch == self.batch {
-                    self.touched[slot.touched as usize].new = Some(row.clone());
-                } else {
-                    slot.batch = self.batch;
-                    slot.touched = self.touched.len() as u32;
-                    self.touched.push(Touched { old: Some(slot.row.clone()), ..next });
-                }
-                slot.row = row;
+                let touched = entry.get_mut().touch(self.batch, &mut self.touched);
+                touched.row = row.clone();
+                touched.live = true;
+                entry.get_mut().row = row;
             }
         }
     }
 
     /// Removes the row of a key; `key` is a row whose key it is.
     pub(super) fn delete(&mut self, key: &Row) {
-        let hash = hash_bytes(key.key());
-        if let Some(slot) = self.table.find_mut(hash, |slot| slot.row.key() == key.key()) {
-            if slot.batch == self.batch {
-                self.touched[slot.touched as usize].new = None;
-            } else {
-                slot.batch = self.batch;
-                slot.touched = self.touched.len() as u32;
-                let old = slot.row.clone();
-                self.touched.push(Touched { key: old.clone(), old: Some(old), new: None });
-            }
+        let found = self.table.find_mut(hash_bytes(key.key()), |slot| slot.row.key() == key.key());
+        if let Some(slot) = found {
+            slot.touch(self.batch, &mut self.touched).live = false;
         }
     }
 
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         for slot in self.table.iter_mut() {
-            if slot.batch == self.batch {
-                self.touched[slot.touched as usize].new = None;
-            } else {
-                slot.batch = self.batch;
-                slot.touched = self.touched.len() as u32;
-                let old = slot.row.clone();
-                self.touched.push(Touched { key: old.clone(), old: Some(old), new: None });
-            }
+            slot.touch(self.batch, &mut self.touched).live = false;
         }
     }
 
     /// Ends the batch: its net changes, as old and new row of a key that differ.
     pub(super) fn commit(&mut self) -> Changes {
         let mut changes = Vec::with_capacity(self.touched.len());
-        for Touched { key, old, new } in self.touched.drain(..) {
-            if new.is_none() {
-                let found = self.table.find_entry(hash_bytes(key.key()), |slot| slot.row.key() == key.key());
+        for Touched { old, row, live } in self.touched.drain(..) {
+            if !live {
+                let found = self.table.find_entry(hash_bytes(row.key()), |slot| slot.row.key() == row.key());
                 found.expect("a touched key has a slot").remove();
             }
+            let new = live.then_some(row);
             self.live = self.live + usize::from(new.is_some()) - usize::from(old.is_some());
             if old != new {
                 changes.push((old, new));

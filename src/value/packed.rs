@@ -98,6 +98,15 @@ pub fn decode(bytes: &[u8]) -> ValueRef<'_> {
     }
 }
 
+/// Whether an encoded value is this one.
+#[inline]
+pub(crate) fn encoded_is(encoded: &[u8], value: ValueRef<'_>) -> bool {
+    match (encoded.split_first(), value) {
+        (Some((&tag, text)), ValueRef::Str(s)) => tag == STR && text == s.as_bytes(),
+        _ => decode(encoded) == value,
+    }
+}
+
 /// Integers are stored in the fewest bytes of two's complement; zero takes none.
 #[inline]
 fn decode_int(payload: &[u8]) -> i128 {

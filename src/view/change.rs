@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::dataflow::Updates;
 use crate::plan::{Plan, Rendered};
-use crate::value::{Row, Tuple, Value};
+use crate::value::{Row, Tuple, Value, hash_bytes};
 
 /// A row of a result. Its key and value are made when they are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,58 @@ impl Replaced {
         self.reordered || self.old.is_none() || self.new.is_none()
     }
 }
+
+/// Pairs the tuple that left with the one that came under the same key.
+pub(super) fn pair(updates: Updates) -> Vec<Replaced> {
+    let (mut came, mut changes) = (Vec::new(), Vec::with_capacity(updates.len()));
+    for (tuple, diff) in updates {
+        if diff > 0 {
+            came.push(tuple);
+        } else {
+            changes.push(Replaced { old: Some(tuple), ..Replaced::default() });
+        }
+    }
+    let left = changes.len();
+    let old = |changes: &[Replaced], i: u32| key_hash(changes[i as usize].old.as_ref().expect("it left"));
+    let mut by_key = HashTable::<u32>::new();
+    if left > FEW && !came.is_empty() {
+        by_key.reserve(left, |_| unreachable!("the table is empty"));
+        for i in 0..left as u32 {
+            by_key.insert_unique(old(&changes, i), i, |&i| old(&changes, i));
+        }
+    }
+    for tuple in came {
+        let same = |i: usize| changes[i].old.as_ref().is_some_and(|old| same_key(old, &tuple));
+        let found = match left {
+            0..=FEW => (0..left).find(|&i| same(i)),
+            _ => by_key.find(key_hash(&tuple), |&i| same(i as usize)).map(|&i| i as usize),
+        };
+        match found {
+            Some(i) => changes[i].new = Some(tuple),
+            None => changes.push(Replaced { new: Some(tuple), ..Replaced::default() }),
+        }
+    }
+    changes
+}
+
+/// Up to here keys are compared one by one.
+const FEW: usize = 8;
+
+fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
+    a.iter().zip(b).all(|(a, b)| match (a, b) {
+        (Some(a), Some(b)) => a.key() == b.key(),
+        (None, None) => true,
+        _ => false,
+    })
+}
+
+fn key_hash(tuple: &[Option<Row>]) -> u64 {
+    let part = |row: &Option<Row>| row.as_ref().map_or(0, |row| hash_bytes(row.key()));
+    tuple.iter().fold(0, |hash: u64, row| (hash.rotate_left(5) ^ part(row)).wrapping_mul(ODD))
+}
+
+/// Spreads the bits of combined hashes.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What one batch changed in one result: at most one change of a key.
 ///

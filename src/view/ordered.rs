@@ -1,12 +1,10 @@
 //! The rows of an ordered result, with positions.
 
-use std::collections::HashMap;
-
-use super::change::Replaced;
+use super::change::{Replaced, pair};
 use crate::dataflow::{Ordered, Updates};
-use crate::plan::{Plan, key_of};
+use crate::plan::Plan;
 use crate::ranked::RankedSet;
-use crate::value::{SortKey, Tuple, Value};
+use crate::value::Tuple;
 
 /// The tuples of a result in its order.
 #[derive(Debug, Default)]
@@ -28,47 +26,29 @@ impl OrderedRows {
     }
 
     pub(super) fn apply(&mut self, updates: Updates, plan: &Plan) -> Vec<Replaced> {
-        let mut changes: Vec<(Replaced, SortKey)> = Vec::with_capacity(updates.len());
-        let (mut came, mut left): (Vec<Ordered>, Vec<Ordered>) = (Vec::new(), Vec::new());
-        for (tuple, diff) in updates {
-            let ordered = Ordered { place: plan.sort_key(&tuple), tuple };
-            if diff > 0 { came.push(ordered) } else { left.push(ordered) }
+        let mut changes = pair(updates);
+        let ordered = |tuple: &Option<Tuple>| {
+            let tuple = tuple.as_ref()?;
+            Some(Ordered { place: plan.sort_key(tuple), tuple: tuple.clone() })
+        };
+        let places: Vec<_> = changes.iter().map(|c| (ordered(&c.old), ordered(&c.new))).collect();
+        // Positions before the batch are those before anything leaves, positions after it those
+        // when everything has come.
+        for (change, (old, new)) in changes.iter_mut().zip(&places) {
+            change.old_index = old.as_ref().map(|old| self.tuples.rank(old));
+            change.reordered = matches!((old, new), (Some(old), Some(new)) if old != new);
         }
-        // Positions before the batch are those before anything leaves.
-        let mut by_key: HashMap<Value, usize> = HashMap::new();
-        for ordered in &left {
-            if !came.is_empty() {
-                by_key.insert(key_of(&ordered.tuple), changes.len());
-            }
-            let old_index = Some(self.tuples.rank(ordered));
-            let replaced = Replaced { old: Some(ordered.tuple.clone()), old_index, ..Replaced::default() };
-            changes.push((replaced, ordered.place.clone()));
-        }
-        for ordered in &left {
-            let removed = self.tuples.remove(ordered);
+        for old in places.iter().filter_map(|(old, _)| old.as_ref()) {
+            let removed = self.tuples.remove(old);
             debug_assert!(removed, "a tuple that leaves was there");
         }
-        for ordered in &came {
-            let inserted = self.tuples.insert(ordered.clone());
+        for new in places.iter().filter_map(|(_, new)| new.as_ref()) {
+            let inserted = self.tuples.insert(new.clone());
             debug_assert!(inserted, "one tuple a key");
         }
-        // Positions after the batch are those when everything has come.
-        for ordered in came {
-            let new_index = Some(self.tuples.rank(&ordered));
-            let old = if by_key.is_empty() { None } else { by_key.get(&key_of(&ordered.tuple)) };
-            match old {
-                Some(&place) => {
-                    let (replaced, place) = &mut changes[place];
-                    replaced.reordered = *place != ordered.place;
-                    replaced.new = Some(ordered.tuple);
-                    replaced.new_index = new_index;
-                }
-                None => {
-                    let replaced = Replaced { new: Some(ordered.tuple), new_index, ..Replaced::default() };
-                    changes.push((replaced, ordered.place));
-                }
-            }
+        for (change, (_, new)) in changes.iter_mut().zip(&places) {
+            change.new_index = new.as_ref().map(|new| self.tuples.rank(new));
         }
-        changes.into_iter().map(|(replaced, _)| replaced).collect()
+        changes
     }
 }

@@ -1,0 +1,163 @@
+//! `tailwater watch`: results as tables in the terminal that follow the events.
+
+mod live;
+mod row;
+mod screen;
+mod table;
+mod time;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use tailwater::engine::{Batch, Engine};
+
+use super::args::WatchArgs;
+use super::input::Input;
+use super::loader::{Loader, Notes};
+use super::{read_catalog, read_query};
+use table::{Canvas, Panel};
+
+/// Runs the command.
+pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
+    let catalog = read_catalog(args.input.schema.as_deref())?;
+    let mut engine = Engine::with_catalog(catalog.clone());
+    let mut panels = Vec::new();
+    for path in &args.queries {
+        let id = engine
+            .install(&read_query(path)?)
+            .with_context(|| path.display().to_string())?;
+        let plan = engine.view(id).expect("the query is installed").plan();
+        panels.push(Panel::new(id, &title(path), plan));
+    }
+    let live = !args.plain && io::stdout().is_terminal();
+    let input = if live {
+        Input::open
+    } else {
+        Input::open_with_progress
+    }(&args.input.events)?;
+    let notes = if live {
+        Notes::Later(Vec::new())
+    } else {
+        Notes::Now(input.bar().clone())
+    };
+    let loader = Loader::new(input.name(), &catalog, args.batch, notes)
+        .with_schema(args.input.schema.is_some());
+    let mut session = Session {
+        engine,
+        panels,
+        loader,
+        limit: args.rows,
+        events: 0,
+        batches: 0,
+    };
+
+    let summary = if live {
+        Some(live::play(&mut session, input, args.speed)?)
+    } else {
+        session.read(input)?;
+        None
+    };
+    session.print(summary)?;
+    let Session {
+        engine,
+        panels,
+        loader,
+        ..
+    } = session;
+    let plans = panels
+        .iter()
+        .filter_map(|panel| Some(&**engine.view(panel.id)?.plan()));
+    Ok(if loader.finish(plans) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn title(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The text, if need be with its end left out.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+/// The queries and what was read so far.
+struct Session {
+    engine: Engine,
+    panels: Vec<Panel>,
+    loader: Loader,
+    /// The most rows to show of a result.
+    limit: usize,
+    events: u64,
+    batches: u64,
+}
+
+impl Session {
+    fn read(&mut self, mut input: Input) -> Result<()> {
+        while let Some(line) = input.next_line()? {
+            self.line(line)?;
+        }
+        self.end();
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<()> {
+        let mut batches = Vec::new();
+        self.loader.line(line, &mut batches)?;
+        batches.into_iter().for_each(|batch| self.apply(batch));
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let mut batches = Vec::new();
+        self.loader.flush(&mut batches);
+        batches.into_iter().for_each(|batch| self.apply(batch));
+        self.engine.finish();
+    }
+
+    fn apply(&mut self, batch: Batch) {
+        self.events += batch.len() as u64;
+        self.batches += 1;
+        self.engine.apply(batch);
+    }
+
+    /// Prints the tables as they are at the end, below each other.
+    fn print(&mut self, summary: Option<String>) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        // Text that goes to a file or a pipe is not cut.
+        let width = io::stdout().is_terminal().then(crossterm::terminal::size);
+        let width = width.and_then(Result::ok).map(|(width, _)| width.into());
+        let canvas = Canvas {
+            width,
+            changes: None,
+        };
+        if let Some(summary) = &summary {
+            writeln!(out, "{summary}")?;
+        }
+        for (i, panel) in self.panels.iter_mut().enumerate() {
+            if i > 0 || summary.is_some() {
+                writeln!(out)?;
+            }
+            let view = self.engine.view(panel.id).expect("the query is installed");
+            panel.refresh(view, self.limit, std::time::Instant::now());
+            for line in panel.draw(self.limit, &canvas) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        out.flush()
+    }
+}

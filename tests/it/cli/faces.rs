@@ -1,0 +1,98 @@
+//! What people read: plans, tables, help.
+
+use super::*;
+
+#[test]
+fn plans_are_explained_as_text_json_and_dot() {
+    let dir = with(&total(), &[]);
+    let text = dir.run("explain q.json").out;
+    assert!(
+        text.starts_with("result  ") && text.contains("└─ aggregate  compute: count("),
+        "{text}"
+    );
+    assert!(text.ends_with("scan  collection: users\n"), "{text}");
+
+    let json = dir.run("explain q.json --format json").out;
+    let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(plan["query"], "q.json");
+    assert_eq!(plan["plan"]["inputs"][0]["operator"], "aggregate");
+
+    let dot = dir.run("explain q.json --format dot").out;
+    assert!(
+        dot.starts_with("// q.json\ndigraph plan {\n") && dot.ends_with("}\n"),
+        "{dot}"
+    );
+
+    dir.write("p.json", query("").as_bytes());
+    let both = dir.run("explain q.json p.json").out;
+    assert!(
+        both.starts_with("q.json:\nresult  ") && both.contains("\n\np.json:\nresult  "),
+        "{both}"
+    );
+    assert_eq!(
+        dir.run("explain q.json p.json --format json")
+            .out
+            .lines()
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn watch_prints_final_tables_where_there_is_no_terminal() {
+    let events = [
+        put(
+            "users",
+            "1",
+            r#"{"name":"Ada","age":36,"score":1.005,"tags":["a","b"]}"#,
+        ),
+        put("users", "2", r#"{"name":"Bob\u001b[2J","age":7,"score":2}"#),
+        put("users", "3", r#"{"name":null,"age":1}"#),
+    ];
+    let dir = with(&query(""), &events);
+    dir.write("total.json", total().as_bytes());
+    for args in ["", " --plain --speed 0.001"] {
+        dir.run(&format!(
+            "watch q.json total.json --events e.jsonl --rows 2{args}"
+        ))
+        .prints(&[
+            "q  2 of 3 rows",
+            "name          age  score  tags",
+            "───────────────────────────────────",
+            "Ada            36   1.00  [\"a\",\"b\"]",
+            "Bob\\u{1b}[2J    7   2.00",
+            "",
+            "total  1 row",
+            "n",
+            "─",
+            "3",
+        ]);
+    }
+    dir.write("e.jsonl", b"{}\n");
+    let done = dir.run("watch total.json --events e.jsonl");
+    assert_eq!(
+        (done.status, done.out.as_str()),
+        (1, "total  1 row\nn\n─\n0\n")
+    );
+    assert!(
+        done.err
+            .starts_with("e.jsonl: line 1: field `headers` is missing (skipped)\n"),
+        "{done:?}"
+    );
+    assert!(done.err.ends_with("\n1 message was skipped\n"), "{done:?}");
+}
+
+#[test]
+fn help_tells_of_every_command_with_an_example() {
+    let dir = Dir::new(&[]);
+    let help = dir.run("--help").out;
+    for command in ["query", "explain", "watch"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        let own = dir.run(&format!("{command} --help")).out;
+        assert!(own.contains(&format!("\n  tailwater {command} ")), "{own}");
+    }
+    assert_eq!(
+        dir.run("--version").out,
+        format!("tailwater {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
