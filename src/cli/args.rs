@@ -17,9 +17,11 @@ pub(crate) struct Args {
 }
 
 const EXAMPLE: &str = "\
-Example:
-  echo '{\"type\":\"users\",\"key\":\"1\",\"value\":{\"name\":\"Ada\"},\"headers\":{\"operation\":\"insert\"}}' > events.jsonl
-  echo '{\"from\":{\"type\":\"collectionRef\",\"collection\":\"users\",\"alias\":\"u\"}}' > users.json
+Example: with events.jsonl of lines like
+  {\"type\":\"user\",\"key\":\"1\",\"value\":{\"age\":36},\"headers\":{\"operation\":\"insert\"}}
+and the query \"all users\" in users.json
+  {\"from\":{\"type\":\"collectionRef\",\"collection\":\"user\",\"alias\":\"u\"}}
+this prints all users, a row a line:
   tailwater query users.json --events events.jsonl
 
 Exit status: 0 done, 1 the input or the query was at fault, 2 wrong usage.";

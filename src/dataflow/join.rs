@@ -120,6 +120,9 @@ pub(super) struct Join {
 }
 
 fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
+    if let ([left], [right]) = (left, right) {
+        return Tuple::from_buf([left.clone(), right.clone()]);
+    }
     let mut tuple = Tuple::with_capacity(left.len() + right.len());
     tuple.extend(left.iter().cloned());
     tuple.extend(right.iter().cloned());

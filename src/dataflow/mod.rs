@@ -1,9 +1,10 @@
 //! Plans as timely dataflows. The only place that names timely and differential.
 //!
 //! Every query is a dataflow with a clock of its own: one tick is one batch that concerns it, so a
-//! query that a change does not touch costs nothing. The data are differential's collections of
-//! `(tuple, time, diff)`; the operators of the hot path are our own, one a file, as pure state
-//! machines over one tick's diffs, which their tests compare with differential's operators.
+//! query that a change does not touch costs nothing. The data are differential's `(tuple, diff)`;
+//! as all changes of a container share one time, it travels with the container. The operators of
+//! the hot path are our own, one a file, as pure state machines over one tick's changes, which the
+//! tests compare with differential's operators.
 
 mod aggregate;
 mod distinct;
@@ -17,7 +18,6 @@ mod window;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use differential_dataflow::{AsCollection, VecCollection};
 use timely::communication::Allocator;
 use timely::communication::allocator::Thread;
 use timely::dataflow::operators::Probe;
@@ -25,13 +25,13 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::{ProbeHandle, Scope};
+use timely::dataflow::{ProbeHandle, Scope, Stream};
 use timely::worker::Worker;
 
 use crate::plan::{Node, Scan};
 use crate::store::Store;
 use crate::value::Tuple;
-use operator::{binary_by_time, unary_by_time};
+use operator::{binary, unary, unary_eager};
 pub(crate) use window::Ordered;
 
 /// A query's clock: the number of the batch that concerns it.
@@ -41,7 +41,7 @@ pub(crate) type Diff = isize;
 /// Changes of one tick.
 pub(crate) type Updates = Vec<(Tuple, Diff)>;
 
-type Tuples<'s> = VecCollection<'s, Time, Tuple, Diff>;
+type Tuples<'s> = Stream<'s, Time, Updates>;
 
 /// The worker that runs dataflows on the caller's thread.
 pub(crate) struct Runtime {
@@ -58,26 +58,17 @@ impl std::fmt::Debug for Runtime {
 pub(crate) struct Feed {
     /// What it reads.
     pub(crate) scan: Scan,
-    handle: Handle<Time, (Tuple, Time, Diff)>,
-    buffer: Vec<(Tuple, Time, Diff)>,
-    /// Whether anything was sent in this tick.
-    fed: bool,
+    handle: Handle<Time, (Tuple, Diff)>,
+    buffer: Updates,
 }
 
 impl Feed {
     /// Sends a change of this tick. The tuple must pass the scan's filter.
     #[inline]
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
-        self.fed = true;
-        self.buffer.push((tuple, *self.handle.time(), diff));
-        if self.buffer.len() == BUFFER {
-            self.handle.send_batch(&mut self.buffer);
-        }
+        self.buffer.push((tuple, diff));
     }
 }
-
-/// About what timely moves between operators at once.
-const BUFFER: usize = 1024;
 
 /// A running query.
 pub(crate) struct Dataflow {
@@ -136,7 +127,7 @@ impl Runtime {
             dataflow.time += 1;
             dataflow.fed = 0;
             for feed in &mut dataflow.feeds {
-                dataflow.fed += usize::from(std::mem::take(&mut feed.fed));
+                dataflow.fed += usize::from(!feed.buffer.is_empty());
                 feed.handle.send_batch(&mut feed.buffer);
                 feed.buffer.clear();
                 feed.handle.advance_to(dataflow.time);
@@ -182,17 +173,18 @@ impl<'s> Builder<'_, 's> {
         match node {
             Node::Scan(scan) => {
                 let (handle, stream) = self.scope.new_input();
-                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Vec::new(), fed: false });
-                (stream.as_collection(), Net::Always)
+                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Updates::new() });
+                (stream, Net::Always)
             }
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
-                (project::filter(tuples, predicates.clone()), net)
+                let operator = project::Filter { predicates: predicates.clone() };
+                (unary(tuples, "Filter", operator), net)
             }
             Node::Project { input, fields } => {
                 // A change in what is not projected comes as the same row twice.
                 let (tuples, _) = self.node(input);
-                (project::project(tuples, fields.clone()), Net::Never)
+                (unary(tuples, "Project", project::Project::new(fields.clone())), Net::Never)
             }
             Node::Join(join) => {
                 let (left, left_net) = self.node(&join.left);
@@ -206,23 +198,26 @@ impl<'s> Builder<'_, 's> {
                 let operator = join::Join::new(join, left_side, right_side);
                 let outer = join.kind.keeps_left() || join.kind.keeps_right();
                 let net = if outer && !join.residual.is_empty() { Net::Never } else { Net::OneFeed };
-                (binary_by_time(left, right, "Join", operator), net)
+                (binary(left, right, "Join", operator), net)
             }
             Node::Aggregate { input, keys, aggregates } => {
                 let (tuples, _) = self.node(input);
-                let global = keys.is_empty();
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
-                (unary_by_time(tuples, "Aggregate", operator, global), Net::Always)
+                let groups = match keys.is_empty() {
+                    true => unary_eager(tuples, "Aggregate", operator),
+                    false => unary(tuples, "Aggregate", operator),
+                };
+                (groups, Net::Always)
             }
             Node::Distinct { input, fields } => {
                 let (tuples, _) = self.node(input);
                 let operator = distinct::Distinct::new(fields.clone());
-                (unary_by_time(tuples, "Distinct", operator, false), Net::Always)
+                (unary(tuples, "Distinct", operator), Net::Always)
             }
             Node::Window { input, order, offset, limit } => {
                 let (tuples, net) = self.node(input);
                 let operator = window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
-                (unary_by_time(tuples, "Window", operator, false), Net::Always)
+                (unary(tuples, "Window", operator), Net::Always)
             }
         }
     }
@@ -232,10 +227,11 @@ impl<'s> Builder<'_, 's> {
 fn sink(tuples: Tuples<'_>, output: Rc<RefCell<Updates>>) -> ProbeHandle<Time> {
     // `probe` wants a container type, though nothing is ever sent.
     type Nothing = timely::container::CapacityContainerBuilder<Vec<()>>;
-    let sink = tuples.inner.unary::<Nothing, _, _, _>(Pipeline, "Sink", move |_, _| {
+    let sink = tuples.unary::<Nothing, _, _, _>(Pipeline, "Sink", move |_, _| {
         move |input, _| {
             input.for_each(|_, data| {
-                output.borrow_mut().extend(data.drain(..).map(|(tuple, _, diff)| (tuple, diff)));
+                let mut output = output.borrow_mut();
+                if output.is_empty() { std::mem::swap(&mut *output, data) } else { output.append(data) }
             });
         }
     });

@@ -1,10 +1,12 @@
 //! Wraps a state machine over ticks into a timely operator.
+//!
+//! Every stream carries at most one container of changes a tick: feeds send all of a tick at once,
+//! and operators answer each container with one. So an operator of one input may act when its
+//! container arrives; one of two inputs waits until the tick is complete on both.
 
-use differential_dataflow::AsCollection;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::CapabilitySet;
-use timely::progress::frontier::MutableAntichain;
+use timely::dataflow::operators::generic::Operator;
 
 use super::{Time, Tuples, Updates};
 
@@ -20,133 +22,114 @@ pub(super) trait Binary: 'static {
     fn step(&mut self, left: &mut Updates, right: &mut Updates, output: &mut Updates);
 }
 
-/// Changes that wait for their time to be complete. Times are few: mostly one.
-#[derive(Default)]
-struct Pending {
-    times: Vec<(Time, Updates)>,
-    spare: Vec<Updates>,
+/// Runs `operator` on the changes of each tick.
+pub(super) fn unary<'s>(tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
+    let mut operator: Box<dyn Unary> = Box::new(operator);
+    let mut changes = Updates::new();
+    tuples.unary(Pipeline, name, move |_, _| {
+        move |input, output| {
+            input.for_each(|capability, data| {
+                operator.step(data, &mut changes);
+                if !changes.is_empty() {
+                    output.session(&capability).give_container(&mut changes);
+                    changes.clear();
+                }
+            });
+        }
+    })
 }
 
-impl Pending {
-    fn push(&mut self, data: &mut Vec<(super::Tuple, Time, super::Diff)>) {
-        for (tuple, time, diff) in data.drain(..) {
-            let place = match self.times.iter().rposition(|(t, _)| *t == time) {
-                Some(place) => place,
-                None => {
-                    self.times.push((time, self.spare.pop().unwrap_or_default()));
-                    self.times.len() - 1
-                }
-            };
-            self.times[place].1.push((tuple, diff));
-        }
+/// The changes of one input that wait for the other one.
+#[derive(Default)]
+struct Waiting {
+    ticks: Vec<(Time, Updates)>,
+}
+
+impl Waiting {
+    fn push(&mut self, time: Time, data: &mut Updates) {
+        debug_assert!(self.ticks.iter().all(|(t, _)| *t != time), "one container a tick");
+        self.ticks.push((time, std::mem::take(data)));
     }
 
     fn first(&self) -> Option<Time> {
-        self.times.iter().map(|(time, _)| *time).min()
+        self.ticks.iter().map(|(time, _)| *time).min()
     }
 
     fn take(&mut self, time: Time) -> Updates {
-        match self.times.iter().position(|(t, _)| *t == time) {
-            Some(place) => self.times.swap_remove(place).1,
-            None => self.spare.pop().unwrap_or_default(),
-        }
-    }
-
-    /// Keeps the memory of a tick for the next, unless it was an exceptionally large one.
-    fn give_back(&mut self, updates: Updates) {
-        if updates.capacity() <= 16 * super::BUFFER && self.spare.len() < 4 {
-            self.spare.push(updates);
-        }
+        let found = self.ticks.iter().position(|(t, _)| *t == time);
+        found.map_or_else(Updates::new, |place| self.ticks.swap_remove(place).1)
     }
 }
 
-fn passed(frontier: &MutableAntichain<Time>, time: Time) -> bool {
-    !frontier.less_equal(&time)
-}
-
-/// Runs `operator` on each tick's changes once they are complete. With `eager` it also runs on a
-/// first tick that brings none.
-pub(super) fn unary_by_time<'s>(
-    tuples: Tuples<'s>,
-    name: &str,
-    operator: impl Unary,
-    eager: bool,
-) -> Tuples<'s> {
+/// As [`unary`], but waits for the tick's end and runs on the first one even if it brings nothing.
+pub(super) fn unary_eager<'s>(tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
-    let (mut pending, mut output_buffer) = (Pending::default(), Updates::new());
-    let stream = tuples.inner.unary_frontier(Pipeline, name, move |first, _| {
+    let (mut waiting, mut changes) = (Waiting::default(), Updates::new());
+    tuples.unary_frontier(Pipeline, name, move |first, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
-        if eager {
-            pending.times.push((*first.time(), Updates::new()));
-            capabilities.insert(first);
-        }
+        let mut start = Some(*first.time());
+        capabilities.insert(first);
         move |(input, frontier), output| {
             input.for_each(|capability, data| {
                 if let Some(capability) = capability.retain_least(0) {
+                    waiting.push(*capability.time(), data);
                     capabilities.insert(capability);
                 }
-                pending.push(data);
             });
-            while let Some(time) = pending.first()
-                && passed(frontier, time)
+            while let Some(time) = start.into_iter().chain(waiting.first()).min()
+                && !frontier.less_equal(&time)
             {
-                let mut updates = pending.take(time);
-                operator.step(&mut updates, &mut output_buffer);
-                pending.give_back(updates);
-                if !output_buffer.is_empty() {
-                    let capability = capabilities.delayed(&time);
-                    let drained = output_buffer.drain(..);
-                    output.session(&capability).give_iterator(drained.map(|(d, r)| (d, time, r)));
+                start = None;
+                operator.step(&mut waiting.take(time), &mut changes);
+                if !changes.is_empty() {
+                    output.session(&capabilities.delayed(&time)).give_container(&mut changes);
+                    changes.clear();
                 }
             }
-            capabilities.downgrade(pending.first().as_slice());
+            capabilities.downgrade(start.into_iter().chain(waiting.first()).min().as_slice());
         }
-    });
-    stream.as_collection()
+    })
 }
 
-/// Runs `operator` on each tick's changes of both inputs once they are complete.
-pub(super) fn binary_by_time<'s>(
+/// Runs `operator` on the changes of both inputs of each tick.
+pub(super) fn binary<'s>(
     left: Tuples<'s>,
     right: Tuples<'s>,
     name: &str,
     operator: impl Binary,
 ) -> Tuples<'s> {
     let mut operator: Box<dyn Binary> = Box::new(operator);
-    let (mut lefts, mut rights) = (Pending::default(), Pending::default());
-    let mut output_buffer = Updates::new();
-    let stream = left.inner.binary_frontier(right.inner, Pipeline, Pipeline, name, move |_, _| {
+    let (mut lefts, mut rights) = (Waiting::default(), Waiting::default());
+    let mut changes = Updates::new();
+    left.binary_frontier(right, Pipeline, Pipeline, name, move |_, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
         move |(left, left_frontier), (right, right_frontier), output| {
             left.for_each(|capability, data| {
                 if let Some(capability) = capability.retain_least(0) {
+                    lefts.push(*capability.time(), data);
                     capabilities.insert(capability);
                 }
-                lefts.push(data);
             });
             right.for_each(|capability, data| {
                 if let Some(capability) = capability.retain_least(0) {
+                    rights.push(*capability.time(), data);
                     capabilities.insert(capability);
                 }
-                rights.push(data);
             });
-            let next = |lefts: &Pending, rights: &Pending| lefts.first().into_iter().chain(rights.first()).min();
+            let next = |lefts: &Waiting, rights: &Waiting| {
+                lefts.first().into_iter().chain(rights.first()).min()
+            };
             while let Some(time) = next(&lefts, &rights)
-                && passed(left_frontier, time)
-                && passed(right_frontier, time)
+                && !left_frontier.less_equal(&time)
+                && !right_frontier.less_equal(&time)
             {
-                let (mut from_left, mut from_right) = (lefts.take(time), rights.take(time));
-                operator.step(&mut from_left, &mut from_right, &mut output_buffer);
-                lefts.give_back(from_left);
-                rights.give_back(from_right);
-                if !output_buffer.is_empty() {
-                    let capability = capabilities.delayed(&time);
-                    let drained = output_buffer.drain(..);
-                    output.session(&capability).give_iterator(drained.map(|(d, r)| (d, time, r)));
+                operator.step(&mut lefts.take(time), &mut rights.take(time), &mut changes);
+                if !changes.is_empty() {
+                    output.session(&capabilities.delayed(&time)).give_container(&mut changes);
+                    changes.clear();
                 }
             }
             capabilities.downgrade(next(&lefts, &rights).as_slice());
         }
-    });
-    stream.as_collection()
+    })
 }

@@ -1,39 +1,42 @@
 //! The operators without state: filter and project.
 
-use differential_dataflow::AsCollection;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
-
-use super::Tuples;
+use super::Updates;
+use super::operator::Unary;
 use crate::plan::{Expr, key_of};
 use crate::value::{Row, SeqBuilder, Tuple};
 
-/// Applies `logic` to each update, in place of a tuple; `None` drops it.
-fn map<'s>(tuples: Tuples<'s>, name: &str, mut logic: Box<dyn FnMut(Tuple) -> Option<Tuple>>) -> Tuples<'s> {
-    let stream = tuples.inner.unary(Pipeline, name, move |_, _| {
-        move |input, output| {
-            input.for_each(|capability, data| {
-                let mapped = data.drain(..).filter_map(|(tuple, time, diff)| Some((logic(tuple)?, time, diff)));
-                output.session(&capability).give_iterator(mapped);
-            });
-        }
-    });
-    stream.as_collection()
+/// The tuples for which all predicates are exactly true.
+pub(super) struct Filter {
+    pub(super) predicates: Vec<Expr>,
 }
 
-/// The tuples for which all predicates are exactly true.
-pub(super) fn filter(tuples: Tuples<'_>, predicates: Vec<Expr>) -> Tuples<'_> {
-    let passes = move |tuple: &Tuple| predicates.iter().all(|p| p.test(tuple));
-    map(tuples, "Filter", Box::new(move |tuple| passes(&tuple).then_some(tuple)))
+impl Unary for Filter {
+    fn step(&mut self, input: &mut Updates, output: &mut Updates) {
+        let passes = |tuple: &Tuple| self.predicates.iter().all(|p| p.test(tuple));
+        output.extend(input.drain(..).filter(|(tuple, _)| passes(tuple)));
+    }
 }
 
 /// One row a tuple: its key, then the fields.
-pub(super) fn project(tuples: Tuples<'_>, fields: Vec<Expr>) -> Tuples<'_> {
-    let (mut builder, mut scratch) = (SeqBuilder::default(), Vec::new());
-    let project = move |tuple: Tuple| {
-        builder.push(key_of(&tuple).as_ref());
-        fields.iter().for_each(|field| field.push_to(&tuple, &mut builder));
-        Some(Tuple::from_elem(Some(Row::new(&mut builder, &mut scratch)), 1))
-    };
-    map(tuples, "Project", Box::new(project))
+pub(super) struct Project {
+    fields: Vec<Expr>,
+    builder: SeqBuilder,
+    scratch: Vec<u8>,
+}
+
+impl Project {
+    pub(super) fn new(fields: Vec<Expr>) -> Self {
+        Project { fields, builder: SeqBuilder::default(), scratch: Vec::new() }
+    }
+}
+
+impl Unary for Project {
+    fn step(&mut self, input: &mut Updates, output: &mut Updates) {
+        for (tuple, diff) in input.drain(..) {
+            self.builder.push(key_of(&tuple).as_ref());
+            self.fields.iter().for_each(|field| field.push_to(&tuple, &mut self.builder));
+            let row = Row::new(&mut self.builder, &mut self.scratch);
+            output.push((Tuple::from_elem(Some(row), 1), diff));
+        }
+    }
 }

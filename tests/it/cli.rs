@@ -1,5 +1,7 @@
 //! The `tailwater` binary as its users run it: what it prints, where, and with which status.
 
+#![cfg(feature = "cli")]
+
 mod faces;
 mod faults;
 mod results;

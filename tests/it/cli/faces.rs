@@ -44,10 +44,10 @@ fn watch_prints_final_tables_where_there_is_no_terminal() {
         put(
             "users",
             "1",
-            r#"{"name":"Ada","age":36,"score":1.005,"tags":["a","b"]}"#,
+            r#"{"age":36,"name":"Ada","score":1.005,"tags":["a","b"]}"#,
         ),
-        put("users", "2", r#"{"name":"Bob\u001b[2J","age":7,"score":2}"#),
-        put("users", "3", r#"{"name":null,"age":1}"#),
+        put("users", "2", r#"{"age":7,"name":"Bob\u001b[2J","score":2}"#),
+        put("users", "3", r#"{"age":1,"name":null}"#),
     ];
     let dir = with(&query(""), &events);
     dir.write("total.json", total().as_bytes());
@@ -57,10 +57,10 @@ fn watch_prints_final_tables_where_there_is_no_terminal() {
         ))
         .prints(&[
             "q  2 of 3 rows",
-            "name          age  score  tags",
+            "age  name          score  tags",
             "───────────────────────────────────",
-            "Ada            36   1.00  [\"a\",\"b\"]",
-            "Bob\\u{1b}[2J    7   2.00",
+            " 36  Ada            1.00  [\"a\",\"b\"]",
+            "  7  Bob\\u{1b}[2J   2.00",
             "",
             "total  1 row",
             "n",

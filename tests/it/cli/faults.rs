@@ -102,13 +102,13 @@ fn queries_at_fault_are_named_with_the_place() {
         ),
         (
             query(r#""where":[{"type":"ref","path":["v","age"]}]"#),
-            "`where[0]`: ",
+            "`where[0].path`: unknown alias `v` (known: `u`)",
         ),
         (
             query(&format!(
                 "{join}{{\"type\":\"func\",\"name\":\"gt\",\"args\":[{AGE},{AGE}]}}}}]"
             )),
-            "`join[0].on`: ",
+            "`join[0].on`: needs an equality between `x` and `u`",
         ),
         (
             query(r#""limit":"ten""#),
@@ -116,7 +116,7 @@ fn queries_at_fault_are_named_with_the_place() {
         ),
         (
             format!(r#"{{"from":{sub},"where":[{{"type":"ref","path":["s","m"]}}]}}"#),
-            "`where[0]`: ",
+            "`where[0].path`: subquery `s` has no field `m` (known: `n`)",
         ),
         (
             "{".into(),
