@@ -31,7 +31,7 @@ use timely::worker::Worker;
 use crate::plan::{Node, Scan};
 use crate::store::Store;
 use crate::value::Tuple;
-use operator::{binary, unary, unary_eager};
+use operator::{Pool, binary, unary, unary_eager};
 pub(crate) use window::Ordered;
 
 /// A query's clock: the number of the batch that concerns it.
@@ -46,6 +46,7 @@ type Tuples<'s> = Stream<'s, Time, Updates>;
 /// The worker that runs dataflows on the caller's thread.
 pub(crate) struct Runtime {
     worker: Worker,
+    pool: Pool,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -102,7 +103,8 @@ impl Default for Runtime {
     fn default() -> Self {
         // Without a clock: nothing here parks, and wasm has none.
         let allocator = Allocator::Thread(Thread::default());
-        Runtime { worker: Worker::new(timely::WorkerConfig::default(), allocator, None) }
+        let worker = Worker::new(timely::WorkerConfig::default(), allocator, None);
+        Runtime { worker, pool: Pool::default() }
     }
 }
 
@@ -113,9 +115,9 @@ impl Runtime {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let (feeds, probe, net) = self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder { scope, store, feeds: Vec::new() };
+            let mut builder = Builder { scope, store, pool: self.pool.clone(), feeds: Vec::new() };
             let (tuples, net) = builder.node(root);
-            (builder.feeds, sink(tuples, buffer), net)
+            (builder.feeds, sink(tuples, self.pool.clone(), buffer), net)
         });
         Dataflow { index, feeds, probe, time: 0, output, net, fed: 0 }
     }
@@ -128,8 +130,10 @@ impl Runtime {
             dataflow.fed = 0;
             for feed in &mut dataflow.feeds {
                 dataflow.fed += usize::from(!feed.buffer.is_empty());
-                feed.handle.send_batch(&mut feed.buffer);
-                feed.buffer.clear();
+                if !feed.buffer.is_empty() {
+                    feed.handle.send_batch(&mut feed.buffer);
+                    feed.buffer = self.pool.get();
+                }
                 feed.handle.advance_to(dataflow.time);
             }
             running.push((&dataflow.probe, dataflow.time));
@@ -150,9 +154,10 @@ impl Runtime {
 }
 
 impl Dataflow {
-    /// Takes what the last tick brought out: at most one change of a tuple, its diff 1 or -1.
-    pub(crate) fn take_output(&mut self) -> Updates {
-        let mut updates = self.output.take();
+    /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
+    /// emptied by the caller.
+    pub(crate) fn output(&mut self) -> std::cell::RefMut<'_, Updates> {
+        let mut updates = self.output.borrow_mut();
         let net = self.net == Net::Always || (self.net == Net::OneFeed && self.fed <= 1);
         if !net && updates.len() > 1 {
             differential_dataflow::consolidation::consolidate(&mut updates);
@@ -164,6 +169,7 @@ impl Dataflow {
 struct Builder<'a, 's> {
     scope: Scope<'s, Time>,
     store: &'a mut Store,
+    pool: Pool,
     feeds: Vec<Feed>,
 }
 
@@ -179,12 +185,12 @@ impl<'s> Builder<'_, 's> {
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
                 let operator = project::Filter { predicates: predicates.clone() };
-                (unary(tuples, "Filter", operator), net)
+                (unary(tuples, "Filter", self.pool.clone(), operator), net)
             }
             Node::Project { input, fields } => {
                 // A change in what is not projected comes as the same row twice.
                 let (tuples, _) = self.node(input);
-                (unary(tuples, "Project", project::Project::new(fields.clone())), Net::Never)
+                (unary(tuples, "Project", self.pool.clone(), project::Project::new(fields.clone())), Net::Never)
             }
             Node::Join(join) => {
                 let (left, left_net) = self.node(&join.left);
@@ -198,33 +204,33 @@ impl<'s> Builder<'_, 's> {
                 let operator = join::Join::new(join, left_side, right_side);
                 let outer = join.kind.keeps_left() || join.kind.keeps_right();
                 let net = if outer && !join.residual.is_empty() { Net::Never } else { Net::OneFeed };
-                (binary(left, right, "Join", operator), net)
+                (binary(left, right, "Join", self.pool.clone(), operator), net)
             }
             Node::Aggregate { input, keys, aggregates } => {
                 let (tuples, _) = self.node(input);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
                     true => unary_eager(tuples, "Aggregate", operator),
-                    false => unary(tuples, "Aggregate", operator),
+                    false => unary(tuples, "Aggregate", self.pool.clone(), operator),
                 };
                 (groups, Net::Always)
             }
             Node::Distinct { input, fields } => {
                 let (tuples, _) = self.node(input);
                 let operator = distinct::Distinct::new(fields.clone());
-                (unary(tuples, "Distinct", operator), Net::Always)
+                (unary(tuples, "Distinct", self.pool.clone(), operator), Net::Always)
             }
             Node::Window { input, order, offset, limit } => {
                 let (tuples, net) = self.node(input);
                 let operator = window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
-                (unary(tuples, "Window", operator), Net::Always)
+                (unary(tuples, "Window", self.pool.clone(), operator), Net::Always)
             }
         }
     }
 }
 
 /// Moves the updates out of the dataflow.
-fn sink(tuples: Tuples<'_>, output: Rc<RefCell<Updates>>) -> ProbeHandle<Time> {
+fn sink(tuples: Tuples<'_>, pool: Pool, output: Rc<RefCell<Updates>>) -> ProbeHandle<Time> {
     // `probe` wants a container type, though nothing is ever sent.
     type Nothing = timely::container::CapacityContainerBuilder<Vec<()>>;
     let sink = tuples.unary::<Nothing, _, _, _>(Pipeline, "Sink", move |_, _| {
@@ -232,6 +238,7 @@ fn sink(tuples: Tuples<'_>, output: Rc<RefCell<Updates>>) -> ProbeHandle<Time> {
             input.for_each(|_, data| {
                 let mut output = output.borrow_mut();
                 if output.is_empty() { std::mem::swap(&mut *output, data) } else { output.append(data) }
+                pool.put(data);
             });
         }
     });

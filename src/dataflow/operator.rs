@@ -8,7 +8,32 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::generic::Operator;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::{Time, Tuples, Updates};
+
+/// Containers to use again: large ones come fresh from the system otherwise, page by page.
+#[derive(Clone, Default)]
+pub(super) struct Pool(Rc<RefCell<Vec<Updates>>>);
+
+impl Pool {
+    pub(super) fn get(&self) -> Updates {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps an empty container, unless it was for an exceptionally large tick.
+    pub(super) fn put(&self, updates: &mut Updates) {
+        let mut pool = self.0.borrow_mut();
+        if (1..=MAX_POOLED).contains(&updates.capacity()) && pool.len() < MAX_POOLED_COUNT {
+            debug_assert!(updates.is_empty(), "what is given back was processed");
+            pool.push(std::mem::take(updates));
+        }
+    }
+}
+
+const MAX_POOLED: usize = 8192;
+const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.
 pub(super) trait Unary: 'static {
@@ -23,16 +48,16 @@ pub(super) trait Binary: 'static {
 }
 
 /// Runs `operator` on the changes of each tick.
-pub(super) fn unary<'s>(tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
+pub(super) fn unary<'s>(tuples: Tuples<'s>, name: &str, pool: Pool, operator: impl Unary) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
-    let mut changes = Updates::new();
     tuples.unary(Pipeline, name, move |_, _| {
         move |input, output| {
             input.for_each(|capability, data| {
+                let mut changes = pool.get();
                 operator.step(data, &mut changes);
+                pool.put(data);
                 if !changes.is_empty() {
                     output.session(&capability).give_container(&mut changes);
-                    changes.clear();
                 }
             });
         }
@@ -96,11 +121,11 @@ pub(super) fn binary<'s>(
     left: Tuples<'s>,
     right: Tuples<'s>,
     name: &str,
+    pool: Pool,
     operator: impl Binary,
 ) -> Tuples<'s> {
     let mut operator: Box<dyn Binary> = Box::new(operator);
     let (mut lefts, mut rights) = (Waiting::default(), Waiting::default());
-    let mut changes = Updates::new();
     left.binary_frontier(right, Pipeline, Pipeline, name, move |_, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
         move |(left, left_frontier), (right, right_frontier), output| {
@@ -123,10 +148,13 @@ pub(super) fn binary<'s>(
                 && !left_frontier.less_equal(&time)
                 && !right_frontier.less_equal(&time)
             {
-                operator.step(&mut lefts.take(time), &mut rights.take(time), &mut changes);
+                let (mut from_left, mut from_right) = (lefts.take(time), rights.take(time));
+                let mut changes = pool.get();
+                operator.step(&mut from_left, &mut from_right, &mut changes);
+                pool.put(&mut from_left);
+                pool.put(&mut from_right);
                 if !changes.is_empty() {
                     output.session(&capabilities.delayed(&time)).give_container(&mut changes);
-                    changes.clear();
                 }
             }
             capabilities.downgrade(next(&lefts, &rights).as_slice());

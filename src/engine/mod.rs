@@ -133,7 +133,7 @@ impl Engine {
         }
         self.runtime.tick([&mut dataflow]);
         let mut view = View::new(Arc::new(plan));
-        view.apply(dataflow.take_output());
+        view.apply(&mut dataflow.output());
         self.queries.insert(id, Installed { dataflow, view, touched: false });
         id
     }
@@ -180,7 +180,7 @@ impl Engine {
         for id in touched {
             let installed = self.queries.get_mut(&id).expect("touched queries are installed");
             installed.touched = false;
-            let changes = installed.view.apply(installed.dataflow.take_output());
+            let changes = installed.view.apply(&mut installed.dataflow.output());
             if !changes.is_empty() {
                 results.insert(id, changes);
             }

@@ -43,19 +43,30 @@ pub struct Columns {
     names: Vec<SmolStr>,
     index: HashMap<SmolStr, usize>,
     scalar: Option<usize>,
+    /// The columns that rows have had, in the order in which they came: how objects are written.
+    /// Other columns were only asked for by queries.
+    seen: Vec<usize>,
+    is_seen: Vec<bool>,
 }
 
 impl Columns {
     fn new() -> Columns {
-        let mut columns = Columns { names: Vec::new(), index: HashMap::new(), scalar: None };
+        let (names, index) = (Vec::new(), HashMap::new());
+        let mut columns = Columns { names, index, scalar: None, seen: Vec::new(), is_seen: Vec::new() };
         columns.add(KEY_COLUMN);
         columns
+    }
+
+    fn see(&mut self, column: usize) {
+        self.is_seen[column] = true;
+        self.seen.push(column);
     }
 
     fn add(&mut self, name: &str) -> usize {
         let column = self.names.len();
         self.names.push(name.into());
         self.index.insert(name.into(), column);
+        self.is_seen.push(false);
         if name == SCALAR_COLUMN {
             self.scalar = Some(column);
         }
@@ -94,19 +105,17 @@ pub enum Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The entries of the object, in column order; of a scalar none.
+    /// The entries of the object, in the order in which the fields first came; of a scalar none.
     pub fn entries(self) -> impl Iterator<Item = (&'a SmolStr, ValueRef<'a>)> {
-        let (names, row) = match self {
-            Fields::Scalar(_) => (&[][..], None),
-            Fields::Object(columns, row) => (&columns.names[..], Some(row)),
+        let known = match self {
+            Fields::Scalar(_) => None,
+            Fields::Object(columns, row) => Some((columns, row.columns())),
         };
-        let columns = row.map(Row::columns);
-        names
-            .iter()
-            .enumerate()
-            .skip(1)
-            .filter_map(move |(i, name)| Some((name, columns?.get(i))))
-            .filter(|(_, value)| !matches!(value, ValueRef::Missing))
+        let entry = |(columns, row): (&'a Columns, crate::value::Seq<'a>)| {
+            columns.seen.iter().map(move |&column| (&columns.names[column], row.get(column)))
+        };
+        let entries = known.into_iter().flat_map(entry);
+        entries.filter(|(_, value)| !matches!(value, ValueRef::Missing))
     }
 
     /// The value as one piece.
@@ -171,6 +180,16 @@ impl Collection {
             Some(Arc::make_mut(&mut columns).add(name))
         })
     }
+
+    /// The column of a field that a row has.
+    fn column_of_row(&self, name: &str) -> Option<usize> {
+        let column = self.column(name)?;
+        let mut columns = self.columns.write().expect("no panic while columns are locked");
+        if !columns.is_seen[column] && column != 0 {
+            Arc::make_mut(&mut columns).see(column);
+        }
+        Some(column)
+    }
 }
 
 /// Turns JSON values into rows; keeps its buffers between calls.
@@ -208,7 +227,7 @@ impl RowDecoder {
             let got = crate::value::decode(&self.data).type_name();
             let column = match collection.typed {
                 true => None,
-                false => collection.column(SCALAR_COLUMN),
+                false => collection.column_of_row(SCALAR_COLUMN),
             };
             let Some(column) = column else {
                 let collection = collection.name.clone();
@@ -221,6 +240,9 @@ impl RowDecoder {
         self.put(0, start);
         if let Some(column) = collection.primary_key {
             self.put(column, start);
+            if !collection.columns().is_seen[column] {
+                collection.column_of_row(&collection.columns().names[column]);
+            }
         }
         for &(start, end) in &self.spans {
             self.builder.push_encoded(&self.data[start as usize..end as usize]);
@@ -288,13 +310,17 @@ impl Visitor<'_> for ColumnSeed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
-        if self.columns.names.get(self.expected).is_some_and(|expected| expected == name) {
+        if self.columns.names.get(self.expected).is_some_and(|expected| expected == name)
+            && self.columns.is_seen[self.expected]
+        {
             return Ok(self.expected);
         }
-        if let Some(column) = self.columns.get(name) {
+        if let Some(column) = self.columns.get(name)
+            && self.columns.is_seen[column]
+        {
             return Ok(column);
         }
-        let column = self.collection.column(name).ok_or_else(|| {
+        let column = self.collection.column_of_row(name).ok_or_else(|| {
             E::custom(format_args!(
                 "field `{name}`: collection `{}` has {MAX_COLUMNS} distinct fields already; \
                  put an object with changing keys into a field of the row",
@@ -351,6 +377,16 @@ mod tests {
         assert_eq!(error, "collection `users` requires object values; got an array for key `7`");
         let user = row(&typed, "7", r#"{"name":"A","id":"other"}"#).unwrap();
         assert_eq!(typed.columns().fields(&user).value().to_string(), r#"{"id":"7","name":"A"}"#);
+    }
+
+    #[test]
+    fn fields_are_written_as_they_came_whatever_queries_asked_for() {
+        let collection = Catalog::open().by_name("c").unwrap();
+        collection.column("z").unwrap();
+        let a = row(&collection, "k", r#"{"b":1,"a":2,"z":3}"#).unwrap();
+        let columns = collection.columns();
+        let names: Vec<&str> = columns.fields(&a).entries().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["b", "a", "z"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::dataflow::Updates;
-use crate::plan::{Plan, Rendered};
+use crate::plan::{Plan, Rendered, sort_key};
 use crate::value::{Row, Tuple, Value, hash_bytes};
 
 /// A row of a result. Its key and value are made when they are asked for.
@@ -75,8 +75,16 @@ impl ChangeKind {
 pub(super) struct Replaced {
     pub(super) old: Option<Tuple>,
     pub(super) new: Option<Tuple>,
-    /// Positions before and after the batch, of an ordered result.
+    /// Where it stood and stands, of an ordered result.
+    pub(super) moved: Option<Box<Moved>>,
+}
+
+/// Positions of a changed row in an ordered result.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moved {
+    /// The position before the batch, if it was there.
     pub(super) old_index: Option<usize>,
+    /// The position after the batch, if it is there.
     pub(super) new_index: Option<usize>,
     /// Whether the row has another place in the order than before, whatever its position.
     pub(super) reordered: bool,
@@ -85,14 +93,25 @@ pub(super) struct Replaced {
 impl Replaced {
     /// Whether other rows may have another position because of it.
     pub(super) fn shifts(&self) -> bool {
-        self.reordered || self.old.is_none() || self.new.is_none()
+        self.old.is_none() || self.new.is_none() || self.moved.as_ref().is_some_and(|m| m.reordered)
+    }
+
+    /// The position that change sets are sorted by: the new one, or that of a row that left.
+    fn position(&self) -> Option<(Option<usize>, bool)> {
+        let moved = self.moved.as_ref()?;
+        Some((moved.new_index.or(moved.old_index), self.new.is_some()))
     }
 }
 
 /// Pairs the tuple that left with the one that came under the same key.
-pub(super) fn pair(updates: Updates) -> Vec<Replaced> {
-    let (mut came, mut changes) = (Vec::new(), Vec::with_capacity(updates.len()));
-    for (tuple, diff) in updates {
+pub(super) fn pair(updates: &mut Updates) -> Vec<Replaced> {
+    let mut changes = Vec::with_capacity(updates.len());
+    if updates.iter().all(|(_, diff)| *diff > 0) {
+        changes.extend(updates.drain(..).map(|(tuple, _)| Replaced { new: Some(tuple), ..Replaced::default() }));
+        return changes;
+    }
+    let mut came = Vec::new();
+    for (tuple, diff) in updates.drain(..) {
         if diff > 0 {
             came.push(tuple);
         } else {
@@ -167,9 +186,17 @@ impl ChangeSet {
         self.changes.is_empty()
     }
 
-    /// The changes.
+    /// The changes: of an ordered result by position, else by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
-        self.changes.iter().map(|replaced| Change { plan: &self.plan, replaced })
+        // Sorted only when they are read: until then they are as hash tables left them.
+        let mut sorted: Vec<&Replaced> = self.changes.iter().collect();
+        if self.plan.ordered {
+            sorted.sort_by_key(|replaced| replaced.position());
+        } else {
+            let tuple = |r: &Replaced| r.new.as_ref().or(r.old.as_ref()).map(|t| sort_key(&[], t));
+            sorted.sort_by_cached_key(|replaced| tuple(replaced));
+        }
+        sorted.into_iter().map(|replaced| Change { plan: &self.plan, replaced })
     }
 }
 
@@ -207,12 +234,12 @@ impl<'a> Change<'a> {
 
     /// The position after the batch, of an ordered result.
     pub fn index(&self) -> Option<usize> {
-        self.replaced.new_index
+        self.replaced.moved.as_ref()?.new_index
     }
 
     /// The position before the batch, of an ordered result.
     pub fn previous_index(&self) -> Option<usize> {
-        self.replaced.old_index
+        self.replaced.moved.as_ref()?.old_index
     }
 }
 

@@ -32,8 +32,8 @@ impl Keyed {
         rows.into_iter().map(|(_, tuple)| tuple)
     }
 
-    pub(super) fn apply(&mut self, updates: Updates) -> Vec<Replaced> {
-        for (tuple, diff) in &updates {
+    pub(super) fn apply(&mut self, updates: &mut Updates) -> Vec<Replaced> {
+        for (tuple, diff) in updates.iter() {
             let hash = hash(tuple);
             if *diff > 0 {
                 self.tuples.insert_unique(hash, tuple.clone(), self::hash);

@@ -39,17 +39,19 @@ impl View {
         &self.plan
     }
 
-    /// Applies what a batch brought out of the dataflow: at most one change of a tuple.
-    pub(crate) fn apply(&mut self, updates: Updates) -> ChangeSet {
+    /// Applies what a batch brought out of the dataflow: at most one change of a tuple. Empties
+    /// `updates`.
+    pub(crate) fn apply(&mut self, updates: &mut Updates) -> ChangeSet {
         let mut changes = match &mut self.rows {
             Rows::Keyed(rows) => rows.apply(updates),
             Rows::Ordered(rows) => rows.apply(updates, &self.plan),
         };
         // A row alone that keeps its position has not moved; among others it may have all the same.
-        let alone = changes.iter().filter(|change| change.shifts()).count() == 1;
+        let alone = self.plan.ordered && changes.iter().filter(|change| change.shifts()).count() == 1;
         changes.retain(|change| match (&change.old, &change.new) {
             (Some(old), Some(new)) => {
-                let moved = change.reordered && !(alone && change.old_index == change.new_index);
+                let stays = |m: &change::Moved| !m.reordered || (alone && m.old_index == m.new_index);
+                let moved = change.moved.as_ref().is_some_and(|m| !stays(m));
                 // Else only columns changed that the query does not show.
                 moved || !self.plan.output.same(old, new)
             }

@@ -1,6 +1,6 @@
 //! The rows of an ordered result, with positions.
 
-use super::change::{Replaced, pair};
+use super::change::{Moved, Replaced, pair};
 use crate::dataflow::{Ordered, Updates};
 use crate::plan::Plan;
 use crate::ranked::RankedSet;
@@ -25,7 +25,7 @@ impl OrderedRows {
         self.tuples.get(position).map(|ordered| &ordered.tuple)
     }
 
-    pub(super) fn apply(&mut self, updates: Updates, plan: &Plan) -> Vec<Replaced> {
+    pub(super) fn apply(&mut self, updates: &mut Updates, plan: &Plan) -> Vec<Replaced> {
         let mut changes = pair(updates);
         let ordered = |tuple: &Option<Tuple>| {
             let tuple = tuple.as_ref()?;
@@ -35,8 +35,11 @@ impl OrderedRows {
         // Positions before the batch are those before anything leaves, positions after it those
         // when everything has come.
         for (change, (old, new)) in changes.iter_mut().zip(&places) {
-            change.old_index = old.as_ref().map(|old| self.tuples.rank(old));
-            change.reordered = matches!((old, new), (Some(old), Some(new)) if old != new);
+            change.moved = Some(Box::new(Moved {
+                old_index: old.as_ref().map(|old| self.tuples.rank(old)),
+                new_index: None,
+                reordered: matches!((old, new), (Some(old), Some(new)) if old != new),
+            }));
         }
         for old in places.iter().filter_map(|(old, _)| old.as_ref()) {
             let removed = self.tuples.remove(old);
@@ -47,7 +50,8 @@ impl OrderedRows {
             debug_assert!(inserted, "one tuple a key");
         }
         for (change, (_, new)) in changes.iter_mut().zip(&places) {
-            change.new_index = new.as_ref().map(|new| self.tuples.rank(new));
+            let moved = change.moved.as_mut().expect("positions before the batch");
+            moved.new_index = new.as_ref().map(|new| self.tuples.rank(new));
         }
         changes
     }
