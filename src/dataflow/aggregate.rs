@@ -168,7 +168,13 @@ impl Unary for Aggregate {
             let group = &mut self.groups[place];
             group.rows += diff;
             for (argument, state) in self.arguments.iter().zip(&mut group.states) {
-                state.add(argument, argument.expr.eval(&tuple).as_ref(), diff);
+                if !argument.expr.is_known(&tuple) {
+                    continue;
+                }
+                state.count += diff;
+                if argument.sum || argument.extremes {
+                    state.add(argument, argument.expr.eval(&tuple).as_ref(), diff);
+                }
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
@@ -192,10 +198,6 @@ impl Unary for Aggregate {
 
 impl State {
     fn add(&mut self, argument: &Argument, value: ValueRef<'_>, diff: isize) {
-        if value.is_nullish() {
-            return;
-        }
-        self.count += diff;
         if argument.sum {
             match value {
                 ValueRef::Int(_) | ValueRef::Float(_) => self.sum.add(value, diff),

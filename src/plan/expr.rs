@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::key::KeyKind;
 use crate::query::{Datum, Function};
 use crate::schema::Collection;
-use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is};
+use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
 /// An expression over a tuple.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +128,17 @@ impl Expr {
             return !value.as_ref().is_nullish() && encoded_is(encoded, value.as_ref());
         }
         matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
+    }
+
+    /// Whether the expression is neither null nor missing.
+    #[inline]
+    pub(crate) fn is_known(&self, tuple: &[Option<Row>]) -> bool {
+        match self {
+            Expr::Column { source, column, .. } => {
+                tuple[*source].as_ref().is_some_and(|row| !is_nullish(row.encoded(*column)))
+            }
+            expr => !expr.eval(tuple).as_ref().is_nullish(),
+        }
     }
 
     /// Appends the value of the expression to a sequence.

@@ -18,7 +18,9 @@ pub use key::KeyKind;
 
 use crate::query::{AggregateFunction, JoinKind, Query, QueryError};
 use crate::schema::{Catalog, Collection};
-use crate::value::{Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode};
+use crate::value::{
+    Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
+};
 
 /// A checked query, ready to run.
 #[derive(Clone, Debug)]
@@ -249,7 +251,7 @@ impl Expr {
         if let Expr::Column { source, column, .. } = self {
             let encoded = tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column));
             out.extend_from_slice(encoded);
-            return !crate::value::decode(encoded).is_nullish();
+            return !is_nullish(encoded);
         }
         let value = self.eval(tuple);
         encode(value.as_ref(), out);

@@ -11,8 +11,6 @@ use crate::value::{Row, hash_bytes};
 pub(super) struct Rows {
     table: HashTable<Slot>,
     live: usize,
-    /// The batch being applied, counted so that slots need no cleaning between batches.
-    batch: u32,
     touched: Vec<Touched>,
 }
 
@@ -20,8 +18,9 @@ pub(super) struct Rows {
 struct Slot {
     /// The current row, or the last one if the key was deleted in this batch.
     row: Row,
-    /// The batch that touched the slot last, and its place in `touched` then.
-    batch: u32,
+    /// Of the key, so that a growing table need not look at the rows.
+    hash: u32,
+    /// The slot's place in `touched` in the batch that touched it last.
     touched: u32,
 }
 
@@ -35,9 +34,10 @@ struct Touched {
 
 impl Slot {
     /// What the batch has done to the slot so far; nothing at first.
-    fn touch<'t>(&mut self, batch: u32, touched: &'t mut Vec<Touched>) -> &'t mut Touched {
-        if self.batch != batch {
-            self.batch = batch;
+    fn touch<'t>(&mut self, touched: &'t mut Vec<Touched>) -> &'t mut Touched {
+        // A place left over from another batch holds another key's row, if any.
+        let known = touched.get(self.touched as usize).is_some_and(|t| t.row.is_same(&self.row));
+        if !known {
             self.touched = touched.len() as u32;
             touched.push(Touched { old: Some(self.row.clone()), row: self.row.clone(), live: true });
         }
@@ -45,8 +45,13 @@ impl Slot {
     }
 }
 
-fn hash(slot: &Slot) -> u64 {
-    hash_bytes(slot.row.key())
+/// The hash that the table goes by, made of what a slot stores of it.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn key_hash(row: &Row) -> u32 {
+    hash_bytes(row.key()) as u32
 }
 
 impl Rows {
@@ -62,14 +67,16 @@ impl Rows {
 
     /// Sets the row of its key.
     pub(super) fn put(&mut self, row: Row) {
-        match self.table.entry(hash_bytes(row.key()), |slot| slot.row.key() == row.key(), hash) {
+        let hash = key_hash(&row);
+        let same = |slot: &Slot| slot.hash == hash && slot.row.key() == row.key();
+        match self.table.entry(spread(hash), same, |slot| spread(slot.hash)) {
             TableEntry::Vacant(entry) => {
                 let touched = self.touched.len() as u32;
                 self.touched.push(Touched { old: None, row: row.clone(), live: true });
-                entry.insert(Slot { row, batch: self.batch, touched });
+                entry.insert(Slot { row, hash, touched });
             }
             TableEntry::Occupied(mut entry) => {
-                let touched = entry.get_mut().touch(self.batch, &mut self.touched);
+                let touched = entry.get_mut().touch(&mut self.touched);
                 touched.row = row.clone();
                 touched.live = true;
                 entry.get_mut().row = row;
@@ -79,16 +86,16 @@ impl Rows {
 
     /// Removes the row of a key; `key` is a row whose key it is.
     pub(super) fn delete(&mut self, key: &Row) {
-        let found = self.table.find_mut(hash_bytes(key.key()), |slot| slot.row.key() == key.key());
+        let found = self.table.find_mut(spread(key_hash(key)), |slot| slot.row.key() == key.key());
         if let Some(slot) = found {
-            slot.touch(self.batch, &mut self.touched).live = false;
+            slot.touch(&mut self.touched).live = false;
         }
     }
 
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         for slot in self.table.iter_mut() {
-            slot.touch(self.batch, &mut self.touched).live = false;
+            slot.touch(&mut self.touched).live = false;
         }
     }
 
@@ -97,7 +104,7 @@ impl Rows {
         let mut changes = Vec::with_capacity(self.touched.len());
         for Touched { old, row, live } in self.touched.drain(..) {
             if !live {
-                let found = self.table.find_entry(hash_bytes(row.key()), |slot| slot.row.key() == row.key());
+                let found = self.table.find_entry(spread(key_hash(&row)), |slot| slot.row.is_same(&row));
                 found.expect("a touched key has a slot").remove();
             }
             let new = live.then_some(row);
@@ -106,15 +113,9 @@ impl Rows {
                 changes.push((old, new));
             }
         }
-        self.batch += 1;
-        if self.batch == u32::MAX {
-            // When the count starts over, slots of long ago must not look touched.
-            self.table.iter_mut().for_each(|slot| slot.batch = u32::MAX);
-            self.batch = 0;
-        }
         // A purge gives its memory back.
         if self.table.capacity() > 64 && self.table.len() < self.table.capacity() / 8 {
-            self.table.shrink_to_fit(hash);
+            self.table.shrink_to_fit(|slot| spread(slot.hash));
         }
         changes
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use json::{EncodeSeed, encode_json, from_json};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
-pub(crate) use packed::encoded_is;
+pub(crate) use packed::{encoded_is, is_nullish};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
 pub use row::{Row, Tuple, hash_bytes};
 pub use smol_str::SmolStr;

@@ -98,6 +98,12 @@ pub fn decode(bytes: &[u8]) -> ValueRef<'_> {
     }
 }
 
+/// Whether an encoded value is null or missing.
+#[inline]
+pub(crate) fn is_nullish(encoded: &[u8]) -> bool {
+    matches!(encoded, [] | [NULL])
+}
+
 /// Whether an encoded value is this one.
 #[inline]
 pub(crate) fn encoded_is(encoded: &[u8], value: ValueRef<'_>) -> bool {

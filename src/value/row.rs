@@ -91,6 +91,12 @@ impl Row {
         self.encoded(0)
     }
 
+    /// Whether it is the very same row, not only an equal one.
+    #[inline]
+    pub fn is_same(&self, other: &Row) -> bool {
+        self.bytes.as_ptr() == other.bytes.as_ptr()
+    }
+
     /// The memory the row takes on the heap, in bytes.
     pub fn heap_size(&self) -> usize {
         self.bytes().len() + 2 * size_of::<usize>()
@@ -117,7 +123,7 @@ impl Ord for Row {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         self.hash.cmp(&other.hash).then_with(|| {
-            if self.bytes.as_ptr() == other.bytes.as_ptr() {
+            if self.is_same(other) {
                 Ordering::Equal
             } else {
                 self.bytes().cmp(other.bytes())
