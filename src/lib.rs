@@ -1,4 +1,57 @@
-//! lib
+//! Tailwater: live queries over durable streams.
+//!
+//! Change events (insert, update, delete) of the [State Protocol](protocol) go in; the results of
+//! filter, join, group-by and order-by queries come out, right after every batch, at a cost that
+//! follows the change and not the data. Queries are data: TanStack DB's query IR as JSON.
+//!
+//! ```
+//! use tailwater::engine::Engine;
+//! use tailwater::query::Query;
+//!
+//! let mut engine = Engine::new();
+//! let by_city = engine.install(&Query::from_json(
+//!     r#"{"from":{"type":"collectionRef","collection":"user","alias":"u"},
+//!         "groupBy":[{"type":"ref","path":["u","city"]}],
+//!         "select":{"city":{"type":"ref","path":["u","city"]},
+//!                   "n":{"type":"agg","name":"count","args":[{"type":"ref","path":["u","name"]}]}}}"#,
+//! )?)?;
+//! let batch = engine.decode([
+//!     r#"{"type":"user","key":"1","value":{"name":"Ada","city":"London"},"headers":{"operation":"insert"}}"#,
+//!     r#"{"type":"user","key":"2","value":{"name":"Alan","city":"London"},"headers":{"operation":"insert"}}"#,
+//! ])?;
+//! for change in engine.apply(batch)[&by_city].iter() {
+//!     println!("{:?} {}: {}", change.kind(), change.key(), change.row().unwrap().value());
+//! }
+//! assert_eq!(engine.view(by_city).unwrap().nth(0).unwrap().value().to_string(), r#"{"city":"London","n":2}"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The house
+//!
+//! Data flows left to right, and a module imports only from its left:
+//!
+//! ```text
+//! protocol ──> store ──┐
+//! (messages)   (rows)  ├─> dataflow ──> view ──> engine ──> the `tailwater` binary
+//!                      │   (operators)  (results,
+//! schema ──> query ──> plan              change sets)
+//! (columns)  (IR)      (checked)
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`value`] | values, rows, their orders, JSON in and out |
+//! | [`protocol`] | messages of the State Protocol, and the plain state they add up to |
+//! | [`schema`] | collections and their columns |
+//! | [`query`] | the query IR, its functions, reading it from JSON |
+//! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
+//! | [`store`] | the current rows, what a batch changes in them, shared arrangements |
+//! | `dataflow` | plans as timely dataflows, one operator a file |
+//! | [`view`] | results as ordered rows, and change sets |
+//! | [`engine`] | ties them together: install, apply, uninstall |
+//!
+//! The library works on the caller's thread, without clock, network or threads.
+
 mod dataflow;
 pub mod engine;
 pub mod plan;

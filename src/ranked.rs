@@ -28,7 +28,9 @@ const INNER: usize = 32;
 
 impl<T> Default for RankedSet<T> {
     fn default() -> Self {
-        RankedSet { root: Node::Leaf(Vec::new()) }
+        RankedSet {
+            root: Node::Leaf(Vec::new()),
+        }
     }
 }
 
@@ -56,11 +58,21 @@ impl<T: Ord + Clone> Node<T> {
     }
 
     fn is_overfull(&self) -> bool {
-        self.width() > if matches!(self, Node::Leaf(_)) { LEAF } else { INNER }
+        self.width()
+            > if matches!(self, Node::Leaf(_)) {
+                LEAF
+            } else {
+                INNER
+            }
     }
 
     fn is_underfull(&self) -> bool {
-        self.width() < if matches!(self, Node::Leaf(_)) { LEAF / 4 } else { INNER / 4 }
+        self.width()
+            < if matches!(self, Node::Leaf(_)) {
+                LEAF / 4
+            } else {
+                INNER / 4
+            }
     }
 
     /// Takes the upper half off.
@@ -69,7 +81,11 @@ impl<T: Ord + Clone> Node<T> {
             Node::Leaf(elements) => Node::Leaf(elements.split_off(elements.len() / 2)),
             Node::Inner(children) => Node::Inner(children.split_off(children.len() / 2)),
         };
-        Child { low: node.low().clone(), count: node.count(), node }
+        Child {
+            low: node.low().clone(),
+            count: node.count(),
+            node,
+        }
     }
 
     /// Appends a right neighbour of the same height.
@@ -161,7 +177,11 @@ impl<T: Ord + Clone> RankedSet<T> {
         if self.root.is_overfull() {
             let right = self.root.split();
             let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
-            let left = Child { low: left.low().clone(), count: left.count(), node: left };
+            let left = Child {
+                low: left.low().clone(),
+                count: left.count(),
+                node: left,
+            };
             self.root = Node::Inner(vec![left, right]);
         }
         inserted
@@ -220,7 +240,10 @@ impl<T: Ord + Clone> RankedSet<T> {
 
     /// The elements in order, without the first `skip`.
     pub(crate) fn iter_from(&self, mut skip: usize) -> Iter<'_, T> {
-        let mut iter = Iter { inner: Vec::new(), leaf: [].iter() };
+        let mut iter = Iter {
+            inner: Vec::new(),
+            leaf: [].iter(),
+        };
         let mut node = &self.root;
         loop {
             match node {

@@ -10,8 +10,8 @@
 
 mod check;
 mod measure;
-mod tailwater;
 mod operators;
+mod tailwater;
 mod typed;
 mod workload;
 

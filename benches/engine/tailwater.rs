@@ -25,11 +25,19 @@ impl Engine for Tailwater {
             (*query, engine.install(&ir).expect("the query holds"))
         };
         let queries = queries.iter().map(install).collect();
-        Tailwater { engine, decoder, queries }
+        Tailwater {
+            engine,
+            decoder,
+            queries,
+        }
     }
 
     fn prepare(&mut self, ops: &[Op]) -> Batch {
-        let decode = |op| self.decoder.decode(&json_line(op)).expect("the message is right");
+        let decode = |op| {
+            self.decoder
+                .decode(&json_line(op))
+                .expect("the message is right")
+        };
         ops.iter().filter_map(decode).collect()
     }
 
@@ -38,7 +46,11 @@ impl Engine for Tailwater {
     }
 
     fn result(&mut self, query: Query) -> Vec<String> {
-        let (_, id) = self.queries.iter().find(|(q, _)| *q == query).expect("the query is installed");
+        let (_, id) = self
+            .queries
+            .iter()
+            .find(|(q, _)| *q == query)
+            .expect("the query is installed");
         let view = self.engine.view(*id).expect("the query is installed");
         let mut lines: Vec<String> = view.rows().map(|row| row.value().to_string()).collect();
         if !view.plan().ordered {

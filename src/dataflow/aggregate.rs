@@ -58,10 +58,17 @@ impl Aggregate {
         let mut arguments: Vec<Argument> = Vec::new();
         let mut outputs = Vec::new();
         for Wanted { function, argument } in wanted {
-            let place = arguments.iter().position(|a| a.expr == argument).unwrap_or_else(|| {
-                arguments.push(Argument { expr: argument, sum: false, extremes: false });
-                arguments.len() - 1
-            });
+            let place = arguments
+                .iter()
+                .position(|a| a.expr == argument)
+                .unwrap_or_else(|| {
+                    arguments.push(Argument {
+                        expr: argument,
+                        sum: false,
+                        extremes: false,
+                    });
+                    arguments.len() - 1
+                });
             match function {
                 AggregateFunction::Count => {}
                 AggregateFunction::Sum | AggregateFunction::Avg => arguments[place].sum = true,
@@ -95,7 +102,9 @@ impl Aggregate {
 
     fn read_key(&mut self, tuple: &[Option<Row>]) {
         self.key.clear();
-        self.keys.iter().for_each(|key| key.push_to(tuple, &mut self.builder));
+        self.keys
+            .iter()
+            .for_each(|key| key.push_to(tuple, &mut self.builder));
         self.builder.finish(&mut self.key);
     }
 
@@ -143,14 +152,17 @@ impl Aggregate {
         let values = Seq::new(&group.key);
         (0..values.len()).for_each(|i| self.builder.push_encoded(values.encoded(i)));
         for (function, argument) in &self.outputs {
-            self.builder.push(group.states[*argument].value(*function).as_ref());
+            self.builder
+                .push(group.states[*argument].value(*function).as_ref());
         }
         Row::new(&mut self.builder, &mut self.scratch)
     }
 
     fn remove(&mut self, place: usize) {
         let group = &mut self.groups[place];
-        let found = self.index.find_entry(hash_bytes(&group.key), |&p| p as usize == place);
+        let found = self
+            .index
+            .find_entry(hash_bytes(&group.key), |&p| p as usize == place);
         found.expect("every group is in the index").remove();
         group.states = Box::default();
         self.free.push(place as u32);
@@ -220,7 +232,12 @@ impl State {
             AggregateFunction::Sum => self.sum.value(),
             AggregateFunction::Avg if self.count == 0 => Value::Null,
             AggregateFunction::Avg => {
-                let sum = self.sum.value().as_ref().as_f64().expect("a sum is a number");
+                let sum = self
+                    .sum
+                    .value()
+                    .as_ref()
+                    .as_f64()
+                    .expect("a sum is a number");
                 Value::float(sum / self.count as f64)
             }
             AggregateFunction::Min => known(self.extremes.first_key_value()),

@@ -31,7 +31,11 @@ impl Distinct {
     }
 
     fn row(&mut self, tuple: &Tuple) -> Row {
-        let values: Vec<Value> = self.fields.iter().map(|f| f.eval(tuple).into_value()).collect();
+        let values: Vec<Value> = self
+            .fields
+            .iter()
+            .map(|f| f.eval(tuple).into_value())
+            .collect();
         let values = || values.iter().map(Value::as_ref);
         self.builder.push(Value::array(values()).as_ref());
         values().for_each(|v: ValueRef<'_>| self.builder.push(v));
@@ -41,11 +45,15 @@ impl Distinct {
 
 impl Unary for Distinct {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
-        let mut updates: Vec<(Row, isize)> =
-            input.drain(..).map(|(tuple, diff)| (self.row(&tuple), diff)).collect();
+        let mut updates: Vec<(Row, isize)> = input
+            .drain(..)
+            .map(|(tuple, diff)| (self.row(&tuple), diff))
+            .collect();
         differential_dataflow::consolidation::consolidate(&mut updates);
         for (row, diff) in updates {
-            let entry = self.counts.entry(hash(&row), |(known, _)| *known == row, |(row, _)| hash(row));
+            let entry =
+                self.counts
+                    .entry(hash(&row), |(known, _)| *known == row, |(row, _)| hash(row));
             let mut entry = entry.or_insert_with(|| (row.clone(), 0));
             let count = &mut entry.get_mut().1;
             let before = *count;

@@ -64,7 +64,9 @@ impl ExactSum {
             parts.add(part, 1);
             rest -= part as i128;
         }
-        let Some(rare) = &self.rare else { return Value::float(parts.round()) };
+        let Some(rare) = &self.rare else {
+            return Value::float(parts.round());
+        };
         match (rare.nan, rare.positive_infinity, rare.negative_infinity) {
             (0, 0, 0) if rare.huge.parts.is_empty() => Value::float(parts.round()),
             (0, 0, 0) => {
@@ -115,7 +117,9 @@ impl Expansion {
     /// The nearest float, ties to even.
     fn round(&self) -> f64 {
         let mut parts = self.parts.iter().rev();
-        let Some(&(mut high)) = parts.next() else { return 0.0 };
+        let Some(&(mut high)) = parts.next() else {
+            return 0.0;
+        };
         let mut low = 0.0;
         for &part in parts.by_ref() {
             let x = high;
@@ -145,7 +149,9 @@ mod tests {
 
     fn sum(values: &[f64]) -> f64 {
         let mut sum = ExactSum::default();
-        values.iter().for_each(|&f| sum.add(Value::float(f).as_ref(), 1));
+        values
+            .iter()
+            .for_each(|&f| sum.add(Value::float(f).as_ref(), 1));
         sum.value().as_ref().as_f64().unwrap()
     }
 
@@ -153,7 +159,10 @@ mod tests {
     fn rounds_once() {
         assert_eq!(sum(&[0.1; 10]), 1.0);
         assert_eq!(sum(&[1e100, 1.5, -1e100]), 1.5);
-        assert_eq!(sum(&[9007199254740992.0, 0.5, 0.5]), 9007199254740993.0 as i64 as f64);
+        assert_eq!(
+            sum(&[9007199254740992.0, 0.5, 0.5]),
+            9007199254740993.0 as i64 as f64
+        );
         assert_eq!(sum(&[1e308, 1e308, -1e308, -1e308, 0.25]), 0.25);
         assert_eq!(sum(&[1.7e308, 1.7e308]), f64::INFINITY);
         assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());

@@ -26,7 +26,10 @@ pub(super) enum Side {
     /// Kept by the store; it shows the state after the tick.
     Shared(Rc<RefCell<Arrangement>>),
     /// Kept by the operator.
-    Private { index: Index<Tuple>, consolidated: bool },
+    Private {
+        index: Index<Tuple>,
+        consolidated: bool,
+    },
 }
 
 impl Side {
@@ -35,11 +38,20 @@ impl Side {
     }
 
     pub(super) fn private(consolidated: bool) -> Self {
-        Side::Private { index: Index::default(), consolidated }
+        Side::Private {
+            index: Index::default(),
+            consolidated,
+        }
     }
 
     fn consolidate(&self, updates: &mut Updates) {
-        if matches!(self, Side::Private { consolidated: false, .. }) {
+        if matches!(
+            self,
+            Side::Private {
+                consolidated: false,
+                ..
+            }
+        ) {
             consolidate(updates);
         }
     }
@@ -67,7 +79,11 @@ impl Side {
     fn for_each(&self, key: &[u8], mut f: impl FnMut(&[Option<Row>])) {
         match self {
             Side::Shared(arrangement) => {
-                arrangement.borrow().get(key).iter().for_each(|row| f(std::slice::from_ref(row)));
+                arrangement
+                    .borrow()
+                    .get(key)
+                    .iter()
+                    .for_each(|row| f(std::slice::from_ref(row)));
             }
             Side::Private { index, .. } => index.get(key).iter().for_each(|tuple| f(tuple)),
         }
@@ -91,13 +107,18 @@ impl Undo {
         match self.changes.get(key) {
             None => side.for_each(key, f),
             Some(changes) => {
-                let came = |tuple: &[Option<Row>]| changes.iter().any(|(t, diff)| *diff > 0 && t[..] == *tuple);
+                let came = |tuple: &[Option<Row>]| {
+                    changes.iter().any(|(t, diff)| *diff > 0 && t[..] == *tuple)
+                };
                 side.for_each(key, |tuple| {
                     if !came(tuple) {
                         f(tuple);
                     }
                 });
-                changes.iter().filter(|(_, diff)| *diff < 0).for_each(|(tuple, _)| f(tuple));
+                changes
+                    .iter()
+                    .filter(|(_, diff)| *diff < 0)
+                    .for_each(|(tuple, _)| f(tuple));
             }
         }
     }
@@ -132,7 +153,11 @@ fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
 const NONE: [Option<Row>; 64] = [const { None }; 64];
 
 /// Changes with their keys, by key. Those without a key are handed to `no_key`.
-fn by_key(updates: &mut Updates, keys: &[Expr], mut no_key: impl FnMut(Tuple, Diff)) -> Vec<(Key, Tuple, Diff)> {
+fn by_key(
+    updates: &mut Updates,
+    keys: &[Expr],
+    mut no_key: impl FnMut(Tuple, Diff),
+) -> Vec<(Key, Tuple, Diff)> {
     let (mut keyed, mut scratch) = (Vec::with_capacity(updates.len()), Vec::new());
     for (tuple, diff) in updates.drain(..) {
         scratch.clear();
@@ -168,7 +193,10 @@ impl Join {
     }
 
     fn undo(&mut self, left: &Updates, right: &Updates) -> Undo {
-        let mut undo = Undo { everything: self.fresh, ..Undo::default() };
+        let mut undo = Undo {
+            everything: self.fresh,
+            ..Undo::default()
+        };
         self.fresh = false;
         if matches!(self.left, Side::Shared(_)) && !undo.everything && !right.is_empty() {
             let mut key = Vec::new();
@@ -183,7 +211,13 @@ impl Join {
         undo
     }
 
-    fn inner(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+    fn inner(
+        &mut self,
+        left: &mut Updates,
+        right: &mut Updates,
+        undo: &Undo,
+        output: &mut Updates,
+    ) {
         let mut key = Vec::new();
         let mut emit = |join: &Join, tuple: Tuple, diff| {
             if join.matches(&tuple) {
@@ -194,20 +228,29 @@ impl Join {
             key.clear();
             if encode_join_key(&self.right_keys, &tuple, &mut key) {
                 self.right.update(&key, &tuple, diff);
-                undo.for_each(&self.left, &key, |partner| emit(self, concat(partner, &tuple), diff));
+                undo.for_each(&self.left, &key, |partner| {
+                    emit(self, concat(partner, &tuple), diff)
+                });
             }
         }
         for (tuple, diff) in left.drain(..) {
             key.clear();
             if encode_join_key(&self.left_keys, &tuple, &mut key) {
                 self.left.update(&key, &tuple, diff);
-                self.right.for_each(&key, |partner| emit(self, concat(&tuple, partner), diff));
+                self.right
+                    .for_each(&key, |partner| emit(self, concat(&tuple, partner), diff));
             }
         }
     }
 
     /// Outer joins on equalities alone: whether a tuple has a partner depends on its key only.
-    fn outer(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+    fn outer(
+        &mut self,
+        left: &mut Updates,
+        right: &mut Updates,
+        undo: &Undo,
+        output: &mut Updates,
+    ) {
         let (keeps_left, keeps_right) = (self.kind.keeps_left(), self.kind.keeps_right());
         let (no_left, no_right) = (&NONE[..self.left_arity], &NONE[..self.right_arity]);
         // How the unmatched rows of the other side change when a key's rows become some or none.
@@ -220,19 +263,29 @@ impl Join {
         });
         for run in keyed.chunk_by(|a, b| a.0 == b.0) {
             let key = &run[0].0;
-            run.iter().for_each(|(_, tuple, diff)| self.right.update(key, tuple, *diff));
+            run.iter()
+                .for_each(|(_, tuple, diff)| self.right.update(key, tuple, *diff));
             let after = self.right.len(key);
-            let turned = turn(after - run.iter().map(|(.., diff)| diff).sum::<isize>(), after);
+            let turned = turn(
+                after - run.iter().map(|(.., diff)| diff).sum::<isize>(),
+                after,
+            );
             let mut partners = false;
             undo.for_each(&self.left, key, |partner| {
                 partners = true;
-                output.extend(run.iter().map(|(_, tuple, diff)| (concat(partner, tuple), *diff)));
+                output.extend(
+                    run.iter()
+                        .map(|(_, tuple, diff)| (concat(partner, tuple), *diff)),
+                );
                 if keeps_left && turned != 0 {
                     output.push((concat(partner, no_right), turned));
                 }
             });
             if keeps_right && !partners {
-                output.extend(run.iter().map(|(_, tuple, diff)| (concat(no_left, tuple), *diff)));
+                output.extend(
+                    run.iter()
+                        .map(|(_, tuple, diff)| (concat(no_left, tuple), *diff)),
+                );
             }
         }
 
@@ -243,25 +296,41 @@ impl Join {
         });
         for run in keyed.chunk_by(|a, b| a.0 == b.0) {
             let key = &run[0].0;
-            run.iter().for_each(|(_, tuple, diff)| self.left.update(key, tuple, *diff));
+            run.iter()
+                .for_each(|(_, tuple, diff)| self.left.update(key, tuple, *diff));
             let after = self.left.len(key);
-            let turned = turn(after - run.iter().map(|(.., diff)| diff).sum::<isize>(), after);
+            let turned = turn(
+                after - run.iter().map(|(.., diff)| diff).sum::<isize>(),
+                after,
+            );
             let mut partners = false;
             self.right.for_each(key, |partner| {
                 partners = true;
-                output.extend(run.iter().map(|(_, tuple, diff)| (concat(tuple, partner), *diff)));
+                output.extend(
+                    run.iter()
+                        .map(|(_, tuple, diff)| (concat(tuple, partner), *diff)),
+                );
                 if keeps_right && turned != 0 {
                     output.push((concat(no_left, partner), turned));
                 }
             });
             if keeps_left && !partners {
-                output.extend(run.iter().map(|(_, tuple, diff)| (concat(tuple, no_right), *diff)));
+                output.extend(
+                    run.iter()
+                        .map(|(_, tuple, diff)| (concat(tuple, no_right), *diff)),
+                );
             }
         }
     }
 
     /// Outer joins with further conditions: each kept tuple counts its partners.
-    fn outer_residual(&mut self, left: &mut Updates, right: &mut Updates, undo: &Undo, output: &mut Updates) {
+    fn outer_residual(
+        &mut self,
+        left: &mut Updates,
+        right: &mut Updates,
+        undo: &Undo,
+        output: &mut Updates,
+    ) {
         let (keeps_left, keeps_right) = (self.kind.keeps_left(), self.kind.keeps_right());
         let (no_left, no_right) = (&NONE[..self.left_arity], &NONE[..self.right_arity]);
         let mut left_partners = std::mem::take(&mut self.left_partners);
@@ -298,7 +367,8 @@ impl Join {
                         output.push((joined, diff));
                         if keeps_left {
                             let turned = count(&mut left_partners, partner, diff);
-                            output.extend((turned != 0).then(|| (concat(partner, no_right), turned)));
+                            output
+                                .extend((turned != 0).then(|| (concat(partner, no_right), turned)));
                         }
                     }
                 });
@@ -322,7 +392,8 @@ impl Join {
                         output.push((joined, diff));
                         if keeps_right {
                             let turned = count(&mut right_partners, partner, diff);
-                            output.extend((turned != 0).then(|| (concat(no_left, partner), turned)));
+                            output
+                                .extend((turned != 0).then(|| (concat(no_left, partner), turned)));
                         }
                     }
                 });

@@ -14,15 +14,14 @@ mod operator;
 mod project;
 mod window;
 
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use timely::communication::Allocator;
 use timely::communication::allocator::Thread;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::{ProbeHandle, Scope, Stream};
@@ -51,7 +50,9 @@ pub(crate) struct Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("dataflows", &self.worker.installed_dataflows().len()).finish()
+        f.debug_struct("Runtime")
+            .field("dataflows", &self.worker.installed_dataflows().len())
+            .finish()
     }
 }
 
@@ -95,7 +96,10 @@ enum Net {
 
 impl std::fmt::Debug for Dataflow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dataflow").field("index", &self.index).field("time", &self.time).finish()
+        f.debug_struct("Dataflow")
+            .field("index", &self.index)
+            .field("time", &self.time)
+            .finish()
     }
 }
 
@@ -104,7 +108,10 @@ impl Default for Runtime {
         // Without a clock: nothing here parks, and wasm has none.
         let allocator = Allocator::Thread(Thread::default());
         let worker = Worker::new(timely::WorkerConfig::default(), allocator, None);
-        Runtime { worker, pool: Pool::default() }
+        Runtime {
+            worker,
+            pool: Pool::default(),
+        }
     }
 }
 
@@ -115,11 +122,24 @@ impl Runtime {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let (feeds, probe, net) = self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder { scope, store, pool: self.pool.clone(), feeds: Vec::new() };
+            let mut builder = Builder {
+                scope,
+                store,
+                pool: self.pool.clone(),
+                feeds: Vec::new(),
+            };
             let (tuples, net) = builder.node(root);
             (builder.feeds, sink(tuples, self.pool.clone(), buffer), net)
         });
-        Dataflow { index, feeds, probe, time: 0, output, net, fed: 0 }
+        Dataflow {
+            index,
+            feeds,
+            probe,
+            time: 0,
+            output,
+            net,
+            fed: 0,
+        }
     }
 
     /// Lets dataflows process what was fed to them, as one tick each.
@@ -147,7 +167,12 @@ impl Runtime {
 
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
-        let Dataflow { index, feeds, probe, .. } = dataflow;
+        let Dataflow {
+            index,
+            feeds,
+            probe,
+            ..
+        } = dataflow;
         drop((feeds, probe));
         self.worker.drop_dataflow(index);
     }
@@ -179,18 +204,32 @@ impl<'s> Builder<'_, 's> {
         match node {
             Node::Scan(scan) => {
                 let (handle, stream) = self.scope.new_input();
-                self.feeds.push(Feed { scan: scan.clone(), handle, buffer: Updates::new() });
+                self.feeds.push(Feed {
+                    scan: scan.clone(),
+                    handle,
+                    buffer: Updates::new(),
+                });
                 (stream, Net::Always)
             }
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
-                let operator = project::Filter { predicates: predicates.clone() };
+                let operator = project::Filter {
+                    predicates: predicates.clone(),
+                };
                 (unary(tuples, "Filter", self.pool.clone(), operator), net)
             }
             Node::Project { input, fields } => {
                 // A change in what is not projected comes as the same row twice.
                 let (tuples, _) = self.node(input);
-                (unary(tuples, "Project", self.pool.clone(), project::Project::new(fields.clone())), Net::Never)
+                (
+                    unary(
+                        tuples,
+                        "Project",
+                        self.pool.clone(),
+                        project::Project::new(fields.clone()),
+                    ),
+                    Net::Never,
+                )
             }
             Node::Join(join) => {
                 let (left, left_net) = self.node(&join.left);
@@ -203,10 +242,21 @@ impl<'s> Builder<'_, 's> {
                 let right_side = side(&join.right, &join.right_keys, right_net);
                 let operator = join::Join::new(join, left_side, right_side);
                 let outer = join.kind.keeps_left() || join.kind.keeps_right();
-                let net = if outer && !join.residual.is_empty() { Net::Never } else { Net::OneFeed };
-                (binary(left, right, "Join", self.pool.clone(), operator), net)
+                let net = if outer && !join.residual.is_empty() {
+                    Net::Never
+                } else {
+                    Net::OneFeed
+                };
+                (
+                    binary(left, right, "Join", self.pool.clone(), operator),
+                    net,
+                )
             }
-            Node::Aggregate { input, keys, aggregates } => {
+            Node::Aggregate {
+                input,
+                keys,
+                aggregates,
+            } => {
                 let (tuples, _) = self.node(input);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
@@ -218,12 +268,24 @@ impl<'s> Builder<'_, 's> {
             Node::Distinct { input, fields } => {
                 let (tuples, _) = self.node(input);
                 let operator = distinct::Distinct::new(fields.clone());
-                (unary(tuples, "Distinct", self.pool.clone(), operator), Net::Always)
+                (
+                    unary(tuples, "Distinct", self.pool.clone(), operator),
+                    Net::Always,
+                )
             }
-            Node::Window { input, order, offset, limit } => {
+            Node::Window {
+                input,
+                order,
+                offset,
+                limit,
+            } => {
                 let (tuples, net) = self.node(input);
-                let operator = window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
-                (unary(tuples, "Window", self.pool.clone(), operator), Net::Always)
+                let operator =
+                    window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
+                (
+                    unary(tuples, "Window", self.pool.clone(), operator),
+                    Net::Always,
+                )
             }
         }
     }
@@ -237,7 +299,11 @@ fn sink(tuples: Tuples<'_>, pool: Pool, output: Rc<RefCell<Updates>>) -> ProbeHa
         move |input, _| {
             input.for_each(|_, data| {
                 let mut output = output.borrow_mut();
-                if output.is_empty() { std::mem::swap(&mut *output, data) } else { output.append(data) }
+                if output.is_empty() {
+                    std::mem::swap(&mut *output, data)
+                } else {
+                    output.append(data)
+                }
                 pool.put(data);
             });
         }

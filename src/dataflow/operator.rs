@@ -48,7 +48,12 @@ pub(super) trait Binary: 'static {
 }
 
 /// Runs `operator` on the changes of each tick.
-pub(super) fn unary<'s>(tuples: Tuples<'s>, name: &str, pool: Pool, operator: impl Unary) -> Tuples<'s> {
+pub(super) fn unary<'s>(
+    tuples: Tuples<'s>,
+    name: &str,
+    pool: Pool,
+    operator: impl Unary,
+) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
     tuples.unary(Pipeline, name, move |_, _| {
         move |input, output| {
@@ -72,7 +77,10 @@ struct Waiting {
 
 impl Waiting {
     fn push(&mut self, time: Time, data: &mut Updates) {
-        debug_assert!(self.ticks.iter().all(|(t, _)| *t != time), "one container a tick");
+        debug_assert!(
+            self.ticks.iter().all(|(t, _)| *t != time),
+            "one container a tick"
+        );
         self.ticks.push((time, std::mem::take(data)));
     }
 
@@ -107,7 +115,9 @@ pub(super) fn unary_eager<'s>(tuples: Tuples<'s>, name: &str, operator: impl Una
                 start = None;
                 operator.step(&mut waiting.take(time), &mut changes);
                 if !changes.is_empty() {
-                    output.session(&capabilities.delayed(&time)).give_container(&mut changes);
+                    output
+                        .session(&capabilities.delayed(&time))
+                        .give_container(&mut changes);
                     changes.clear();
                 }
             }
@@ -154,7 +164,9 @@ pub(super) fn binary<'s>(
                 pool.put(&mut from_left);
                 pool.put(&mut from_right);
                 if !changes.is_empty() {
-                    output.session(&capabilities.delayed(&time)).give_container(&mut changes);
+                    output
+                        .session(&capabilities.delayed(&time))
+                        .give_container(&mut changes);
                 }
             }
             capabilities.downgrade(next(&lefts, &rights).as_slice());

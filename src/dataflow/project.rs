@@ -26,7 +26,11 @@ pub(super) struct Project {
 
 impl Project {
     pub(super) fn new(fields: Vec<Expr>) -> Self {
-        Project { fields, builder: SeqBuilder::default(), scratch: Vec::new() }
+        Project {
+            fields,
+            builder: SeqBuilder::default(),
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -34,7 +38,9 @@ impl Unary for Project {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
         for (tuple, diff) in input.drain(..) {
             self.builder.push(key_of(&tuple).as_ref());
-            self.fields.iter().for_each(|field| field.push_to(&tuple, &mut self.builder));
+            self.fields
+                .iter()
+                .for_each(|field| field.push_to(&tuple, &mut self.builder));
             let row = Row::new(&mut self.builder, &mut self.scratch);
             output.push((Tuple::from_elem(Some(row), 1), diff));
         }

@@ -49,9 +49,20 @@ impl Ord for Ordered {
 }
 
 impl Window {
-    pub(super) fn new(order: Vec<OrderKey>, offset: usize, limit: Option<usize>, consolidated: bool) -> Self {
+    pub(super) fn new(
+        order: Vec<OrderKey>,
+        offset: usize,
+        limit: Option<usize>,
+        consolidated: bool,
+    ) -> Self {
         let end = limit.map_or(usize::MAX, |limit| offset.saturating_add(limit));
-        Window { order, offset, end, consolidated, tuples: RankedSet::default() }
+        Window {
+            order,
+            offset,
+            end,
+            consolidated,
+            tuples: RankedSet::default(),
+        }
     }
 
     fn emit(&self, position: usize, diff: isize, output: &mut Updates) {
@@ -111,22 +122,33 @@ impl Unary for Window {
 
 impl Window {
     fn ordered(&self, tuple: Tuple) -> Ordered {
-        Ordered { place: sort_key(&self.order, &tuple), tuple }
+        Ordered {
+            place: sort_key(&self.order, &tuple),
+            tuple,
+        }
     }
 
     /// Compares the windows before and after a tick with more changes than the window is long.
     fn step_at_once(&mut self, input: &mut Updates, output: &mut Updates) {
         let window = |tuples: &RankedSet<Ordered>, diff| -> Updates {
             let stretch = tuples.iter_from(self.offset).take(self.end - self.offset);
-            stretch.map(|ordered| (ordered.tuple.clone(), diff)).collect()
+            stretch
+                .map(|ordered| (ordered.tuple.clone(), diff))
+                .collect()
         };
         output.extend(window(&self.tuples, -1));
         for (tuple, _) in input.iter().filter(|(_, diff)| *diff < 0) {
-            let removed = self.tuples.remove(&Ordered { place: sort_key(&self.order, tuple), tuple: tuple.clone() });
+            let removed = self.tuples.remove(&Ordered {
+                place: sort_key(&self.order, tuple),
+                tuple: tuple.clone(),
+            });
             debug_assert!(removed, "a tuple that leaves was there");
         }
         for (tuple, _) in input.drain(..).filter(|(_, diff)| *diff > 0) {
-            let inserted = self.tuples.insert(Ordered { place: sort_key(&self.order, &tuple), tuple });
+            let inserted = self.tuples.insert(Ordered {
+                place: sort_key(&self.order, &tuple),
+                tuple,
+            });
             debug_assert!(inserted, "a tuple comes once");
         }
         output.extend(window(&self.tuples, 1));

@@ -104,7 +104,11 @@ impl BatchReader {
     }
 
     fn reject(&mut self, message: Option<usize>, error: DecodeError) {
-        self.rejects.push(Reject { line: self.lines, message, error });
+        self.rejects.push(Reject {
+            line: self.lines,
+            message,
+            error,
+        });
     }
 
     fn array(&mut self, text: &str) -> Option<Batch> {
@@ -126,13 +130,15 @@ impl BatchReader {
     }
 
     fn object(&mut self, text: &str, batches: &mut Vec<Batch>) {
-        let decoded = Message::decode(text).map_err(DecodeError::from).and_then(|message| {
-            let txid = match &message {
-                Message::Change(change) => change.txid.as_deref().map(SmolStr::from),
-                Message::Control(..) => None,
-            };
-            Ok((txid, self.decoder.action(message)?))
-        });
+        let decoded = Message::decode(text)
+            .map_err(DecodeError::from)
+            .and_then(|message| {
+                let txid = match &message {
+                    Message::Change(change) => change.txid.as_deref().map(SmolStr::from),
+                    Message::Control(..) => None,
+                };
+                Ok((txid, self.decoder.action(message)?))
+            });
         let (txid, action) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => return self.reject(None, error),
@@ -156,9 +162,15 @@ impl Engine {
     /// # Errors
     ///
     /// At the first text that is not a message, or whose value is not a row of its collection.
-    pub fn decode<'t>(&self, messages: impl IntoIterator<Item = &'t str>) -> Result<Batch, DecodeError> {
+    pub fn decode<'t>(
+        &self,
+        messages: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Batch, DecodeError> {
         let mut decoder = Decoder::new(self.catalog().clone());
-        messages.into_iter().filter_map(|text| decoder.decode(text).transpose()).collect()
+        messages
+            .into_iter()
+            .filter_map(|text| decoder.decode(text).transpose())
+            .collect()
     }
 }
 
@@ -169,9 +181,15 @@ mod tests {
     fn sizes(size: usize, lines: &[&str]) -> (Vec<usize>, Vec<String>) {
         let mut reader = BatchReader::new(Arc::new(Catalog::open()), size);
         let mut batches = Vec::new();
-        lines.iter().for_each(|line| reader.line(line, &mut batches));
+        lines
+            .iter()
+            .for_each(|line| reader.line(line, &mut batches));
         reader.flush(&mut batches);
-        let rejects = reader.take_rejects().iter().map(Reject::to_string).collect();
+        let rejects = reader
+            .take_rejects()
+            .iter()
+            .map(Reject::to_string)
+            .collect();
         (batches.iter().map(Vec::len).collect(), rejects)
     }
 
@@ -183,7 +201,10 @@ mod tests {
     fn objects_are_grouped_and_arrays_stand_alone() {
         let one = &put("");
         let array = &format!("[{one},{one}]");
-        assert_eq!(sizes(2, &[one, one, one, "", array, "[]", one]).0, [2, 1, 2, 0, 1]);
+        assert_eq!(
+            sizes(2, &[one, one, one, "", array, "[]", one]).0,
+            [2, 1, 2, 0, 1]
+        );
         assert_eq!(sizes(1, &[one, one]).0, [1, 1]);
     }
 

@@ -134,15 +134,26 @@ impl Engine {
         self.runtime.tick([&mut dataflow]);
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
-        self.queries.insert(id, Installed { dataflow, view, touched: false });
+        self.queries.insert(
+            id,
+            Installed {
+                dataflow,
+                view,
+                touched: false,
+            },
+        );
         id
     }
 
     /// Stops a query and frees what it held; false if it is not installed.
     pub fn uninstall(&mut self, id: QueryId) -> bool {
-        let Some(installed) = self.queries.remove(&id) else { return false };
+        let Some(installed) = self.queries.remove(&id) else {
+            return false;
+        };
         self.runtime.drop_dataflow(installed.dataflow);
-        self.readers.iter_mut().for_each(|readers| readers.retain(|(reader, _)| *reader != id));
+        self.readers
+            .iter_mut()
+            .for_each(|readers| readers.retain(|(reader, _)| *reader != id));
         true
     }
 
@@ -153,7 +164,10 @@ impl Engine {
 
     /// Applies a batch as one step to all collections and all queries, and says what changed in
     /// which result. Results that did not change are not listed.
-    pub fn apply(&mut self, batch: impl IntoIterator<Item = Action>) -> BTreeMap<QueryId, ChangeSet> {
+    pub fn apply(
+        &mut self,
+        batch: impl IntoIterator<Item = Action>,
+    ) -> BTreeMap<QueryId, ChangeSet> {
         let changes = self.store.apply(batch);
         self.step(changes)
     }
@@ -169,16 +183,25 @@ impl Engine {
         for (collection, changes) in changes {
             for (id, place) in self.readers.get(collection).into_iter().flatten() {
                 let installed = self.queries.get_mut(id).expect("readers are installed");
-                if route(&changes, installed, *place) && !std::mem::replace(&mut installed.touched, true) {
+                if route(&changes, installed, *place)
+                    && !std::mem::replace(&mut installed.touched, true)
+                {
                     touched.push(*id);
                 }
             }
         }
-        let running = self.queries.values_mut().filter(|q| q.touched).map(|q| &mut q.dataflow);
+        let running = self
+            .queries
+            .values_mut()
+            .filter(|q| q.touched)
+            .map(|q| &mut q.dataflow);
         self.runtime.tick(running);
         let mut results = BTreeMap::new();
         for id in touched {
-            let installed = self.queries.get_mut(&id).expect("touched queries are installed");
+            let installed = self
+                .queries
+                .get_mut(&id)
+                .expect("touched queries are installed");
             installed.touched = false;
             let changes = installed.view.apply(&mut installed.dataflow.output());
             if !changes.is_empty() {

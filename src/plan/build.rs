@@ -16,10 +16,17 @@ const MAX_SOURCES: usize = 64;
 
 pub(super) fn plan(query: &Query, catalog: &Catalog) -> Result<Plan> {
     let (node, sources) = from(query, catalog)?;
-    let mut scope = Scope { sources, select: query.select.as_ref(), stage: Stage::Rows };
+    let mut scope = Scope {
+        sources,
+        select: query.select.as_ref(),
+        stage: Stage::Rows,
+    };
     check_root_select(query, &scope)?;
-    let (mut node, mut output, mut key) =
-        if is_grouped(query) { grouped(query, node, &mut scope)? } else { ungrouped(query, node, &mut scope)? };
+    let (mut node, mut output, mut key) = if is_grouped(query) {
+        grouped(query, node, &mut scope)?
+    } else {
+        ungrouped(query, node, &mut scope)?
+    };
     if query.distinct {
         (node, output, key) = distinct(query, node, &mut scope)?;
     }
@@ -28,12 +35,27 @@ pub(super) fn plan(query: &Query, catalog: &Catalog) -> Result<Plan> {
     if let Stage::Groups { aggregates, .. } = &scope.stage {
         set_aggregates(&mut node, aggregates);
     }
-    let limit = if query.single { Some(query.limit.unwrap_or(1).min(1)) } else { query.limit };
+    let limit = if query.single {
+        Some(query.limit.unwrap_or(1).min(1))
+    } else {
+        query.limit
+    };
     if limit.is_some() || query.offset > 0 {
-        node = Node::Window { input: Box::new(node), order: order.clone(), offset: query.offset, limit };
+        node = Node::Window {
+            input: Box::new(node),
+            order: order.clone(),
+            offset: query.offset,
+            limit,
+        };
     }
     let ordered = !query.order_by.is_empty();
-    Ok(Plan { root: node, output, key, order, ordered })
+    Ok(Plan {
+        root: node,
+        output,
+        key,
+        order,
+        ordered,
+    })
 }
 
 fn is_grouped(query: &Query) -> bool {
@@ -43,11 +65,15 @@ fn is_grouped(query: &Query) -> bool {
 /// A result row is an object, as every client of the State Protocol expects.
 fn check_root_select(query: &Query, scope: &Scope<'_>) -> Result<()> {
     match &query.select {
-        Some(Projection::Expr(query::Expr::Ref(path))) if path.len() == 1 => {
-            scope.row_expr(&query::Expr::Ref(path.clone())).map_err(|e| e.within("select")).map(drop)
-        }
-        Some(Projection::Expr(_)) => Err(QueryError::new("select", "must be an object of named values")
-            .hint(r#"write {"value": …}, or a whole source as {"type":"ref","path":["alias"]}"#)),
+        Some(Projection::Expr(query::Expr::Ref(path))) if path.len() == 1 => scope
+            .row_expr(&query::Expr::Ref(path.clone()))
+            .map_err(|e| e.within("select"))
+            .map(drop),
+        Some(Projection::Expr(_)) => Err(QueryError::new(
+            "select",
+            "must be an object of named values",
+        )
+        .hint(r#"write {"value": …}, or a whole source as {"type":"ref","path":["alias"]}"#)),
         _ => Ok(()),
     }
 }
@@ -57,18 +83,28 @@ fn check_root_select(query: &Query, scope: &Scope<'_>) -> Result<()> {
 fn from(query: &Query, catalog: &Catalog) -> Result<(Node, Vec<Source>)> {
     let (node, first) = source(&query.from, catalog).map_err(|e| e.within("from"))?;
     let mut nodes = vec![node];
-    let mut scope = Scope { sources: vec![first], select: None, stage: Stage::Rows };
+    let mut scope = Scope {
+        sources: vec![first],
+        select: None,
+        stage: Stage::Rows,
+    };
     let mut joins = Vec::new();
     for (i, join) in query.joins.iter().enumerate() {
         let place = format!("join[{i}]");
         let (node, source) =
             source(&join.source, catalog).map_err(|e| e.within(&format!("{place}.from")))?;
         if scope.sources.iter().any(|s| s.alias == source.alias) {
-            let error = QueryError::new("from.alias", format!("alias `{}` is used twice", source.alias));
+            let error = QueryError::new(
+                "from.alias",
+                format!("alias `{}` is used twice", source.alias),
+            );
             return Err(error.within(&place));
         }
         if scope.sources.len() == MAX_SOURCES {
-            return Err(QueryError::new("join", format!("a query has at most {MAX_SOURCES} sources")));
+            return Err(QueryError::new(
+                "join",
+                format!("a query has at most {MAX_SOURCES} sources"),
+            ));
         }
         nodes.push(node);
         scope.sources.push(source);
@@ -97,7 +133,9 @@ fn from(query: &Query, catalog: &Catalog) -> Result<(Node, Vec<Source>)> {
     }
     let mut rest = Vec::new();
     for (i, expr) in query.filters.iter().enumerate() {
-        let lowered = scope.row_expr(expr).map_err(|e| e.within(&format!("where[{i}]")))?;
+        let lowered = scope
+            .row_expr(expr)
+            .map_err(|e| e.within(&format!("where[{i}]")))?;
         for conjunct in conjuncts(lowered) {
             // What an outer join made missing must be seen by the condition.
             if conjunct.sources() & nullable != 0 || !push(&mut filters, &conjunct) {
@@ -105,7 +143,10 @@ fn from(query: &Query, catalog: &Catalog) -> Result<(Node, Vec<Source>)> {
             }
         }
     }
-    let mut nodes = nodes.into_iter().zip(filters).map(|(node, filter)| filtered(node, filter));
+    let mut nodes = nodes
+        .into_iter()
+        .zip(filters)
+        .map(|(node, filter)| filtered(node, filter));
     let mut node = nodes.next().expect("a query has a first source");
     for (i, ((right, join), on)) in nodes.zip(&query.joins).zip(joins).enumerate() {
         node = Node::Join(Box::new(Join {
@@ -121,7 +162,10 @@ fn from(query: &Query, catalog: &Catalog) -> Result<(Node, Vec<Source>)> {
     }
     let node = match rest.is_empty() {
         true => node,
-        false => Node::Filter { input: Box::new(node), predicates: rest },
+        false => Node::Filter {
+            input: Box::new(node),
+            predicates: rest,
+        },
     };
     Ok((node, scope.sources))
 }
@@ -144,7 +188,10 @@ fn filtered(node: Node, filter: Vec<Expr>) -> Node {
             scan.filter.extend(filter);
             Node::Scan(scan)
         }
-        node => Node::Filter { input: Box::new(node), predicates: filter },
+        node => Node::Filter {
+            input: Box::new(node),
+            predicates: filter,
+        },
     }
 }
 
@@ -169,7 +216,10 @@ fn is_condition(expr: &Expr) -> bool {
     use Function::*;
     matches!(
         expr,
-        Expr::Call(Eq | Gt | Gte | Lt | Lte | In | Like | Ilike | And | Or | Not | IsNull | IsUndefined, _)
+        Expr::Call(
+            Eq | Gt | Gte | Lt | Lte | In | Like | Ilike | And | Or | Not | IsNull | IsUndefined,
+            _
+        )
     )
 }
 
@@ -183,7 +233,11 @@ struct Condition {
 fn condition(join: &query::Join, scope: &Scope<'_>) -> Result<Condition> {
     let new_place = scope.sources.len() - 1;
     let new = 1u64 << new_place;
-    let mut condition = Condition { left: Vec::new(), right: Vec::new(), residual: Vec::new() };
+    let mut condition = Condition {
+        left: Vec::new(),
+        right: Vec::new(),
+        residual: Vec::new(),
+    };
     let on = match &join.on {
         Some(on) => conjuncts(scope.row_expr(on).map_err(|e| e.within("on"))?),
         None => Vec::new(),
@@ -206,8 +260,14 @@ fn condition(join: &query::Join, scope: &Scope<'_>) -> Result<Condition> {
     }
     if condition.left.is_empty() && join.kind != JoinKind::Cross {
         let alias = &scope.sources[new_place].alias;
-        let before: Vec<String> = scope.sources[..new_place].iter().map(|s| format!("`{}`", s.alias)).collect();
-        let message = format!("needs an equality between `{alias}` and {}", before.join(" or "));
+        let before: Vec<String> = scope.sources[..new_place]
+            .iter()
+            .map(|s| format!("`{}`", s.alias))
+            .collect();
+        let message = format!(
+            "needs an equality between `{alias}` and {}",
+            before.join(" or ")
+        );
         return Err(QueryError::new("on", message).hint("a join of all pairs is of type `cross`"));
     }
     Ok(condition)
@@ -222,14 +282,31 @@ fn source(source: &query::Source, catalog: &Catalog) -> Result<(Node, Source)> {
                     .suggest(name, all.iter().map(|c| c.name().as_str()))
             })?;
             let shape = Shape::Collection(collection.clone());
-            let node = Node::Scan(Scan { collection, filter: Vec::new() });
-            Ok((node, Source { alias: alias.clone(), shape, key: KeyKind::Source }))
+            let node = Node::Scan(Scan {
+                collection,
+                filter: Vec::new(),
+            });
+            Ok((
+                node,
+                Source {
+                    alias: alias.clone(),
+                    shape,
+                    key: KeyKind::Source,
+                },
+            ))
         }
         query::Source::Query { query, alias } => {
             let plan = plan(query, catalog).map_err(|e| e.within("query"))?;
             let key = plan.key.clone();
             let (node, shape) = as_source(plan);
-            Ok((node, Source { alias: alias.clone(), shape, key }))
+            Ok((
+                node,
+                Source {
+                    alias: alias.clone(),
+                    shape,
+                    key,
+                },
+            ))
         }
     }
 }
@@ -237,14 +314,22 @@ fn source(source: &query::Source, catalog: &Catalog) -> Result<(Node, Source)> {
 /// Makes the result of a plan a source: one row a tuple.
 fn as_source(plan: Plan) -> (Node, Shape) {
     let (fields, shape) = match plan.output {
-        Expr::Row { source: 0, shape, .. } if plan.root.arity() == 1 => return (plan.root, shape),
+        Expr::Row {
+            source: 0, shape, ..
+        } if plan.root.arity() == 1 => return (plan.root, shape),
         Expr::Object(fields) => {
             let (names, fields): (Vec<SmolStr>, Vec<Expr>) = fields.into_iter().unzip();
             (fields, Shape::Fields(names.into()))
         }
         other => (vec![other], Shape::Value),
     };
-    (Node::Project { input: Box::new(plan.root), fields }, shape)
+    (
+        Node::Project {
+            input: Box::new(plan.root),
+            fields,
+        },
+        shape,
+    )
 }
 
 impl Node {
@@ -253,7 +338,10 @@ impl Node {
         match self {
             Node::Filter { input, .. } | Node::Window { input, .. } => input.arity(),
             Node::Join(join) => join.left_arity + join.right_arity,
-            Node::Scan(_) | Node::Aggregate { .. } | Node::Project { .. } | Node::Distinct { .. } => 1,
+            Node::Scan(_)
+            | Node::Aggregate { .. }
+            | Node::Project { .. }
+            | Node::Distinct { .. } => 1,
         }
     }
 }
@@ -262,9 +350,14 @@ impl Node {
 
 fn ungrouped(query: &Query, node: Node, scope: &mut Scope<'_>) -> Result<(Node, Expr, KeyKind)> {
     if !query.having.is_empty() {
-        return Err(QueryError::new("having", "needs `groupBy` or an aggregate in `select`").hint("use `where`"));
+        return Err(
+            QueryError::new("having", "needs `groupBy` or an aggregate in `select`")
+                .hint("use `where`"),
+        );
     }
-    let output = scope.projection(&selection(query, scope)).map_err(|e| e.within("select"))?;
+    let output = scope
+        .projection(&selection(query, scope))
+        .map_err(|e| e.within("select"))?;
     let key = match &scope.sources[..] {
         [source] => source.key.clone(),
         sources => KeyKind::Joined(sources.iter().map(|s| s.key.clone()).collect()),
@@ -278,35 +371,63 @@ fn selection(query: &Query, scope: &Scope<'_>) -> Projection {
     match (&query.select, &scope.sources[..]) {
         (Some(select), _) => select.clone(),
         (None, [source]) => alias(source),
-        (None, sources) => Projection::Object(sources.iter().map(|s| (s.alias.clone(), alias(s))).collect()),
+        (None, sources) => Projection::Object(
+            sources
+                .iter()
+                .map(|s| (s.alias.clone(), alias(s)))
+                .collect(),
+        ),
     }
 }
 
 fn grouped(query: &Query, node: Node, scope: &mut Scope<'_>) -> Result<(Node, Expr, KeyKind)> {
     let mut keys = Vec::new();
     for (i, key) in query.group_by.iter().enumerate() {
-        keys.push(scope.row_expr(key).map_err(|e| e.within(&format!("groupBy[{i}]")))?);
+        keys.push(
+            scope
+                .row_expr(key)
+                .map_err(|e| e.within(&format!("groupBy[{i}]")))?,
+        );
     }
-    scope.stage = Stage::Groups { keys: query.group_by.clone(), aggregates: Vec::new() };
+    scope.stage = Stage::Groups {
+        keys: query.group_by.clone(),
+        aggregates: Vec::new(),
+    };
     let output = match &query.select {
         Some(select) => scope.projection(select).map_err(|e| e.within("select"))?,
         None => Expr::Object(
             (0..keys.len())
                 .map(|i| {
                     let name = group_field(i);
-                    (name.clone(), Expr::Column { source: 0, column: 1 + i, label: Label(name) })
+                    (
+                        name.clone(),
+                        Expr::Column {
+                            source: 0,
+                            column: 1 + i,
+                            label: Label(name),
+                        },
+                    )
                 })
                 .collect(),
         ),
     };
     let mut predicates = Vec::new();
     for (i, having) in query.having.iter().enumerate() {
-        let lowered = scope.expr(having).map_err(|e| e.within(&format!("having[{i}]")))?;
+        let lowered = scope
+            .expr(having)
+            .map_err(|e| e.within(&format!("having[{i}]")))?;
         predicates.extend(conjuncts(lowered));
     }
-    let mut node = Node::Aggregate { input: Box::new(node), keys, aggregates: Vec::new() };
+    let mut node = Node::Aggregate {
+        input: Box::new(node),
+        keys,
+        aggregates: Vec::new(),
+    };
     if !predicates.is_empty() {
-        node = Node::Filter { input: Box::new(node), predicates };
+        node = Node::Filter {
+            input: Box::new(node),
+            predicates,
+        };
     }
     Ok((node, output, KeyKind::Group))
 }
@@ -323,7 +444,10 @@ fn set_aggregates(node: &mut Node, found: &[super::Aggregate]) {
 fn distinct(query: &Query, mut node: Node, scope: &mut Scope<'_>) -> Result<(Node, Expr, KeyKind)> {
     let selection = match (&query.select, &scope.stage) {
         (None, Stage::Groups { keys, .. }) => Projection::Object(
-            keys.iter().enumerate().map(|(i, k)| (group_field(i), Projection::Expr(k.clone()))).collect(),
+            keys.iter()
+                .enumerate()
+                .map(|(i, k)| (group_field(i), Projection::Expr(k.clone())))
+                .collect(),
         ),
         _ => selection(query, scope),
     };
@@ -337,7 +461,10 @@ fn distinct(query: &Query, mut node: Node, scope: &mut Scope<'_>) -> Result<(Nod
     }
     scope.stage = Stage::Distinct { fields: exprs };
     let output = template_expr(&template);
-    let node = Node::Distinct { input: Box::new(node), fields };
+    let node = Node::Distinct {
+        input: Box::new(node),
+        fields,
+    };
     Ok((node, output, KeyKind::Distinct(template)))
 }
 
@@ -345,11 +472,18 @@ fn template_expr(template: &Template) -> Expr {
     match template {
         Template::Leaf(i) => {
             let label = Label(smol_str::format_smolstr!("#{i}"));
-            Expr::Column { source: 0, column: 1 + i, label }
+            Expr::Column {
+                source: 0,
+                column: 1 + i,
+                label,
+            }
         }
-        Template::Object(fields) => {
-            Expr::Object(fields.iter().map(|(name, t)| (name.clone(), template_expr(t))).collect())
-        }
+        Template::Object(fields) => Expr::Object(
+            fields
+                .iter()
+                .map(|(name, t)| (name.clone(), template_expr(t)))
+                .collect(),
+        ),
     }
 }
 
@@ -358,8 +492,11 @@ fn order_by(query: &Query, scope: &mut Scope<'_>) -> Result<Vec<OrderKey>> {
         let expr = scope
             .expr(&order.expr)
             .map_err(|e| e.within(&format!("orderBy[{i}].expression")))?;
-        Ok(OrderKey { expr, direction: order.direction, nulls: order.nulls })
+        Ok(OrderKey {
+            expr,
+            direction: order.direction,
+            nulls: order.nulls,
+        })
     };
     query.order_by.iter().enumerate().map(lower).collect()
 }
-

@@ -22,13 +22,25 @@ pub struct Explanation {
 }
 
 fn join(parts: impl IntoIterator<Item = impl ToString>, separator: &str) -> String {
-    parts.into_iter().map(|p| p.to_string()).collect::<Vec<_>>().join(separator)
+    parts
+        .into_iter()
+        .map(|p| p.to_string())
+        .collect::<Vec<_>>()
+        .join(separator)
 }
 
 impl fmt::Display for OrderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = if self.direction == Direction::Desc { " desc" } else { "" };
-        let nulls = if self.nulls == Nulls::Last { " nulls last" } else { "" };
+        let direction = if self.direction == Direction::Desc {
+            " desc"
+        } else {
+            ""
+        };
+        let nulls = if self.nulls == Nulls::Last {
+            " nulls last"
+        } else {
+            ""
+        };
         write!(f, "{}{direction}{nulls}", self.expr)
     }
 }
@@ -36,7 +48,11 @@ impl fmt::Display for OrderKey {
 impl Plan {
     /// Says what the plan does.
     pub fn explain(&self) -> Explanation {
-        let order = if self.ordered { join(&self.order, ", ") } else { "key".into() };
+        let order = if self.ordered {
+            join(&self.order, ", ")
+        } else {
+            "key".into()
+        };
         Explanation {
             operator: "result",
             details: vec![("value", self.output.to_string()), ("order", order)],
@@ -47,12 +63,20 @@ impl Plan {
 
 fn explain(node: &Node) -> Explanation {
     let (operator, mut details) = match node {
-        Node::Scan(scan) => {
-            ("scan", vec![("collection", scan.collection.name().to_string()), ("where", join(&scan.filter, " and "))])
-        }
+        Node::Scan(scan) => (
+            "scan",
+            vec![
+                ("collection", scan.collection.name().to_string()),
+                ("where", join(&scan.filter, " and ")),
+            ],
+        ),
         Node::Filter { predicates, .. } => ("filter", vec![("where", join(predicates, " and "))]),
         Node::Join(j) => {
-            let keys = j.left_keys.iter().zip(&j.right_keys).map(|(l, r)| format!("{l} = {r}"));
+            let keys = j
+                .left_keys
+                .iter()
+                .zip(&j.right_keys)
+                .map(|(l, r)| format!("{l} = {r}"));
             let shared = |node: &Node| matches!(node, Node::Scan(_));
             let arrangements = match (shared(&j.left), shared(&j.right)) {
                 (true, true) => "both sides shared",
@@ -70,29 +94,67 @@ fn explain(node: &Node) -> Explanation {
                 ],
             )
         }
-        Node::Aggregate { keys, aggregates, .. } => {
-            let aggregates = aggregates.iter().map(|a| format!("{}({})", a.function.as_str(), a.argument));
-            ("aggregate", vec![("by", join(keys, ", ")), ("compute", join(aggregates, ", "))])
+        Node::Aggregate {
+            keys, aggregates, ..
+        } => {
+            let aggregates = aggregates
+                .iter()
+                .map(|a| format!("{}({})", a.function.as_str(), a.argument));
+            (
+                "aggregate",
+                vec![
+                    ("by", join(keys, ", ")),
+                    ("compute", join(aggregates, ", ")),
+                ],
+            )
         }
         Node::Project { fields, .. } => ("project", vec![("fields", join(fields, ", "))]),
         Node::Distinct { fields, .. } => ("distinct", vec![("fields", join(fields, ", "))]),
-        Node::Window { order, offset, limit, .. } => (
+        Node::Window {
+            order,
+            offset,
+            limit,
+            ..
+        } => (
             "window",
             vec![
-                ("order", if order.is_empty() { "key".into() } else { join(order, ", ") }),
-                ("offset", if *offset > 0 { offset.to_string() } else { String::new() }),
+                (
+                    "order",
+                    if order.is_empty() {
+                        "key".into()
+                    } else {
+                        join(order, ", ")
+                    },
+                ),
+                (
+                    "offset",
+                    if *offset > 0 {
+                        offset.to_string()
+                    } else {
+                        String::new()
+                    },
+                ),
                 ("limit", limit.map(|l| l.to_string()).unwrap_or_default()),
             ],
         ),
     };
     details.retain(|(_, text)| !text.is_empty());
-    Explanation { operator, details, inputs: node.inputs().into_iter().map(explain).collect() }
+    Explanation {
+        operator,
+        details,
+        inputs: node.inputs().into_iter().map(explain).collect(),
+    }
 }
 
 impl Explanation {
     fn line(&self) -> String {
-        let details = self.details.iter().map(|(name, text)| format!("{name}: {text}"));
-        format!("{}  {}", self.operator, join(details, "; ")).trim_end().to_owned()
+        let details = self
+            .details
+            .iter()
+            .map(|(name, text)| format!("{name}: {text}"));
+        format!("{}  {}", self.operator, join(details, "; "))
+            .trim_end()
+            .to_owned()
     }
 
     /// The plan as a Graphviz graph, data flowing upwards.
@@ -100,7 +162,10 @@ impl Explanation {
         fn node(step: &Explanation, dot: &mut String, next: &mut usize) -> usize {
             let id = *next;
             *next += 1;
-            let details = step.details.iter().map(|(name, text)| format!("{name}: {text}\\l"));
+            let details = step
+                .details
+                .iter()
+                .map(|(name, text)| format!("{name}: {text}\\l"));
             let label = format!("{}\\n{}", step.operator, details.collect::<String>());
             let label = label.replace('"', "\\\"");
             writeln!(dot, "  n{id} [label=\"{label}\"];").expect("writing to a string");
@@ -110,7 +175,9 @@ impl Explanation {
             }
             id
         }
-        let mut dot = String::from("digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=monospace];\n");
+        let mut dot = String::from(
+            "digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=monospace];\n",
+        );
         node(self, &mut dot, &mut 0);
         dot.push_str("}\n");
         dot
@@ -122,7 +189,11 @@ impl fmt::Display for Explanation {
         fn walk(step: &Explanation, indent: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             for (i, input) in step.inputs.iter().enumerate() {
                 let last = i + 1 == step.inputs.len();
-                let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+                let (branch, below) = if last {
+                    ("└─ ", "   ")
+                } else {
+                    ("├─ ", "│  ")
+                };
                 writeln!(f, "{indent}{branch}{}", input.line())?;
                 walk(input, &format!("{indent}{below}"), f)?;
             }

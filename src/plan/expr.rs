@@ -98,14 +98,21 @@ impl Expr {
                 Datum::Own(value) => Datum::Own(value.get(name).to_owned()),
             },
             Expr::Object(fields) => Datum::Own(Value::object(
-                fields.iter().map(|(name, expr)| (name, expr.eval(tuple).into_value())),
+                fields
+                    .iter()
+                    .map(|(name, expr)| (name, expr.eval(tuple).into_value())),
             )),
             Expr::Row { source, shape, .. } => match &tuple[*source] {
                 None => Datum::Ref(ValueRef::Missing),
                 Some(row) => match shape {
-                    Shape::Collection(collection) => Datum::Own(collection.columns().fields(row).value()),
+                    Shape::Collection(collection) => {
+                        Datum::Own(collection.columns().fields(row).value())
+                    }
                     Shape::Fields(names) => Datum::Own(Value::object(
-                        names.iter().enumerate().map(|(i, name)| (name, row.get(i + 1).to_owned())),
+                        names
+                            .iter()
+                            .enumerate()
+                            .map(|(i, name)| (name, row.get(i + 1).to_owned())),
                     )),
                     Shape::Value => Datum::Ref(row.get(1)),
                 },
@@ -124,7 +131,9 @@ impl Expr {
         if let Expr::Call(Function::Eq, args) = self
             && let [Expr::Column { source, column, .. }, Expr::Const(value)] = &args[..]
         {
-            let encoded = tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column));
+            let encoded = tuple[*source]
+                .as_ref()
+                .map_or(&[][..], |row| row.encoded(*column));
             return !value.as_ref().is_nullish() && encoded_is(encoded, value.as_ref());
         }
         matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
@@ -134,9 +143,9 @@ impl Expr {
     #[inline]
     pub(crate) fn is_known(&self, tuple: &[Option<Row>]) -> bool {
         match self {
-            Expr::Column { source, column, .. } => {
-                tuple[*source].as_ref().is_some_and(|row| !is_nullish(row.encoded(*column)))
-            }
+            Expr::Column { source, column, .. } => tuple[*source]
+                .as_ref()
+                .is_some_and(|row| !is_nullish(row.encoded(*column))),
             expr => !expr.eval(tuple).as_ref().is_nullish(),
         }
     }
@@ -146,7 +155,11 @@ impl Expr {
     pub(crate) fn push_to(&self, tuple: &[Option<Row>], builder: &mut SeqBuilder) {
         match self {
             Expr::Column { source, column, .. } => {
-                builder.push_encoded(tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column)));
+                builder.push_encoded(
+                    tuple[*source]
+                        .as_ref()
+                        .map_or(&[][..], |row| row.encoded(*column)),
+                );
             }
             expr => builder.push(expr.eval(tuple).as_ref()),
         }
@@ -195,7 +208,9 @@ impl Expr {
     /// The places of the sources that occur, one bit each.
     pub(super) fn sources(&self) -> u64 {
         match self {
-            Expr::Column { source, .. } | Expr::Row { source, .. } | Expr::Key { source, .. } => 1 << source,
+            Expr::Column { source, .. } | Expr::Row { source, .. } | Expr::Key { source, .. } => {
+                1 << source
+            }
             Expr::Const(_) => 0,
             Expr::Field(base, _) => base.sources(),
             Expr::Call(_, args) => args.iter().fold(0, |bits, a| bits | a.sources()),
@@ -219,28 +234,51 @@ impl Serialize for Rendered<'_> {
                 for (name, expr) in fields {
                     let missing = match expr {
                         Expr::Object(_) => false,
-                        Expr::Row { source, shape: Shape::Collection(_) | Shape::Fields(_), .. } => {
-                            self.tuple[*source].is_none()
-                        }
+                        Expr::Row {
+                            source,
+                            shape: Shape::Collection(_) | Shape::Fields(_),
+                            ..
+                        } => self.tuple[*source].is_none(),
                         expr => matches!(expr.eval(self.tuple).as_ref(), ValueRef::Missing),
                     };
                     if !missing {
-                        map.serialize_entry(name, &Rendered { expr, tuple: self.tuple })?;
+                        map.serialize_entry(
+                            name,
+                            &Rendered {
+                                expr,
+                                tuple: self.tuple,
+                            },
+                        )?;
                     }
                 }
                 map.end()
             }
-            Expr::Row { source, shape: Shape::Collection(collection), .. } => {
-                let Some(row) = &self.tuple[*source] else { return serializer.serialize_unit() };
+            Expr::Row {
+                source,
+                shape: Shape::Collection(collection),
+                ..
+            } => {
+                let Some(row) = &self.tuple[*source] else {
+                    return serializer.serialize_unit();
+                };
                 let columns = collection.columns();
                 match columns.fields(row) {
                     crate::schema::Fields::Scalar(value) => value.serialize(serializer),
                     fields => serializer.collect_map(fields.entries()),
                 }
             }
-            Expr::Row { source, shape: Shape::Fields(names), .. } => {
-                let Some(row) = &self.tuple[*source] else { return serializer.serialize_unit() };
-                let entries = names.iter().enumerate().map(|(i, name)| (name, row.get(i + 1)));
+            Expr::Row {
+                source,
+                shape: Shape::Fields(names),
+                ..
+            } => {
+                let Some(row) = &self.tuple[*source] else {
+                    return serializer.serialize_unit();
+                };
+                let entries = names
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| (name, row.get(i + 1)));
                 serializer.collect_map(entries.filter(|(_, v)| !matches!(v, ValueRef::Missing)))
             }
             expr => expr.eval(self.tuple).as_ref().serialize(serializer),

@@ -100,7 +100,9 @@ impl Scan {
     /// Whether a row passes the filter.
     #[inline]
     pub fn accepts(&self, row: &Option<Row>) -> bool {
-        self.filter.iter().all(|p| p.test(std::slice::from_ref(row)))
+        self.filter
+            .iter()
+            .all(|p| p.test(std::slice::from_ref(row)))
     }
 }
 
@@ -221,7 +223,11 @@ fn key_part(row: &Option<Row>) -> ValueRef<'_> {
 pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
     let mut key = SortKeyBuilder::default();
     for component in order {
-        key.push(component.expr.eval(tuple).as_ref(), component.direction, component.nulls);
+        key.push(
+            component.expr.eval(tuple).as_ref(),
+            component.direction,
+            component.nulls,
+        );
     }
     tuple.iter().for_each(|row| key.push_key(key_part(row)));
     key.finish()
@@ -249,7 +255,9 @@ impl Expr {
     #[inline]
     fn encode(&self, tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
         if let Expr::Column { source, column, .. } = self {
-            let encoded = tuple[*source].as_ref().map_or(&[][..], |row| row.encoded(*column));
+            let encoded = tuple[*source]
+                .as_ref()
+                .map_or(&[][..], |row| row.encoded(*column));
             out.extend_from_slice(encoded);
             return !is_nullish(encoded);
         }

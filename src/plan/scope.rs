@@ -2,9 +2,9 @@
 
 use smol_str::SmolStr;
 
+use super::Aggregate;
 use super::expr::{Expr, Label, Shape};
 use super::key::{KeyKind, Template};
-use super::Aggregate;
 use crate::query::{self, Projection, QueryError};
 use crate::schema::KEY_COLUMN;
 
@@ -26,7 +26,10 @@ pub(super) enum Stage {
     /// The rows of the sources.
     Rows,
     /// Group rows: key, group values, aggregates. Aggregates are added as they are met.
-    Groups { keys: Vec<query::Expr>, aggregates: Vec<Aggregate> },
+    Groups {
+        keys: Vec<query::Expr>,
+        aggregates: Vec<Aggregate>,
+    },
     /// Distinct rows: key, fields.
     Distinct { fields: Vec<query::Expr> },
 }
@@ -65,8 +68,11 @@ impl Scope<'_> {
 
     fn row_path(&self, path: &[SmolStr]) -> Result<Expr> {
         if path[0] == SELECTED {
-            return Err(QueryError::new("path", format!("`{SELECTED}` cannot stand here, before `select`"))
-                .hint("it may be used in `having` and `orderBy`"));
+            return Err(QueryError::new(
+                "path",
+                format!("`{SELECTED}` cannot stand here, before `select`"),
+            )
+            .hint("it may be used in `having` and `orderBy`"));
         }
         let Some(place) = self.sources.iter().position(|s| s.alias == path[0]) else {
             let error = QueryError::new("path", format!("unknown alias `{}`", path[0]));
@@ -74,23 +80,44 @@ impl Scope<'_> {
         };
         let source = &self.sources[place];
         let Some(field) = path.get(1) else {
-            return Ok(Expr::Row { source: place, shape: source.shape.clone(), label: label(path) });
+            return Ok(Expr::Row {
+                source: place,
+                shape: source.shape.clone(),
+                label: label(path),
+            });
         };
-        let column = |column, depth: usize| Expr::Column { source: place, column, label: label(&path[..depth]) };
+        let column = |column, depth: usize| Expr::Column {
+            source: place,
+            column,
+            label: label(&path[..depth]),
+        };
         let (base, rest) = match &source.shape {
-            _ if field == KEY_COLUMN => {
-                (Expr::Key { source: place, kind: source.key.clone() }, &path[2..])
-            }
+            _ if field == KEY_COLUMN => (
+                Expr::Key {
+                    source: place,
+                    kind: source.key.clone(),
+                },
+                &path[2..],
+            ),
             Shape::Collection(collection) => {
                 let index = collection.column(field).ok_or_else(|| {
-                    QueryError::new("path", format!("collection `{}` has too many fields for `{field}`", collection.name()))
+                    QueryError::new(
+                        "path",
+                        format!(
+                            "collection `{}` has too many fields for `{field}`",
+                            collection.name()
+                        ),
+                    )
                 })?;
                 (column(index, 2), &path[2..])
             }
             Shape::Fields(names) => match names.iter().position(|name| name == field) {
                 Some(i) => (column(i + 1, 2), &path[2..]),
                 None => {
-                    let error = QueryError::new("path", format!("subquery `{}` has no field `{field}`", source.alias));
+                    let error = QueryError::new(
+                        "path",
+                        format!("subquery `{}` has no field `{field}`", source.alias),
+                    );
                     return Err(error.suggest(field, names.iter().map(SmolStr::as_str)));
                 }
             },
@@ -126,25 +153,43 @@ impl Scope<'_> {
             query::Expr::Aggregate(function, argument) => {
                 let argument = self.row_expr(argument).map_err(|e| e.within("args[0]"))?;
                 let Stage::Groups { keys, aggregates } = &mut self.stage else {
-                    return Err(QueryError::new("", "an aggregate must be in `select` to be used after `distinct`"));
+                    return Err(QueryError::new(
+                        "",
+                        "an aggregate must be in `select` to be used after `distinct`",
+                    ));
                 };
-                let wanted = Aggregate { function: *function, argument };
-                let place = aggregates.iter().position(|a| *a == wanted).unwrap_or_else(|| {
-                    aggregates.push(wanted);
-                    aggregates.len() - 1
-                });
+                let wanted = Aggregate {
+                    function: *function,
+                    argument,
+                };
+                let place = aggregates
+                    .iter()
+                    .position(|a| *a == wanted)
+                    .unwrap_or_else(|| {
+                        aggregates.push(wanted);
+                        aggregates.len() - 1
+                    });
                 let text = format!("{}({})", function.as_str(), aggregates[place].argument);
-                Ok(Expr::Column { source: 0, column: 1 + keys.len() + place, label: Label(text.into()) })
+                Ok(Expr::Column {
+                    source: 0,
+                    column: 1 + keys.len() + place,
+                    label: Label(text.into()),
+                })
             }
             query::Expr::Ref(path) => {
                 // An unknown alias is the more helpful error.
                 self.row_path(path)?;
                 let path = path.join(".");
                 Err(match self.stage {
-                    Stage::Distinct { .. } => QueryError::new("path", format!("`{path}` is not selected"))
-                        .hint("with `distinct`, only what is selected can be ordered by"),
-                    _ => QueryError::new("path", format!("`{path}` is neither grouped by nor inside an aggregate"))
-                        .hint("add it to `groupBy`"),
+                    Stage::Distinct { .. } => {
+                        QueryError::new("path", format!("`{path}` is not selected"))
+                            .hint("with `distinct`, only what is selected can be ordered by")
+                    }
+                    _ => QueryError::new(
+                        "path",
+                        format!("`{path}` is neither grouped by nor inside an aggregate"),
+                    )
+                    .hint("add it to `groupBy`"),
                 })
             }
         }
@@ -157,7 +202,11 @@ impl Scope<'_> {
             Stage::Groups { keys, .. } => keys,
             Stage::Distinct { fields } => fields,
         };
-        let column = |i: usize, label| Expr::Column { source: 0, column: 1 + i, label };
+        let column = |i: usize, label| Expr::Column {
+            source: 0,
+            column: 1 + i,
+            label,
+        };
         if let query::Expr::Ref(path) = expr {
             // The longest known path that this one goes on from.
             let longest = (0..known.len())
@@ -166,7 +215,8 @@ impl Scope<'_> {
                     _ => None,
                 })
                 .max_by_key(|(length, i)| (*length, std::cmp::Reverse(*i)));
-            return longest.map(|(length, i)| fields(column(i, label(&path[..length])), &path[length..]));
+            return longest
+                .map(|(length, i)| fields(column(i, label(&path[..length])), &path[length..]));
         }
         let i = known.iter().position(|k| k == expr)?;
         Some(column(i, Label(format!("#{i}").into())))
@@ -182,7 +232,11 @@ impl Scope<'_> {
                     let name = path.get(1).cloned().unwrap_or_default();
                     match names.iter().position(|n| *n == name) {
                         Some(i) => {
-                            let column = Expr::Column { source: 0, column: 1 + i, label: label(&path[..2]) };
+                            let column = Expr::Column {
+                                source: 0,
+                                column: 1 + i,
+                                label: label(&path[..2]),
+                            };
                             Ok(fields(column, &path[2..]))
                         }
                         None => Err(no_field(&name, names.iter().map(SmolStr::as_str))),
@@ -194,7 +248,10 @@ impl Scope<'_> {
                     self.expr(&query::Expr::Ref(direct))
                 }
                 _ if path.len() > 1 => self.expr(&query::Expr::Ref(path[1..].to_vec())),
-                _ => Err(QueryError::new("path", format!("`{SELECTED}` needs a field"))),
+                _ => Err(QueryError::new(
+                    "path",
+                    format!("`{SELECTED}` needs a field"),
+                )),
             };
         };
         let mut part = select;
@@ -209,7 +266,9 @@ impl Scope<'_> {
             }
             rest = deeper;
         }
-        let Projection::Expr(expr) = part else { unreachable!("objects were entered") };
+        let Projection::Expr(expr) = part else {
+            unreachable!("objects were entered")
+        };
         Ok(fields(self.expr(expr)?, rest))
     }
 
@@ -219,9 +278,14 @@ impl Scope<'_> {
             Projection::Expr(expr) => self.expr(expr),
             Projection::Object(entries) => {
                 let entry = |(name, part): &(SmolStr, Projection)| {
-                    Ok((name.clone(), self.projection(part).map_err(|e| e.within(name))?))
+                    Ok((
+                        name.clone(),
+                        self.projection(part).map_err(|e| e.within(name))?,
+                    ))
                 };
-                Ok(Expr::Object(entries.iter().map(entry).collect::<Result<_>>()?))
+                Ok(Expr::Object(
+                    entries.iter().map(entry).collect::<Result<_>>()?,
+                ))
             }
         }
     }
@@ -237,10 +301,14 @@ fn no_field<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> QueryEr
 }
 
 fn fields(base: Expr, path: &[SmolStr]) -> Expr {
-    path.iter().fold(base, |base, name| Expr::Field(Box::new(base), name.clone()))
+    path.iter()
+        .fold(base, |base, name| Expr::Field(Box::new(base), name.clone()))
 }
 
-fn each<T>(args: &[query::Expr], mut lower: impl FnMut(&query::Expr) -> Result<T>) -> Result<Vec<T>> {
+fn each<T>(
+    args: &[query::Expr],
+    mut lower: impl FnMut(&query::Expr) -> Result<T>,
+) -> Result<Vec<T>> {
     let lower = |(i, arg)| lower(arg).map_err(|e| e.within(&format!("args[{i}]")));
     args.iter().enumerate().map(lower).collect()
 }
@@ -254,7 +322,10 @@ pub(super) fn leaves(projection: &Projection) -> (Vec<query::Expr>, Template) {
                 Template::Leaf(leaves.len() - 1)
             }
             Projection::Object(entries) => Template::Object(
-                entries.iter().map(|(name, part)| (name.clone(), walk(part, leaves))).collect(),
+                entries
+                    .iter()
+                    .map(|(name, part)| (name.clone(), walk(part, leaves)))
+                    .collect(),
             ),
         }
     }

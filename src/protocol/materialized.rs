@@ -35,7 +35,13 @@ impl MaterializedState {
     /// Applies one message.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Change(ChangeEvent { event_type, key, operation, value, .. }) => {
+            Event::Change(ChangeEvent {
+                event_type,
+                key,
+                operation,
+                value,
+                ..
+            }) => {
                 let rows = self.types.entry(event_type.clone()).or_default();
                 match operation {
                     Operation::Delete => rows.remove(key),
@@ -121,7 +127,10 @@ mod tests {
     #[test]
     fn replays_from_scratch() {
         let mut state = MaterializedState::new();
-        let events = [event("insert", "c", "k", "1"), event("update", "c", "k", "2")];
+        let events = [
+            event("insert", "c", "k", "1"),
+            event("update", "c", "k", "2"),
+        ];
         state.apply_batch(&events);
         state.clear();
         assert_eq!(state.type_count(), 0);

@@ -74,7 +74,9 @@ impl Operation {
 
     fn parse(text: &str) -> Option<Operation> {
         use Operation::*;
-        [Insert, Update, Upsert, Delete].into_iter().find(|o| o.as_str() == text)
+        [Insert, Update, Upsert, Delete]
+            .into_iter()
+            .find(|o| o.as_str() == text)
     }
 }
 
@@ -90,7 +92,9 @@ impl Control {
 
     fn parse(text: &str) -> Option<Control> {
         use Control::*;
-        [SnapshotStart, SnapshotEnd, Reset].into_iter().find(|c| c.as_str() == text)
+        [SnapshotStart, SnapshotEnd, Reset]
+            .into_iter()
+            .find(|c| c.as_str() == text)
     }
 }
 
@@ -175,12 +179,17 @@ struct Headers<'a> {
     timestamp: Option<Text<'a>>,
 }
 
-fn not_empty<'a>(field: &'static str, text: Option<Text<'a>>) -> Result<Cow<'a, str>, MessageError> {
+fn not_empty<'a>(
+    field: &'static str,
+    text: Option<Text<'a>>,
+) -> Result<Cow<'a, str>, MessageError> {
     match text {
         None => Err(MessageError::Missing(field)),
-        Some(Text(text)) if text.is_empty() => {
-            Err(MessageError::Wrong { field, expected: "a non-empty string", got: "\"\"".into() })
-        }
+        Some(Text(text)) if text.is_empty() => Err(MessageError::Wrong {
+            field,
+            expected: "a non-empty string",
+            got: "\"\"".into(),
+        }),
         Some(Text(text)) => Ok(text),
     }
 }
@@ -198,7 +207,8 @@ impl<'a> Message<'a> {
     ///
     /// If the text is not JSON, or a field is missing or of the wrong kind.
     pub fn decode(text: &'a str) -> Result<Message<'a>, MessageError> {
-        let envelope: Envelope<'a> = serde_json::from_str(text).map_err(|error| explain(text, error))?;
+        let envelope: Envelope<'a> =
+            serde_json::from_str(text).map_err(|error| explain(text, error))?;
         let headers = envelope.headers.ok_or(MessageError::Missing("headers"))?;
         if let Some(Text(control)) = headers.control {
             let control = Control::parse(&control).ok_or_else(|| MessageError::Wrong {
@@ -217,7 +227,8 @@ impl<'a> Message<'a> {
         if operation != Operation::Delete && envelope.value.is_none() {
             return Err(MessageError::Missing("value"));
         }
-        let optional = |field, text: Option<Text<'a>>| text.map(|t| not_empty(field, Some(t))).transpose();
+        let optional =
+            |field, text: Option<Text<'a>>| text.map(|t| not_empty(field, Some(t))).transpose();
         Ok(Message::Change(RawChange {
             event_type: not_empty("type", envelope.event_type)?,
             key: not_empty("key", envelope.key)?,
@@ -232,7 +243,9 @@ impl<'a> Message<'a> {
 
 /// Finds the field that made decoding fail. Slow, so only done then.
 fn explain(text: &str, error: serde_json::Error) -> MessageError {
-    let Ok(tree) = from_json(text) else { return MessageError::Json(error) };
+    let Ok(tree) = from_json(text) else {
+        return MessageError::Json(error);
+    };
     let tree = tree.as_ref();
     if !matches!(tree, crate::value::ValueRef::Object(_)) {
         return MessageError::NotAnObject(tree.type_name());
@@ -306,12 +319,14 @@ impl Event {
     /// As [`Message::decode`].
     pub fn decode(text: &str) -> Result<Event, MessageError> {
         let read = |raw: Option<&RawValue>| {
-            raw.map_or(Ok(Value::Missing), |raw| from_json(raw.get())).map_err(MessageError::Json)
+            raw.map_or(Ok(Value::Missing), |raw| from_json(raw.get()))
+                .map_err(MessageError::Json)
         };
         Ok(match Message::decode(text)? {
-            Message::Control(control, event_type) => {
-                Event::Control(ControlEvent { control, event_type: event_type.map(SmolStr::from) })
-            }
+            Message::Control(control, event_type) => Event::Control(ControlEvent {
+                control,
+                event_type: event_type.map(SmolStr::from),
+            }),
             Message::Change(change) => Event::Change(ChangeEvent {
                 value: read(change.value)?,
                 old_value: read(change.old_value)?,
@@ -374,7 +389,12 @@ impl Serialize for ControlEvent {
         if let Some(event_type) = &self.event_type {
             s.serialize_field("type", event_type.as_str())?;
         }
-        s.serialize_field("headers", &Headers { control: self.control.as_str() })?;
+        s.serialize_field(
+            "headers",
+            &Headers {
+                control: self.control.as_str(),
+            },
+        )?;
         s.end()
     }
 }
@@ -402,10 +422,16 @@ mod tests {
     #[test]
     fn errors_name_the_field() {
         for (text, expected) in [
-            ("{\"type\":", "not valid JSON: EOF while parsing a value at line 1 column 8"),
+            (
+                "{\"type\":",
+                "not valid JSON: EOF while parsing a value at line 1 column 8",
+            ),
             ("[1]", "a message must be an object, not an array"),
             ("{}", "field `headers` is missing"),
-            (r#"{"headers":3}"#, "field `headers` must be an object, not a number"),
+            (
+                r#"{"headers":3}"#,
+                "field `headers` must be an object, not a number",
+            ),
             (r#"{"headers":{}}"#, "field `headers.operation` is missing"),
             (
                 r#"{"headers":{"operation":"patch"}}"#,
@@ -415,9 +441,18 @@ mod tests {
                 r#"{"headers":{"control":"stop"}}"#,
                 "field `headers.control` must be one of `snapshot-start`, `snapshot-end`, `reset`, not `stop`",
             ),
-            (r#"{"headers":{"operation":"insert"}}"#, "field `value` is missing"),
-            (r#"{"headers":{"operation":"delete"}}"#, "field `type` is missing"),
-            (r#"{"type":"t","headers":{"operation":"delete"}}"#, "field `key` is missing"),
+            (
+                r#"{"headers":{"operation":"insert"}}"#,
+                "field `value` is missing",
+            ),
+            (
+                r#"{"headers":{"operation":"delete"}}"#,
+                "field `type` is missing",
+            ),
+            (
+                r#"{"type":"t","headers":{"operation":"delete"}}"#,
+                "field `key` is missing",
+            ),
             (
                 r#"{"type":"t","key":"","headers":{"operation":"delete"}}"#,
                 "field `key` must be a non-empty string, not \"\"",
@@ -427,7 +462,11 @@ mod tests {
                 "field `headers.txid` must be a string, not a number",
             ),
         ] {
-            assert_eq!(Message::decode(text).unwrap_err().to_string(), expected, "{text}");
+            assert_eq!(
+                Message::decode(text).unwrap_err().to_string(),
+                expected,
+                "{text}"
+            );
         }
     }
 }

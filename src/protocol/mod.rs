@@ -2,8 +2,8 @@
 //!
 //! Mirrors `STATE-PROTOCOL.md` of `@durable-streams/state` (1.0) with its implementation's `upsert`.
 
-mod message;
 mod materialized;
+mod message;
 
 pub use materialized::MaterializedState;
 pub use message::{

@@ -31,7 +31,11 @@ impl fmt::Display for QueryError {
 
 impl QueryError {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        QueryError { path: path.into(), message: message.into(), hint: None }
+        QueryError {
+            path: path.into(),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -44,7 +48,12 @@ impl QueryError {
         let known: Vec<&str> = known.into_iter().collect();
         let close = known
             .iter()
-            .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()), k))
+            .map(|k| {
+                (
+                    strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()),
+                    k,
+                )
+            })
             .filter(|(distance, k)| *distance <= 2 && *distance < k.len())
             .min();
         match close {

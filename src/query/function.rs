@@ -139,7 +139,11 @@ impl Function {
             return Ok(());
         }
         let plural = if low == 1 { "" } else { "s" };
-        let takes = if low == high { format!("{low} argument{plural}") } else { format!("at least {low} argument{plural}") };
+        let takes = if low == high {
+            format!("{low} argument{plural}")
+        } else {
+            format!("at least {low} argument{plural}")
+        };
         Err(format!("`{name}` takes {takes}, not {n}"))
     }
 }
@@ -180,9 +184,10 @@ impl Function {
         match self {
             Function::And => kleene(n, arg, false),
             Function::Or => kleene(n, arg, true),
-            Function::Coalesce => {
-                (0..n).map(arg).find(|v| !v.as_ref().is_nullish()).unwrap_or(UNKNOWN)
-            }
+            Function::Coalesce => (0..n)
+                .map(arg)
+                .find(|v| !v.as_ref().is_nullish())
+                .unwrap_or(UNKNOWN),
             Function::CaseWhen => {
                 for i in (0..n - 1).step_by(2) {
                     if truthy(arg(i).as_ref()) {
@@ -192,7 +197,9 @@ impl Function {
                 if n % 2 == 1 { arg(n - 1) } else { UNKNOWN }
             }
             Function::Concat => {
-                let text: String = (0..n).map(|i| to_text(arg(i).as_ref()).into_owned()).collect();
+                let text: String = (0..n)
+                    .map(|i| to_text(arg(i).as_ref()).into_owned())
+                    .collect();
                 Datum::Own(text.into())
             }
             Function::Not => match arg(0).as_ref() {
@@ -216,12 +223,18 @@ impl Function {
         let (a, b) = (a.as_ref(), b.as_ref());
         match self {
             Function::Add => return Datum::Own(add(a, b)),
-            Function::Subtract => return Datum::Own(arithmetic(a, b, i128::checked_sub, |a, b| a - b)),
-            Function::Multiply => return Datum::Own(arithmetic(a, b, i128::checked_mul, |a, b| a * b)),
+            Function::Subtract => {
+                return Datum::Own(arithmetic(a, b, i128::checked_sub, |a, b| a - b));
+            }
+            Function::Multiply => {
+                return Datum::Own(arithmetic(a, b, i128::checked_mul, |a, b| a * b));
+            }
             Function::Divide => return Datum::Own(divide(a, b)),
             Function::In if !a.is_nullish() => {
                 return boolean(match b {
-                    ValueRef::Array(items) => items.iter().any(|item| !item.is_nullish() && item == a),
+                    ValueRef::Array(items) => {
+                        items.iter().any(|item| !item.is_nullish() && item == a)
+                    }
                     _ => false,
                 });
             }
@@ -291,7 +304,11 @@ fn compare(a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         _ => {
             let (a, b) = (to_number(a), to_number(b));
             let not_a_number = |v: &Value| matches!(v, Value::Float(f) if f.is_nan());
-            if not_a_number(&a) || not_a_number(&b) { Ordering::Equal } else { a.cmp(&b) }
+            if not_a_number(&a) || not_a_number(&b) {
+                Ordering::Equal
+            } else {
+                a.cmp(&b)
+            }
         }
     }
 }
@@ -305,7 +322,9 @@ pub(crate) fn to_number(value: ValueRef<'_>) -> Value {
         ValueRef::Float(f) => Value::Float(f),
         ValueRef::Str(s) => {
             let s = s.trim();
-            let numeric = s.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+            let numeric = s
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
             match s.parse::<i128>() {
                 _ if s.is_empty() => Value::Int(0),
                 _ if !numeric => Value::Float(f64::NAN),
@@ -321,7 +340,13 @@ fn add(a: ValueRef<'_>, b: ValueRef<'_>) -> Value {
     match (a, b) {
         // JavaScript's `+` joins strings; null and missing are 0 before that.
         (ValueRef::Str(_), _) | (_, ValueRef::Str(_)) => {
-            let text = |v: ValueRef<'_>| if v.is_nullish() { Cow::Borrowed("0") } else { Cow::Owned(to_text(v).into_owned()) };
+            let text = |v: ValueRef<'_>| {
+                if v.is_nullish() {
+                    Cow::Borrowed("0")
+                } else {
+                    Cow::Owned(to_text(v).into_owned())
+                }
+            };
             Value::Str(SmolStr::from(text(a) + text(b)))
         }
         _ => arithmetic(a, b, i128::checked_add, |a, b| a + b),
@@ -367,7 +392,11 @@ fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
         ValueRef::Float(f) if f.is_nan() => Cow::Borrowed("NaN"),
         ValueRef::Float(f) if f.abs() >= 1e21 || f.abs() < 1e-6 => {
             let text = format!("{f:e}");
-            Cow::Owned(if text.contains("e-") { text } else { text.replace('e', "e+") })
+            Cow::Owned(if text.contains("e-") {
+                text
+            } else {
+                text.replace('e', "e+")
+            })
         }
         ValueRef::Float(f) => Cow::Owned(f.to_string()),
         other => Cow::Owned(other.to_string()),
@@ -395,7 +424,9 @@ fn like(text: &str, pattern: &str) -> bool {
                 text.next();
             }
             _ => {
-                let Some((after, taken)) = &mut retry else { return false };
+                let Some((after, taken)) = &mut retry else {
+                    return false;
+                };
                 if taken.next().is_none() {
                     return false;
                 }
@@ -412,9 +443,20 @@ mod tests {
     use crate::value::from_json;
 
     fn call(function: Function, args: &[&str]) -> String {
-        let args: Vec<Value> =
-            args.iter().map(|a| if *a == "undefined" { Value::Missing } else { from_json(a).unwrap() }).collect();
-        function.call(args.len(), &|i| Datum::Ref(args[i].as_ref())).into_value().to_string()
+        let args: Vec<Value> = args
+            .iter()
+            .map(|a| {
+                if *a == "undefined" {
+                    Value::Missing
+                } else {
+                    from_json(a).unwrap()
+                }
+            })
+            .collect();
+        function
+            .call(args.len(), &|i| Datum::Ref(args[i].as_ref()))
+            .into_value()
+            .to_string()
     }
 
     #[test]
@@ -458,7 +500,11 @@ mod tests {
             (Lower, &["7"], "7"),
             (Length, &["\"a😀\""], "3"),
             (Length, &["null"], "0"),
-            (Concat, &["\"a\"", "null", "1.5", "true", "[1,2]"], "\"a1.5true[1,2]\""),
+            (
+                Concat,
+                &["\"a\"", "null", "1.5", "true", "[1,2]"],
+                "\"a1.5true[1,2]\"",
+            ),
             (Concat, &["1e21", "\" \"", "1e-7"], "\"1e+21 1e-7\""),
             (Coalesce, &["null", "undefined"], "null"),
             (Coalesce, &["null", "0"], "0"),
@@ -468,7 +514,11 @@ mod tests {
             (Add, &["\"5\"", "1"], "\"51\""),
             (Add, &["null", "\"a\""], "\"0a\""),
             (Add, &["9223372036854775807", "1"], "9223372036854775808"),
-            (Add, &["18446744073709551615", "1"], "1.8446744073709552e+19"),
+            (
+                Add,
+                &["18446744073709551615", "1"],
+                "1.8446744073709552e+19",
+            ),
             (Subtract, &["\"5\"", "1"], "4"),
             (Multiply, &["0.5", "4"], "2"),
             (Multiply, &["null", "4"], "0"),
@@ -488,7 +538,13 @@ mod tests {
             (Like, &["5", "\"5\""], "false"),
             (Like, &["null", "\"%\""], "null"),
         ] {
-            assert_eq!(call(function, args), expected, "{}({})", function.as_str(), args.join(", "));
+            assert_eq!(
+                call(function, args),
+                expected,
+                "{}({})",
+                function.as_str(),
+                args.join(", ")
+            );
         }
     }
 }

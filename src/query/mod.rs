@@ -10,6 +10,6 @@ mod parse;
 mod tree;
 
 pub use error::QueryError;
-pub(crate) use function::{Datum, to_number};
 pub use function::{AggregateFunction, Function};
+pub(crate) use function::{Datum, to_number};
 pub use ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};

@@ -41,7 +41,10 @@ fn at<'t, T>(key: &str, tree: &'t Tree, read: impl FnOnce(&'t Tree) -> Result<T>
 }
 
 fn wrong<T>(expected: &str, tree: &Tree) -> Result<T> {
-    Err(QueryError::new("", format!("must be {expected}, not {}", tree.kind())))
+    Err(QueryError::new(
+        "",
+        format!("must be {expected}, not {}", tree.kind()),
+    ))
 }
 
 fn object(tree: &Tree) -> Result<&[(String, Tree)]> {
@@ -67,12 +70,14 @@ fn only(tree: &Tree, fields: &[&str]) -> Result<()> {
 
 fn required<'t>(tree: &'t Tree, key: &str) -> Result<&'t Tree> {
     object(tree)?;
-    tree.get(key).ok_or_else(|| QueryError::new("", format!("field `{key}` is missing")))
+    tree.get(key)
+        .ok_or_else(|| QueryError::new("", format!("field `{key}` is missing")))
 }
 
 /// A clause; JSON null and an absent one are the same, as JavaScript's `undefined` would be.
 fn clause<'t>(tree: &'t Tree, key: &str) -> Option<&'t Tree> {
-    tree.get(key).filter(|t| !matches!(t, Tree::Leaf(Value::Null)))
+    tree.get(key)
+        .filter(|t| !matches!(t, Tree::Leaf(Value::Null)))
 }
 
 fn text(tree: &Tree) -> Result<&str> {
@@ -92,7 +97,9 @@ fn flag(tree: &Tree, key: &str) -> Result<bool> {
 }
 
 fn list<T>(tree: &Tree, key: &str, read: impl Fn(&Tree) -> Result<T>) -> Result<Vec<T>> {
-    let Some(tree) = clause(tree, key) else { return Ok(Vec::new()) };
+    let Some(tree) = clause(tree, key) else {
+        return Ok(Vec::new());
+    };
     at(key, tree, |tree| match tree {
         Tree::Array(items) => {
             let item = |(i, item)| at(&format!("[{i}]"), item, &read);
@@ -103,12 +110,15 @@ fn list<T>(tree: &Tree, key: &str, read: impl Fn(&Tree) -> Result<T>) -> Result<
 }
 
 fn count(tree: &Tree, key: &str) -> Result<Option<usize>> {
-    let Some(tree) = clause(tree, key) else { return Ok(None) };
+    let Some(tree) = clause(tree, key) else {
+        return Ok(None);
+    };
     at(key, tree, |tree| match tree {
         Tree::Leaf(Value::Int(i)) if *i >= 0 => Ok(Some(usize::try_from(*i).unwrap_or(usize::MAX))),
-        Tree::Leaf(value @ (Value::Int(_) | Value::Float(_))) => {
-            Err(QueryError::new("", format!("must be a whole number from 0 on, not {value}")))
-        }
+        Tree::Leaf(value @ (Value::Int(_) | Value::Float(_))) => Err(QueryError::new(
+            "",
+            format!("must be a whole number from 0 on, not {value}"),
+        )),
         _ => wrong("a whole number from 0 on", tree),
     })
 }
@@ -117,8 +127,17 @@ fn query(tree: &Tree) -> Result<Query> {
     only(
         tree,
         &[
-            "from", "join", "where", "groupBy", "having", "select", "distinct", "orderBy", "limit",
-            "offset", "singleResult",
+            "from",
+            "join",
+            "where",
+            "groupBy",
+            "having",
+            "select",
+            "distinct",
+            "orderBy",
+            "limit",
+            "offset",
+            "singleResult",
         ],
     )?;
     Ok(Query {
@@ -127,7 +146,9 @@ fn query(tree: &Tree) -> Result<Query> {
         filters: list(tree, "where", condition)?,
         group_by: list(tree, "groupBy", expr)?,
         having: list(tree, "having", condition)?,
-        select: clause(tree, "select").map(|t| at("select", t, projection)).transpose()?,
+        select: clause(tree, "select")
+            .map(|t| at("select", t, projection))
+            .transpose()?,
         distinct: flag(tree, "distinct")?,
         order_by: list(tree, "orderBy", order_by)?,
         limit: count(tree, "limit")?,
@@ -140,7 +161,10 @@ fn source(tree: &Tree) -> Result<Source> {
     let alias = |tree: &Tree| -> Result<SmolStr> {
         at("alias", required(tree, "alias")?, |t| match text(t)? {
             "" => Err(QueryError::new("", "must not be empty")),
-            s if s.starts_with('$') => Err(QueryError::new("", format!("`{s}`: names with `$` are reserved"))),
+            s if s.starts_with('$') => Err(QueryError::new(
+                "",
+                format!("`{s}`: names with `$` are reserved"),
+            )),
             s => Ok(s.into()),
         })
     };
@@ -148,12 +172,18 @@ fn source(tree: &Tree) -> Result<Source> {
         "collectionRef" => {
             only(tree, &["type", "collection", "alias"])?;
             let name = at("collection", required(tree, "collection")?, text)?.into();
-            Ok(Source::Collection { name, alias: alias(tree)? })
+            Ok(Source::Collection {
+                name,
+                alias: alias(tree)?,
+            })
         }
         "queryRef" => {
             only(tree, &["type", "query", "alias"])?;
             let query = Box::new(at("query", required(tree, "query")?, query)?);
-            Ok(Source::Query { query, alias: alias(tree)? })
+            Ok(Source::Query {
+                query,
+                alias: alias(tree)?,
+            })
         }
         other => {
             let error = QueryError::new("type", format!("unknown source `{other}`"));
@@ -179,20 +209,32 @@ fn join(tree: &Tree) -> Result<Join> {
         })?,
     };
     let source = at("from", required(tree, "from")?, source)?;
-    let on = match (clause(tree, "on"), clause(tree, "left"), clause(tree, "right")) {
+    let on = match (
+        clause(tree, "on"),
+        clause(tree, "left"),
+        clause(tree, "right"),
+    ) {
         (Some(on), None, None) => Some(at("on", on, expr)?),
-        (None, Some(left), Some(right)) => {
-            Some(Expr::Call(Function::Eq, vec![at("left", left, expr)?, at("right", right, expr)?]))
-        }
+        (None, Some(left), Some(right)) => Some(Expr::Call(
+            Function::Eq,
+            vec![at("left", left, expr)?, at("right", right, expr)?],
+        )),
         (None, None, None) if kind == JoinKind::Cross => None,
         (None, None, None) => {
             let error = QueryError::new("", format!("the {} join needs `on`", kind.as_str()));
             return Err(error.hint("a join without a condition is of type `cross`"));
         }
-        _ => return Err(QueryError::new("", "give either `on`, or `left` and `right`")),
+        _ => {
+            return Err(QueryError::new(
+                "",
+                "give either `on`, or `left` and `right`",
+            ));
+        }
     };
     if kind == JoinKind::Cross && on.is_some() {
-        return Err(QueryError::new("on", "a cross join has no condition").hint("use an inner join"));
+        return Err(
+            QueryError::new("on", "a cross join has no condition").hint("use an inner join")
+        );
     }
     Ok(Join { kind, source, on })
 }
@@ -213,14 +255,19 @@ fn expr(tree: &Tree) -> Result<Expr> {
             only(tree, &["type", "path"])?;
             let path = list(tree, "path", |t| text(t).map(SmolStr::from))?;
             if path.is_empty() {
-                return Err(QueryError::new("path", "a path starts with an alias; it is empty"));
+                return Err(QueryError::new(
+                    "path",
+                    "a path starts with an alias; it is empty",
+                ));
             }
             Ok(Expr::Ref(path))
         }
         "val" => {
             only(tree, &["type", "value"])?;
             // JSON drops `undefined`, which TanStack's literals treat as null.
-            Ok(Expr::Value(tree.get("value").map_or(Value::Null, Tree::to_value)))
+            Ok(Expr::Value(
+                tree.get("value").map_or(Value::Null, Tree::to_value),
+            ))
         }
         "func" => {
             only(tree, &["type", "name", "args"])?;
@@ -233,7 +280,9 @@ fn expr(tree: &Tree) -> Result<Expr> {
                 }
             })?;
             let args = list(tree, "args", expr)?;
-            function.check_arity(args.len()).map_err(|m| QueryError::new("args", m))?;
+            function
+                .check_arity(args.len())
+                .map_err(|m| QueryError::new("args", m))?;
             Ok(Expr::Call(function, args))
         }
         "agg" => {
@@ -245,10 +294,16 @@ fn expr(tree: &Tree) -> Result<Expr> {
             })?;
             let mut args = list(tree, "args", expr)?;
             let (Some(arg), true) = (args.pop(), args.is_empty()) else {
-                return Err(QueryError::new("args", format!("`{name}` takes one argument")));
+                return Err(QueryError::new(
+                    "args",
+                    format!("`{name}` takes one argument"),
+                ));
             };
             if arg.has_aggregate() {
-                return Err(QueryError::new("args[0]", "an aggregate inside an aggregate"));
+                return Err(QueryError::new(
+                    "args[0]",
+                    "an aggregate inside an aggregate",
+                ));
             }
             Ok(Expr::Aggregate(function, Box::new(arg)))
         }
@@ -271,7 +326,10 @@ fn projection(tree: &Tree) -> Result<Projection> {
     let mut fields: Vec<(SmolStr, Projection)> = Vec::new();
     for (key, value) in entries {
         if matches!(key.as_str(), "__proto__" | "prototype" | "constructor") {
-            return Err(QueryError::new(key.as_str(), "this name is not allowed, as JavaScript clients would be harmed"));
+            return Err(QueryError::new(
+                key.as_str(),
+                "this name is not allowed, as JavaScript clients would be harmed",
+            ));
         }
         let field = match value {
             Tree::Object(_) => at(key, value, projection)?,
@@ -295,31 +353,61 @@ fn order_by(tree: &Tree) -> Result<OrderBy> {
     let (mut direction, mut nulls) = (Direction::Asc, Nulls::First);
     if let Some(options) = clause(tree, "compareOptions") {
         at("compareOptions", options, |options| {
-            only(options, &["direction", "nulls", "stringSort", "locale", "localeOptions"])?;
+            only(
+                options,
+                &[
+                    "direction",
+                    "nulls",
+                    "stringSort",
+                    "locale",
+                    "localeOptions",
+                ],
+            )?;
             if let Some(t) = clause(options, "direction") {
-                direction = at("direction", t, |t| choose(t, [("asc", Direction::Asc), ("desc", Direction::Desc)]))?;
+                direction = at("direction", t, |t| {
+                    choose(t, [("asc", Direction::Asc), ("desc", Direction::Desc)])
+                })?;
             }
             if let Some(t) = clause(options, "nulls") {
-                nulls = at("nulls", t, |t| choose(t, [("first", Nulls::First), ("last", Nulls::Last)]))?;
+                nulls = at("nulls", t, |t| {
+                    choose(t, [("first", Nulls::First), ("last", Nulls::Last)])
+                })?;
             }
             if let Some(t) = clause(options, "stringSort") {
-                let lexical = at("stringSort", t, |t| choose(t, [("lexical", true), ("locale", false)]))?;
+                let lexical = at("stringSort", t, |t| {
+                    choose(t, [("lexical", true), ("locale", false)])
+                })?;
                 if !lexical {
-                    let error = QueryError::new("stringSort", "collation by locale is not there yet");
+                    let error =
+                        QueryError::new("stringSort", "collation by locale is not there yet");
                     return Err(error.hint("`lexical` orders by code point"));
                 }
             }
             Ok(())
         })?;
     }
-    Ok(OrderBy { expr, direction, nulls })
+    Ok(OrderBy {
+        expr,
+        direction,
+        nulls,
+    })
 }
 
 fn choose<T: Copy>(tree: &Tree, choices: [(&str, T); 2]) -> Result<T> {
     let name = text(tree)?;
-    choices.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).ok_or_else(|| {
-        QueryError::new("", format!("must be `{}` or `{}`, not `{name}`", choices[0].0, choices[1].0))
-    })
+    choices
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| *v)
+        .ok_or_else(|| {
+            QueryError::new(
+                "",
+                format!(
+                    "must be `{}` or `{}`, not `{name}`",
+                    choices[0].0, choices[1].0
+                ),
+            )
+        })
 }
 
 #[cfg(test)]
@@ -335,11 +423,26 @@ mod tests {
     #[test]
     fn errors_say_what_and_where() {
         for (rest, expected) in [
-            (r#""were":[]"#, "unknown field `were` (did you mean `where`?)"),
-            (r#""limit":"ten""#, "`limit`: must be a whole number from 0 on, not a string"),
-            (r#""limit":-1"#, "`limit`: must be a whole number from 0 on, not -1"),
-            (r#""offset":2.5"#, "`offset`: must be a whole number from 0 on, not 2.5"),
-            (r#""distinct":1"#, "`distinct`: must be true or false, not a number"),
+            (
+                r#""were":[]"#,
+                "unknown field `were` (did you mean `where`?)",
+            ),
+            (
+                r#""limit":"ten""#,
+                "`limit`: must be a whole number from 0 on, not a string",
+            ),
+            (
+                r#""limit":-1"#,
+                "`limit`: must be a whole number from 0 on, not -1",
+            ),
+            (
+                r#""offset":2.5"#,
+                "`offset`: must be a whole number from 0 on, not 2.5",
+            ),
+            (
+                r#""distinct":1"#,
+                "`distinct`: must be true or false, not a number",
+            ),
             (
                 r#""where":[{"type":"func","name":"not","args":[{"type":"func","name":"gtt","args":[]}]}]"#,
                 "`where[0].args[0].name`: unknown function `gtt` (did you mean `gt`?)",
@@ -368,11 +471,17 @@ mod tests {
                 r#""join":[{"type":"inner","from":{"type":"collectionRef","collection":"x","alias":"x"}}]"#,
                 "`join[0]`: the inner join needs `on` (a join without a condition is of type `cross`)",
             ),
-            (r#""where":[{"type":"ref","path":[]}]"#, "`where[0].path`: a path starts with an alias; it is empty"),
+            (
+                r#""where":[{"type":"ref","path":[]}]"#,
+                "`where[0].path`: a path starts with an alias; it is empty",
+            ),
         ] {
             assert_eq!(error(&format!("{{{FROM},{rest}}}")), expected);
         }
-        assert_eq!(error("{"), "the query is not valid JSON: EOF while parsing an object at line 1 column 1");
+        assert_eq!(
+            error("{"),
+            "the query is not valid JSON: EOF while parsing an object at line 1 column 1"
+        );
         assert_eq!(error("[]"), "must be an object, not an array");
         assert_eq!(error("{}"), "field `from` is missing");
         assert_eq!(
@@ -386,7 +495,12 @@ mod tests {
         let query = Query::from_json(&format!(
             r#"{{{FROM},"select":{{"z":{{"type":"ref","path":["u","z"]}},"type":{{"type":"val","value":1}}}}}}"#
         ));
-        let Some(Projection::Object(fields)) = query.unwrap().select else { panic!("an object") };
-        assert_eq!(fields.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["z", "type"]);
+        let Some(Projection::Object(fields)) = query.unwrap().select else {
+            panic!("an object")
+        };
+        assert_eq!(
+            fields.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(),
+            ["z", "type"]
+        );
     }
 }

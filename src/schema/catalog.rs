@@ -17,7 +17,9 @@ pub enum SchemaError {
     #[error("the schema is not valid: {0}")]
     Invalid(#[from] serde_json::Error),
     /// Two collections claim the events of one type.
-    #[error("duplicate event type `{event_type}`: used by both `{first}` and `{second}` collections")]
+    #[error(
+        "duplicate event type `{event_type}`: used by both `{first}` and `{second}` collections"
+    )]
     DuplicateEventType {
         /// The type claimed twice.
         event_type: SmolStr,
@@ -53,7 +55,7 @@ struct CollectionEntry {
 ///
 /// Without a schema the catalog is open: a collection's name is the event type, and collections
 /// appear with their first event or query. With a schema it is closed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Catalog {
     closed: bool,
     known: RwLock<Known>,
@@ -67,18 +69,24 @@ struct Known {
 }
 
 impl Known {
-    fn add(&mut self, name: SmolStr, event_type: SmolStr, primary_key: Option<SmolStr>) -> Arc<Collection> {
-        let collection = Arc::new(Collection::new(self.all.len(), name, event_type, primary_key));
+    fn add(
+        &mut self,
+        name: SmolStr,
+        event_type: SmolStr,
+        primary_key: Option<SmolStr>,
+    ) -> Arc<Collection> {
+        let collection = Arc::new(Collection::new(
+            self.all.len(),
+            name,
+            event_type,
+            primary_key,
+        ));
         self.all.push(collection.clone());
-        self.by_name.insert(collection.name().clone(), collection.clone());
-        self.by_type.insert(collection.event_type().clone(), collection.clone());
+        self.by_name
+            .insert(collection.name().clone(), collection.clone());
+        self.by_type
+            .insert(collection.event_type().clone(), collection.clone());
         collection
-    }
-}
-
-impl Default for Catalog {
-    fn default() -> Self {
-        Catalog { closed: false, known: RwLock::default() }
     }
 }
 
@@ -107,9 +115,15 @@ impl Catalog {
         let file: SchemaFile = serde_json::from_str(text)?;
         let mut known = Known::default();
         for (name, entry) in file.collections {
-            for (field, value) in [("type", &entry.event_type), ("primaryKey", &entry.primary_key)] {
+            for (field, value) in [
+                ("type", &entry.event_type),
+                ("primaryKey", &entry.primary_key),
+            ] {
                 if value.is_empty() {
-                    return Err(SchemaError::Empty { collection: name, field });
+                    return Err(SchemaError::Empty {
+                        collection: name,
+                        field,
+                    });
                 }
             }
             if let Some(other) = known.by_type.get(&entry.event_type) {
@@ -121,11 +135,16 @@ impl Catalog {
             }
             known.add(name, entry.event_type, Some(entry.primary_key));
         }
-        Ok(Catalog { closed: true, known: RwLock::new(known) })
+        Ok(Catalog {
+            closed: true,
+            known: RwLock::new(known),
+        })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        self.known.read().expect("no panic while the catalog is locked")
+        self.known
+            .read()
+            .expect("no panic while the catalog is locked")
     }
 
     /// The collection of a name; an open catalog makes one that is not there yet.
@@ -144,7 +163,10 @@ impl Catalog {
         if self.closed {
             return None;
         }
-        let mut known = self.known.write().expect("no panic while the catalog is locked");
+        let mut known = self
+            .known
+            .write()
+            .expect("no panic while the catalog is locked");
         Some(match known.by_name.get(name) {
             Some(collection) => collection.clone(),
             None => known.add(name.into(), name.into(), None),
@@ -165,8 +187,14 @@ mod tests {
     fn schemas_that_do_not_hold_are_refused() {
         for (text, message) in [
             ("{", "the schema is not valid: EOF"),
-            (r#"{"collections":{"a":{"type":"t"}}}"#, "missing field `primaryKey`"),
-            (r#"{"collections":{"a":{"type":"","primaryKey":"id"}}}"#, "`type` must not be empty"),
+            (
+                r#"{"collections":{"a":{"type":"t"}}}"#,
+                "missing field `primaryKey`",
+            ),
+            (
+                r#"{"collections":{"a":{"type":"","primaryKey":"id"}}}"#,
+                "`type` must not be empty",
+            ),
             (
                 r#"{"collections":{"a":{"type":"t","primaryKey":"id"},"b":{"type":"t","primaryKey":"id"}}}"#,
                 "duplicate event type `t`: used by both `a` and `b`",

@@ -52,7 +52,13 @@ pub struct Columns {
 impl Columns {
     fn new() -> Columns {
         let (names, index) = (Vec::new(), HashMap::new());
-        let mut columns = Columns { names, index, scalar: None, seen: Vec::new(), is_seen: Vec::new() };
+        let mut columns = Columns {
+            names,
+            index,
+            scalar: None,
+            seen: Vec::new(),
+            is_seen: Vec::new(),
+        };
         columns.add(KEY_COLUMN);
         columns
     }
@@ -112,7 +118,10 @@ impl<'a> Fields<'a> {
             Fields::Object(columns, row) => Some((columns, row.columns())),
         };
         let entry = |(columns, row): (&'a Columns, crate::value::Seq<'a>)| {
-            columns.seen.iter().map(move |&column| (&columns.names[column], row.get(column)))
+            columns
+                .seen
+                .iter()
+                .map(move |&column| (&columns.names[column], row.get(column)))
         };
         let entries = known.into_iter().flat_map(entry);
         entries.filter(|(_, value)| !matches!(value, ValueRef::Missing))
@@ -140,11 +149,24 @@ pub struct Collection {
 }
 
 impl Collection {
-    pub(super) fn new(id: usize, name: SmolStr, event_type: SmolStr, primary_key: Option<SmolStr>) -> Self {
+    pub(super) fn new(
+        id: usize,
+        name: SmolStr,
+        event_type: SmolStr,
+        primary_key: Option<SmolStr>,
+    ) -> Self {
         let mut columns = Columns::new();
         let typed = primary_key.is_some();
-        let primary_key = primary_key.map(|field| columns.get(&field).unwrap_or_else(|| columns.add(&field)));
-        Collection { id, name, event_type, primary_key, typed, columns: RwLock::new(Arc::new(columns)) }
+        let primary_key =
+            primary_key.map(|field| columns.get(&field).unwrap_or_else(|| columns.add(&field)));
+        Collection {
+            id,
+            name,
+            event_type,
+            primary_key,
+            typed,
+            columns: RwLock::new(Arc::new(columns)),
+        }
     }
 
     /// The collection's number in its catalog.
@@ -164,13 +186,19 @@ impl Collection {
 
     /// The columns known now.
     pub fn columns(&self) -> Arc<Columns> {
-        self.columns.read().expect("no panic while columns are locked").clone()
+        self.columns
+            .read()
+            .expect("no panic while columns are locked")
+            .clone()
     }
 
     /// The column of a field, made if it is new; `None` when there are too many.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns().get(name).or_else(|| {
-            let mut columns = self.columns.write().expect("no panic while columns are locked");
+            let mut columns = self
+                .columns
+                .write()
+                .expect("no panic while columns are locked");
             if let Some(column) = columns.get(name) {
                 return Some(column);
             }
@@ -184,7 +212,10 @@ impl Collection {
     /// The column of a field that a row has.
     fn column_of_row(&self, name: &str) -> Option<usize> {
         let column = self.column(name)?;
-        let mut columns = self.columns.write().expect("no panic while columns are locked");
+        let mut columns = self
+            .columns
+            .write()
+            .expect("no panic while columns are locked");
         if !columns.is_seen[column] && column != 0 {
             Arc::make_mut(&mut columns).see(column);
         }
@@ -214,16 +245,26 @@ impl RowDecoder {
     /// # Errors
     ///
     /// If the value is not an object where the collection requires one, or has too many fields.
-    pub fn row(&mut self, collection: &Collection, key: &str, value: &RawValue) -> Result<Row, RowError> {
+    pub fn row(
+        &mut self,
+        collection: &Collection,
+        key: &str,
+        value: &RawValue,
+    ) -> Result<Row, RowError> {
         self.data.clear();
         self.spans.clear();
         let text = value.get();
         if text.trim_start().starts_with('{') {
             let mut columns = collection.columns();
-            let visitor = RowVisitor { decoder: self, collection, columns: &mut columns };
+            let visitor = RowVisitor {
+                decoder: self,
+                collection,
+                columns: &mut columns,
+            };
             serde_json::Deserializer::from_str(text).deserialize_map(visitor)?;
         } else {
-            EncodeSeed(&mut self.data).deserialize(&mut serde_json::Deserializer::from_str(text))?;
+            EncodeSeed(&mut self.data)
+                .deserialize(&mut serde_json::Deserializer::from_str(text))?;
             let got = crate::value::decode(&self.data).type_name();
             let column = match collection.typed {
                 true => None,
@@ -231,7 +272,11 @@ impl RowDecoder {
             };
             let Some(column) = column else {
                 let collection = collection.name.clone();
-                return Err(RowError::NotAnObject { collection, got, key: key.into() });
+                return Err(RowError::NotAnObject {
+                    collection,
+                    got,
+                    key: key.into(),
+                });
             };
             self.put(column, 0);
         }
@@ -245,7 +290,8 @@ impl RowDecoder {
             }
         }
         for &(start, end) in &self.spans {
-            self.builder.push_encoded(&self.data[start as usize..end as usize]);
+            self.builder
+                .push_encoded(&self.data[start as usize..end as usize]);
         }
         Ok(Row::new(&mut self.builder, &mut self.scratch))
     }
@@ -275,9 +321,11 @@ impl<'de> Visitor<'de> for RowVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         // Fields mostly come in the order of the columns.
         let mut expected = 1;
-        while let Some(column) =
-            map.next_key_seed(ColumnSeed { collection: self.collection, columns: self.columns, expected })?
-        {
+        while let Some(column) = map.next_key_seed(ColumnSeed {
+            collection: self.collection,
+            columns: self.columns,
+            expected,
+        })? {
             let start = self.decoder.data.len();
             map.next_value_seed(EncodeSeed(&mut self.decoder.data))?;
             self.decoder.put(column, start);
@@ -310,7 +358,11 @@ impl Visitor<'_> for ColumnSeed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
-        if self.columns.names.get(self.expected).is_some_and(|expected| expected == name)
+        if self
+            .columns
+            .names
+            .get(self.expected)
+            .is_some_and(|expected| expected == name)
             && self.columns.is_seen[self.expected]
         {
             return Ok(self.expected);
@@ -339,7 +391,12 @@ impl RowDecoder {
     /// # Errors
     ///
     /// As [`RowDecoder::row`].
-    pub fn row_of(&mut self, collection: &Collection, key: &str, value: &serde_json::Value) -> Result<Row, RowError> {
+    pub fn row_of(
+        &mut self,
+        collection: &Collection,
+        key: &str,
+        value: &serde_json::Value,
+    ) -> Result<Row, RowError> {
         let raw = serde_json::value::to_raw_value(value).map_err(serde_json::Error::custom)?;
         self.row(collection, key, &raw)
     }
@@ -362,21 +419,39 @@ mod tests {
         let b = row(&collection, "k", r#"{"y":{"z":[2]},"x":1.0}"#).unwrap();
         let c = row(&collection, "k", r#"{"w":null,"x":1,"x":2}"#).unwrap();
         assert_eq!(a, b);
-        assert_eq!(collection.columns().fields(&a).value().to_string(), r#"{"x":1,"y":{"z":[2]}}"#);
-        assert_eq!(collection.columns().fields(&c).value().to_string(), r#"{"w":null,"x":2}"#);
+        assert_eq!(
+            collection.columns().fields(&a).value().to_string(),
+            r#"{"x":1,"y":{"z":[2]}}"#
+        );
+        assert_eq!(
+            collection.columns().fields(&c).value().to_string(),
+            r#"{"w":null,"x":2}"#
+        );
     }
 
     #[test]
     fn scalars_are_rows_only_without_a_schema() {
         let open = Catalog::open().by_name("config").unwrap();
         let dark = row(&open, "theme", r#""dark""#).unwrap();
-        assert_eq!(open.columns().fields(&dark).value().to_string(), r#""dark""#);
+        assert_eq!(
+            open.columns().fields(&dark).value().to_string(),
+            r#""dark""#
+        );
         let schema = r#"{"collections":{"users":{"type":"user","primaryKey":"id"}}}"#;
-        let typed = Catalog::from_json(schema).unwrap().by_name("users").unwrap();
+        let typed = Catalog::from_json(schema)
+            .unwrap()
+            .by_name("users")
+            .unwrap();
         let error = row(&typed, "7", "[1]").unwrap_err().to_string();
-        assert_eq!(error, "collection `users` requires object values; got an array for key `7`");
+        assert_eq!(
+            error,
+            "collection `users` requires object values; got an array for key `7`"
+        );
         let user = row(&typed, "7", r#"{"name":"A","id":"other"}"#).unwrap();
-        assert_eq!(typed.columns().fields(&user).value().to_string(), r#"{"id":"7","name":"A"}"#);
+        assert_eq!(
+            typed.columns().fields(&user).value().to_string(),
+            r#"{"id":"7","name":"A"}"#
+        );
     }
 
     #[test]
@@ -385,7 +460,11 @@ mod tests {
         collection.column("z").unwrap();
         let a = row(&collection, "k", r#"{"b":1,"a":2,"z":3}"#).unwrap();
         let columns = collection.columns();
-        let names: Vec<&str> = columns.fields(&a).entries().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = columns
+            .fields(&a)
+            .entries()
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(names, ["b", "a", "z"]);
     }
 
@@ -394,7 +473,12 @@ mod tests {
         let collection = Catalog::open().by_name("c").unwrap();
         let fields: Vec<String> = (0..MAX_COLUMNS).map(|i| format!(r#""f{i}":{i}"#)).collect();
         let error = row(&collection, "k", &format!("{{{}}}", fields.join(","))).unwrap_err();
-        assert!(error.to_string().contains("has 4096 distinct fields already"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("has 4096 distinct fields already"),
+            "{error}"
+        );
         assert!(row(&collection, "k", r#"{"f1":1}"#).is_ok());
     }
 }

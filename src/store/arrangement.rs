@@ -17,7 +17,9 @@ pub struct Index<T> {
 
 impl<T> Default for Index<T> {
     fn default() -> Self {
-        Index { buckets: HashTable::new() }
+        Index {
+            buckets: HashTable::new(),
+        }
     }
 }
 
@@ -40,7 +42,9 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
     /// The entries of a key.
     #[inline]
     pub fn get(&self, key: &[u8]) -> &[T] {
-        let found = self.buckets.find(hash_bytes(key), |bucket| bucket.key[..] == *key);
+        let found = self
+            .buckets
+            .find(hash_bytes(key), |bucket| bucket.key[..] == *key);
         found.map_or(&[], |bucket| &bucket.entries)
     }
 
@@ -56,9 +60,17 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
 
     /// Adds an entry that is not there yet.
     pub fn insert(&mut self, key: &[u8], entry: T) {
-        let found = self.buckets.entry(hash_bytes(key), |bucket| bucket.key[..] == *key, bucket_hash);
+        let found = self.buckets.entry(
+            hash_bytes(key),
+            |bucket| bucket.key[..] == *key,
+            bucket_hash,
+        );
         let bucket = found
-            .or_insert_with(|| Bucket { key: key.into(), entries: SmallVec::new(), places: HashTable::new() })
+            .or_insert_with(|| Bucket {
+                key: key.into(),
+                entries: SmallVec::new(),
+                places: HashTable::new(),
+            })
             .into_mut();
         bucket.entries.push(entry);
         let len = bucket.entries.len();
@@ -71,8 +83,14 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
 
     /// Removes an entry; false if it is not there.
     pub fn remove(&mut self, key: &[u8], entry: &T) -> bool {
-        let found = self.buckets.entry(hash_bytes(key), |bucket| bucket.key[..] == *key, bucket_hash);
-        let TableEntry::Occupied(mut found) = found else { return false };
+        let found = self.buckets.entry(
+            hash_bytes(key),
+            |bucket| bucket.key[..] == *key,
+            bucket_hash,
+        );
+        let TableEntry::Occupied(mut found) = found else {
+            return false;
+        };
         let bucket = found.get_mut();
         let removed = bucket.remove(entry);
         if bucket.entries.is_empty() {
@@ -95,17 +113,23 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
     fn add_place(&mut self, place: usize) {
         let entries = &self.entries;
         let hash = entry_hash(&entries[place]);
-        self.places.insert_unique(hash, place as u32, |&p| entry_hash(&entries[p as usize]));
+        self.places
+            .insert_unique(hash, place as u32, |&p| entry_hash(&entries[p as usize]));
     }
 
     fn remove(&mut self, entry: &T) -> bool {
         if self.places.is_empty() {
-            let Some(place) = self.entries.iter().position(|e| e == entry) else { return false };
+            let Some(place) = self.entries.iter().position(|e| e == entry) else {
+                return false;
+            };
             self.entries.swap_remove(place);
             return true;
         }
         let entries = &self.entries;
-        let Ok(found) = self.places.find_entry(entry_hash(entry), |&p| entries[p as usize] == *entry) else {
+        let Ok(found) = self
+            .places
+            .find_entry(entry_hash(entry), |&p| entries[p as usize] == *entry)
+        else {
             return false;
         };
         let place = found.remove().0 as usize;
@@ -138,7 +162,12 @@ pub struct Arrangement {
 
 impl Arrangement {
     pub(super) fn new(filter: Vec<Expr>, keys: Vec<Expr>) -> Self {
-        Arrangement { filter, keys, index: Index::default(), scratch: Vec::new() }
+        Arrangement {
+            filter,
+            keys,
+            index: Index::default(),
+            scratch: Vec::new(),
+        }
     }
 
     pub(super) fn serves(&self, filter: &[Expr], keys: &[Expr]) -> bool {
@@ -155,7 +184,8 @@ impl Arrangement {
     fn key(&mut self, row: &Option<Row>) -> bool {
         let tuple = std::slice::from_ref(row);
         self.scratch.clear();
-        self.filter.iter().all(|p| p.test(tuple)) && encode_join_key(&self.keys, tuple, &mut self.scratch)
+        self.filter.iter().all(|p| p.test(tuple))
+            && encode_join_key(&self.keys, tuple, &mut self.scratch)
     }
 
     pub(super) fn insert(&mut self, row: &Row) {

@@ -55,7 +55,10 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for the collections of a catalog.
     pub fn new(catalog: Arc<Catalog>) -> Decoder {
-        Decoder { catalog, rows: RowDecoder::default() }
+        Decoder {
+            catalog,
+            rows: RowDecoder::default(),
+        }
     }
 
     /// Decodes one message from JSON; `None` for an event type that a closed catalog does not know.
@@ -77,20 +80,28 @@ impl Decoder {
             Message::Change(change) => change,
             Message::Control(Control::Reset, _) => return Ok(Some(Action::Reset)),
             Message::Control(control, event_type) => {
-                let collection = event_type.and_then(|t| self.catalog.by_type(&t)).map(|c| c.id());
+                let collection = event_type
+                    .and_then(|t| self.catalog.by_type(&t))
+                    .map(|c| c.id());
                 return Ok(Some(match control {
                     Control::SnapshotStart => Action::SnapshotStart(collection),
                     _ => Action::SnapshotEnd(collection),
                 }));
             }
         };
-        let Some(collection) = self.catalog.by_type(&change.event_type) else { return Ok(None) };
+        let Some(collection) = self.catalog.by_type(&change.event_type) else {
+            return Ok(None);
+        };
         let id = collection.id();
         Ok(Some(match (change.operation, change.value) {
-            (Operation::Delete, _) => Action::Delete { collection: id, key: self.rows.key_row(&change.key) },
-            (_, Some(value)) => {
-                Action::Put { collection: id, row: self.rows.row(&collection, &change.key, value)? }
-            }
+            (Operation::Delete, _) => Action::Delete {
+                collection: id,
+                key: self.rows.key_row(&change.key),
+            },
+            (_, Some(value)) => Action::Put {
+                collection: id,
+                row: self.rows.row(&collection, &change.key, value)?,
+            },
             (_, None) => unreachable!("a decoded change that is no delete has a value"),
         }))
     }

@@ -50,7 +50,12 @@ struct Snapshot {
 impl Store {
     /// An empty store.
     pub fn new(catalog: Arc<Catalog>) -> Store {
-        Store { catalog, collections: Vec::new(), reset: false, snapshot: None }
+        Store {
+            catalog,
+            collections: Vec::new(),
+            reset: false,
+            snapshot: None,
+        }
     }
 
     /// The collections of the store.
@@ -60,19 +65,25 @@ impl Store {
 
     fn state(&mut self, collection: usize) -> &mut CollectionState {
         if self.collections.len() <= collection {
-            self.collections.resize_with(collection + 1, CollectionState::default);
+            self.collections
+                .resize_with(collection + 1, CollectionState::default);
         }
         &mut self.collections[collection]
     }
 
     /// The number of rows of a collection.
     pub fn len(&self, collection: &Collection) -> usize {
-        self.collections.get(collection.id()).map_or(0, |state| state.rows.len())
+        self.collections
+            .get(collection.id())
+            .map_or(0, |state| state.rows.len())
     }
 
     /// All rows of a collection, in no order.
     pub fn rows(&self, collection: &Collection) -> impl Iterator<Item = &Row> {
-        self.collections.get(collection.id()).into_iter().flat_map(|state| state.rows.iter())
+        self.collections
+            .get(collection.id())
+            .into_iter()
+            .flat_map(|state| state.rows.iter())
     }
 
     /// Applies a batch as one step and says what it changed, by collection.
@@ -100,7 +111,10 @@ impl Store {
                 self.reset = true;
             }
             Action::SnapshotStart(collection) => {
-                self.snapshot = Some(Snapshot { actions: Vec::new(), collections: collection.into_iter().collect() });
+                self.snapshot = Some(Snapshot {
+                    actions: Vec::new(),
+                    collections: collection.into_iter().collect(),
+                });
             }
             Action::SnapshotEnd(collection) => {
                 if let Some(mut snapshot) = self.snapshot.take() {
@@ -109,19 +123,24 @@ impl Store {
                     for collection in snapshot.collections {
                         self.state(collection).rows.clear();
                     }
-                    snapshot.actions.into_iter().for_each(|action| self.change(action));
+                    snapshot
+                        .actions
+                        .into_iter()
+                        .for_each(|action| self.change(action));
                 }
             }
-            Action::Put { collection, .. } | Action::Delete { collection, .. } => match &mut self.snapshot {
-                Some(snapshot) => {
-                    snapshot.collections.insert(collection);
-                    snapshot.actions.push(action);
+            Action::Put { collection, .. } | Action::Delete { collection, .. } => {
+                match &mut self.snapshot {
+                    Some(snapshot) => {
+                        snapshot.collections.insert(collection);
+                        snapshot.actions.push(action);
+                    }
+                    None => {
+                        self.take_reset();
+                        self.change(action);
+                    }
                 }
-                None => {
-                    self.take_reset();
-                    self.change(action);
-                }
-            },
+            }
         }
     }
 
@@ -137,7 +156,9 @@ impl Store {
 
     fn take_reset(&mut self) {
         if std::mem::take(&mut self.reset) {
-            self.collections.iter_mut().for_each(|state| state.rows.clear());
+            self.collections
+                .iter_mut()
+                .for_each(|state| state.rows.clear());
         }
     }
 
@@ -148,13 +169,15 @@ impl Store {
             if changes.is_empty() {
                 continue;
             }
-            state.arrangements.retain(|arrangement| match arrangement.upgrade() {
-                Some(arrangement) => {
-                    arrangement.borrow_mut().update(&changes);
-                    true
-                }
-                None => false,
-            });
+            state
+                .arrangements
+                .retain(|arrangement| match arrangement.upgrade() {
+                    Some(arrangement) => {
+                        arrangement.borrow_mut().update(&changes);
+                        true
+                    }
+                    None => false,
+                });
             all.insert(id, changes);
         }
         all
@@ -177,7 +200,13 @@ impl Store {
 
     /// The number of arrangements that are held by somebody.
     pub fn arrangement_count(&self) -> usize {
-        let live = |state: &CollectionState| state.arrangements.iter().filter(|a| a.strong_count() > 0).count();
+        let live = |state: &CollectionState| {
+            state
+                .arrangements
+                .iter()
+                .filter(|a| a.strong_count() > 0)
+                .count()
+        };
         self.collections.iter().map(live).sum()
     }
 }

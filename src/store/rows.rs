@@ -36,10 +36,16 @@ impl Slot {
     /// What the batch has done to the slot so far; nothing at first.
     fn touch<'t>(&mut self, touched: &'t mut Vec<Touched>) -> &'t mut Touched {
         // A place left over from another batch holds another key's row, if any.
-        let known = touched.get(self.touched as usize).is_some_and(|t| t.row.is_same(&self.row));
+        let known = touched
+            .get(self.touched as usize)
+            .is_some_and(|t| t.row.is_same(&self.row));
         if !known {
             self.touched = touched.len() as u32;
-            touched.push(Touched { old: Some(self.row.clone()), row: self.row.clone(), live: true });
+            touched.push(Touched {
+                old: Some(self.row.clone()),
+                row: self.row.clone(),
+                live: true,
+            });
         }
         &mut touched[self.touched as usize]
     }
@@ -69,10 +75,17 @@ impl Rows {
     pub(super) fn put(&mut self, row: Row) {
         let hash = key_hash(&row);
         let same = |slot: &Slot| slot.hash == hash && slot.row.key() == row.key();
-        match self.table.entry(spread(hash), same, |slot| spread(slot.hash)) {
+        match self
+            .table
+            .entry(spread(hash), same, |slot| spread(slot.hash))
+        {
             TableEntry::Vacant(entry) => {
                 let touched = self.touched.len() as u32;
-                self.touched.push(Touched { old: None, row: row.clone(), live: true });
+                self.touched.push(Touched {
+                    old: None,
+                    row: row.clone(),
+                    live: true,
+                });
                 entry.insert(Slot { row, hash, touched });
             }
             TableEntry::Occupied(mut entry) => {
@@ -86,7 +99,9 @@ impl Rows {
 
     /// Removes the row of a key; `key` is a row whose key it is.
     pub(super) fn delete(&mut self, key: &Row) {
-        let found = self.table.find_mut(spread(key_hash(key)), |slot| slot.row.key() == key.key());
+        let found = self
+            .table
+            .find_mut(spread(key_hash(key)), |slot| slot.row.key() == key.key());
         if let Some(slot) = found {
             slot.touch(&mut self.touched).live = false;
         }
@@ -104,7 +119,9 @@ impl Rows {
         let mut changes = Vec::with_capacity(self.touched.len());
         for Touched { old, row, live } in self.touched.drain(..) {
             if !live {
-                let found = self.table.find_entry(spread(key_hash(&row)), |slot| slot.row.is_same(&row));
+                let found = self
+                    .table
+                    .find_entry(spread(key_hash(&row)), |slot| slot.row.is_same(&row));
                 found.expect("a touched key has a slot").remove();
             }
             let new = live.then_some(row);
@@ -146,7 +163,13 @@ mod tests {
         rows.clear();
         rows.put(row("a", 3));
         rows.put(row("b", 1));
-        assert_eq!(rows.commit(), [(Some(row("a", 2)), Some(row("a", 3))), (None, Some(row("b", 1)))]);
+        assert_eq!(
+            rows.commit(),
+            [
+                (Some(row("a", 2)), Some(row("a", 3))),
+                (None, Some(row("b", 1)))
+            ]
+        );
         rows.clear();
         assert_eq!(rows.commit().len(), 2);
         assert_eq!((rows.len(), rows.iter().count()), (0, 0));

@@ -65,7 +65,10 @@ impl<'de> Visitor<'de> for EncodeSeed<'_> {
             builder.push_encoded(&element);
             element.clear();
         }
-        encode(Value::Array(super::Packed::new(&mut builder)).as_ref(), self.0);
+        encode(
+            Value::Array(super::Packed::new(&mut builder)).as_ref(),
+            self.0,
+        );
         Ok(())
     }
 
@@ -90,7 +93,9 @@ impl<'de> Visitor<'de> for EncodeSeed<'_> {
 pub fn encode_json(text: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let start = out.len();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let result = EncodeSeed(out).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let result = EncodeSeed(out)
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end());
     if result.is_err() {
         out.truncate(start);
     }
@@ -170,10 +175,16 @@ mod tests {
     fn text_comes_back_canonical() {
         for (text, expected) in [
             ("null", "null"),
-            (" [1.0, -2, 18446744073709551615, 1e2] ", "[1,-2,18446744073709551615,100]"),
+            (
+                " [1.0, -2, 18446744073709551615, 1e2] ",
+                "[1,-2,18446744073709551615,100]",
+            ),
             ("-9223372036854775808", "-9223372036854775808"),
             ("9007199254740993", "9007199254740993"),
-            (r#"{"b":{"d":[]},"a":"\u00e9\"\u0000","b":{}}"#, "{\"a\":\"é\\\"\\u0000\",\"b\":{}}"),
+            (
+                r#"{"b":{"d":[]},"a":"\u00e9\"\u0000","b":{}}"#,
+                "{\"a\":\"é\\\"\\u0000\",\"b\":{}}",
+            ),
             ("0.1", "0.1"),
         ] {
             assert_eq!(from_json(text).unwrap().to_string(), expected);

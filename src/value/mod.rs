@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 pub use json::{EncodeSeed, encode_json, from_json};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
-pub(crate) use packed::{encoded_is, is_nullish};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
+pub(crate) use packed::{encoded_is, is_nullish};
 pub use row::{Row, Tuple, hash_bytes};
 pub use smol_str::SmolStr;
 
@@ -94,7 +94,11 @@ impl Value {
 
     /// A number from an integer: a float where it is out of the range of 64-bit integers.
     pub fn int(i: i128) -> Value {
-        if INTEGERS.contains(&i) { Value::Int(i) } else { Value::Float(i as f64) }
+        if INTEGERS.contains(&i) {
+            Value::Int(i)
+        } else {
+            Value::Float(i as f64)
+        }
     }
 
     /// An array of values.
@@ -106,12 +110,17 @@ impl Value {
 
     /// An object. Missing values are left out; of entries with one key the last wins.
     pub fn object<K: AsRef<str>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value {
-        let mut entries: Vec<(K, Value)> =
-            entries.into_iter().filter(|(_, v)| !matches!(v, Value::Missing)).collect();
+        let mut entries: Vec<(K, Value)> = entries
+            .into_iter()
+            .filter(|(_, v)| !matches!(v, Value::Missing))
+            .collect();
         entries.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         let mut builder = SeqBuilder::default();
         for (i, (key, value)) in entries.iter().enumerate() {
-            if entries.get(i + 1).is_none_or(|next| next.0.as_ref() != key.as_ref()) {
+            if entries
+                .get(i + 1)
+                .is_none_or(|next| next.0.as_ref() != key.as_ref())
+            {
                 builder.push(ValueRef::Str(key.as_ref()));
                 builder.push(value.as_ref());
             }
@@ -227,7 +236,8 @@ impl<'a> ValueRef<'a> {
 }
 
 fn cmp_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Compares by value, exactly; NaN is greatest.
@@ -238,7 +248,11 @@ fn cmp_int_float(i: i128, f: f64) -> Ordering {
         Ordering::Greater
     } else {
         let floor = f.floor();
-        i.cmp(&(floor as i128)).then(if f > floor { Ordering::Less } else { Ordering::Equal })
+        i.cmp(&(floor as i128)).then(if f > floor {
+            Ordering::Less
+        } else {
+            Ordering::Equal
+        })
     }
 }
 
@@ -394,8 +408,14 @@ mod tests {
     fn floats_that_are_integers_are_integers() {
         assert!(matches!(Value::float(1.0), Value::Int(1)));
         assert!(matches!(Value::float(-0.0), Value::Int(0)));
-        assert!(matches!(Value::float(9007199254740993.0), Value::Int(9007199254740992)));
-        assert!(matches!(Value::float(18446744073709551616.0), Value::Float(_)));
+        assert!(matches!(
+            Value::float(9007199254740993.0),
+            Value::Int(9007199254740992)
+        ));
+        assert!(matches!(
+            Value::float(18446744073709551616.0),
+            Value::Float(_)
+        ));
         assert!(matches!(Value::float(1e300), Value::Float(_)));
         assert!(matches!(Value::int(u64::MAX as i128 + 1), Value::Float(_)));
         assert!(matches!(Value::int(u64::MAX as i128), Value::Int(_)));
@@ -441,7 +461,11 @@ mod tests {
 
     #[test]
     fn objects_keep_the_last_of_equal_keys() {
-        let o = Value::object([("k", Value::from(1)), ("k", Value::from(2)), ("m", Value::Missing)]);
+        let o = Value::object([
+            ("k", Value::from(1)),
+            ("k", Value::from(2)),
+            ("m", Value::Missing),
+        ]);
         assert_eq!(o.to_string(), r#"{"k":2}"#);
     }
 }

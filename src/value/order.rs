@@ -117,7 +117,11 @@ fn encode_number(f: f64, above: u16, out: &mut SortKey) {
     // Flip all bits of negative numbers and the sign bit of others; every NaN becomes the greatest.
     let f = if f.is_nan() { f64::NAN } else { f };
     let bits = f.to_bits();
-    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    let ordered = if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
     out.push(NUMBER);
     out.extend_from_slice(&ordered.to_be_bytes());
     out.extend_from_slice(&above.to_be_bytes());
@@ -154,13 +158,21 @@ mod tests {
             7 => Value::float((1u64 << rng.u32(50..63)) as f64 + rng.i32(-4..4) as f64),
             8 => {
                 let n = rng.usize(..4);
-                (0..n).map(|_| rng.choice(['\0', '\u{1}', 'a', 'b', 'é', '😀']).unwrap()).collect::<String>().into()
+                (0..n)
+                    .map(|_| rng.choice(['\0', '\u{1}', 'a', 'b', 'é', '😀']).unwrap())
+                    .collect::<String>()
+                    .into()
             }
             9 | 10 => {
-                let values: Vec<Value> = (0..rng.usize(..3)).map(|_| random(rng, depth - 1)).collect();
+                let values: Vec<Value> = (0..rng.usize(..3))
+                    .map(|_| random(rng, depth - 1))
+                    .collect();
                 Value::from(values)
             }
-            _ => Value::object((0..rng.usize(..3)).map(|_| (["a", "b", "c"][rng.usize(..3)], random(rng, depth - 1)))),
+            _ => Value::object(
+                (0..rng.usize(..3))
+                    .map(|_| (["a", "b", "c"][rng.usize(..3)], random(rng, depth - 1))),
+            ),
         }
     }
 
@@ -184,10 +196,22 @@ mod tests {
             }
             let expected = a.cmp(&b);
             assert_eq!(key(&a, None).cmp(&key(&b, None)), expected, "{a} {b}");
-            assert_eq!(key(&a, Some(Direction::Asc)).cmp(&key(&b, Some(Direction::Asc))), expected, "{a} {b}");
+            assert_eq!(
+                key(&a, Some(Direction::Asc)).cmp(&key(&b, Some(Direction::Asc))),
+                expected,
+                "{a} {b}"
+            );
             let nullish = a.as_ref().is_nullish() || b.as_ref().is_nullish();
-            let desc = if nullish { expected } else { expected.reverse() };
-            assert_eq!(key(&a, Some(Direction::Desc)).cmp(&key(&b, Some(Direction::Desc))), desc, "{a} {b}");
+            let desc = if nullish {
+                expected
+            } else {
+                expected.reverse()
+            };
+            assert_eq!(
+                key(&a, Some(Direction::Desc)).cmp(&key(&b, Some(Direction::Desc))),
+                desc,
+                "{a} {b}"
+            );
         }
     }
 }

@@ -43,7 +43,11 @@ impl<'a> Seq<'a> {
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         let width = bytes[0] as usize;
-        Seq { width, len: read(bytes, 1, width), rest: &bytes[1 + width..] }
+        Seq {
+            width,
+            len: read(bytes, 1, width),
+            rest: &bytes[1 + width..],
+        }
     }
 
     /// The number of elements.
@@ -64,7 +68,11 @@ impl<'a> Seq<'a> {
         if i >= self.len {
             return &[];
         }
-        let start = if i == 0 { 0 } else { read(self.rest, (i - 1) * self.width, self.width) };
+        let start = if i == 0 {
+            0
+        } else {
+            read(self.rest, (i - 1) * self.width, self.width)
+        };
         let end = read(self.rest, i * self.width, self.width);
         let data = self.len * self.width;
         &self.rest[data + start..data + end]
@@ -85,7 +93,9 @@ impl<'a> Seq<'a> {
 /// Reads one encoded value.
 #[inline]
 pub fn decode(bytes: &[u8]) -> ValueRef<'_> {
-    let Some((&tag, payload)) = bytes.split_first() else { return ValueRef::Missing };
+    let Some((&tag, payload)) = bytes.split_first() else {
+        return ValueRef::Missing;
+    };
     match tag {
         NULL => ValueRef::Null,
         FALSE => ValueRef::Bool(false),
@@ -116,7 +126,9 @@ pub(crate) fn encoded_is(encoded: &[u8], value: ValueRef<'_>) -> bool {
 /// Integers are stored in the fewest bytes of two's complement; zero takes none.
 #[inline]
 fn decode_int(payload: &[u8]) -> i128 {
-    let Some(&last) = payload.last() else { return 0 };
+    let Some(&last) = payload.last() else {
+        return 0;
+    };
     let mut bytes = [if last & 0x80 != 0 { 0xff } else { 0 }; 16];
     bytes[..payload.len()].copy_from_slice(payload);
     i128::from_le_bytes(bytes)
@@ -126,7 +138,12 @@ fn encode_int(i: i128, out: &mut Vec<u8>) {
     out.push(INT);
     if i != 0 {
         // One bit more than the magnitude, for the sign.
-        let bits = 129 - if i < 0 { (!i).leading_zeros() } else { i.leading_zeros() } as usize;
+        let bits = 129
+            - if i < 0 {
+                (!i).leading_zeros()
+            } else {
+                i.leading_zeros()
+            } as usize;
         out.extend_from_slice(&i.to_le_bytes()[..bits.div_ceil(8)]);
     }
 }
@@ -268,7 +285,10 @@ impl SeqBuilder {
     ///
     /// If the data is longer than 4 GiB; input limits lie far below.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        assert!(u32::try_from(self.data.len()).is_ok(), "a packed sequence holds at most 4 GiB");
+        assert!(
+            u32::try_from(self.data.len()).is_ok(),
+            "a packed sequence holds at most 4 GiB"
+        );
         let largest = self.data.len().max(self.ends.len());
         let width: u8 = match largest {
             0..=0xff => 1,
@@ -281,8 +301,14 @@ impl SeqBuilder {
         out.extend_from_slice(&(self.ends.len() as u32).to_le_bytes()[..w]);
         match width {
             1 => out.extend(self.ends.iter().map(|&end| end as u8)),
-            2 => self.ends.iter().for_each(|end| out.extend_from_slice(&end.to_le_bytes()[..2])),
-            _ => self.ends.iter().for_each(|end| out.extend_from_slice(&end.to_le_bytes())),
+            2 => self
+                .ends
+                .iter()
+                .for_each(|end| out.extend_from_slice(&end.to_le_bytes()[..2])),
+            _ => self
+                .ends
+                .iter()
+                .for_each(|end| out.extend_from_slice(&end.to_le_bytes())),
         }
         out.extend_from_slice(&self.data);
         self.clear();
@@ -317,7 +343,14 @@ mod tests {
 
     #[test]
     fn wide_sequences_switch_their_offsets() {
-        for (n, text) in [(0, 0), (3, 10), (3, 300), (300, 1), (70_000, 2), (2, 70_000)] {
+        for (n, text) in [
+            (0, 0),
+            (3, 10),
+            (3, 300),
+            (300, 1),
+            (70_000, 2),
+            (2, 70_000),
+        ] {
             let mut builder = SeqBuilder::default();
             let text = "x".repeat(text);
             (0..n).for_each(|_| builder.push(ValueRef::Str(&text)));
@@ -333,7 +366,12 @@ mod tests {
     #[test]
     fn missing_elements_take_no_bytes_and_trim() {
         let mut builder = SeqBuilder::default();
-        for v in [ValueRef::Missing, ValueRef::Null, ValueRef::Missing, ValueRef::Missing] {
+        for v in [
+            ValueRef::Missing,
+            ValueRef::Null,
+            ValueRef::Missing,
+            ValueRef::Missing,
+        ] {
             builder.push(v);
         }
         builder.trim_missing();

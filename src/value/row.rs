@@ -59,7 +59,10 @@ impl Row {
     }
 
     fn from_bytes(bytes: &[u8]) -> Row {
-        Row { hash: hash_bytes(bytes), bytes: ThinArc::from_header_and_slice((), bytes) }
+        Row {
+            hash: hash_bytes(bytes),
+            bytes: ThinArc::from_header_and_slice((), bytes),
+        }
     }
 
     #[inline]
@@ -141,7 +144,9 @@ impl std::hash::Hash for Row {
 
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.columns().iter().map(ValueRef::to_owned)).finish()
+        f.debug_list()
+            .entries(self.columns().iter().map(ValueRef::to_owned))
+            .finish()
     }
 }
 
@@ -165,7 +170,9 @@ mod tests {
 
     #[test]
     fn equal_content_is_an_equal_row() {
-        let a: Row = [Value::from("k"), Value::float(1.0), Value::Missing].into_iter().collect();
+        let a: Row = [Value::from("k"), Value::float(1.0), Value::Missing]
+            .into_iter()
+            .collect();
         let b: Row = [Value::from("k"), Value::from(1)].into_iter().collect();
         let c: Row = [Value::from("k"), Value::from("1")].into_iter().collect();
         assert_eq!(a, b);

@@ -34,7 +34,10 @@ impl<'a> ResultRow<'a> {
 
     /// The value as JSON, its fields in the order of the query, without building it first.
     pub fn json(&self) -> impl Serialize + use<'a> {
-        Rendered { expr: &self.plan.output, tuple: self.tuple }
+        Rendered {
+            expr: &self.plan.output,
+            tuple: self.tuple,
+        }
     }
 }
 
@@ -107,7 +110,10 @@ impl Replaced {
 pub(super) fn pair(updates: &mut Updates) -> Vec<Replaced> {
     let mut changes = Vec::with_capacity(updates.len());
     if updates.iter().all(|(_, diff)| *diff > 0) {
-        changes.extend(updates.drain(..).map(|(tuple, _)| Replaced { new: Some(tuple), ..Replaced::default() }));
+        changes.extend(updates.drain(..).map(|(tuple, _)| Replaced {
+            new: Some(tuple),
+            ..Replaced::default()
+        }));
         return changes;
     }
     let mut came = Vec::new();
@@ -115,11 +121,15 @@ pub(super) fn pair(updates: &mut Updates) -> Vec<Replaced> {
         if diff > 0 {
             came.push(tuple);
         } else {
-            changes.push(Replaced { old: Some(tuple), ..Replaced::default() });
+            changes.push(Replaced {
+                old: Some(tuple),
+                ..Replaced::default()
+            });
         }
     }
     let left = changes.len();
-    let old = |changes: &[Replaced], i: u32| key_hash(changes[i as usize].old.as_ref().expect("it left"));
+    let old =
+        |changes: &[Replaced], i: u32| key_hash(changes[i as usize].old.as_ref().expect("it left"));
     let mut by_key = HashTable::<u32>::new();
     if left > FEW && !came.is_empty() {
         by_key.reserve(left, |_| unreachable!("the table is empty"));
@@ -128,14 +138,24 @@ pub(super) fn pair(updates: &mut Updates) -> Vec<Replaced> {
         }
     }
     for tuple in came {
-        let same = |i: usize| changes[i].old.as_ref().is_some_and(|old| same_key(old, &tuple));
+        let same = |i: usize| {
+            changes[i]
+                .old
+                .as_ref()
+                .is_some_and(|old| same_key(old, &tuple))
+        };
         let found = match left {
             0..=FEW => (0..left).find(|&i| same(i)),
-            _ => by_key.find(key_hash(&tuple), |&i| same(i as usize)).map(|&i| i as usize),
+            _ => by_key
+                .find(key_hash(&tuple), |&i| same(i as usize))
+                .map(|&i| i as usize),
         };
         match found {
             Some(i) => changes[i].new = Some(tuple),
-            None => changes.push(Replaced { new: Some(tuple), ..Replaced::default() }),
+            None => changes.push(Replaced {
+                new: Some(tuple),
+                ..Replaced::default()
+            }),
         }
     }
     changes
@@ -154,7 +174,9 @@ fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
 
 fn key_hash(tuple: &[Option<Row>]) -> u64 {
     let part = |row: &Option<Row>| row.as_ref().map_or(0, |row| hash_bytes(row.key()));
-    tuple.iter().fold(0, |hash: u64, row| (hash.rotate_left(5) ^ part(row)).wrapping_mul(ODD))
+    tuple.iter().fold(0, |hash: u64, row| {
+        (hash.rotate_left(5) ^ part(row)).wrapping_mul(ODD)
+    })
 }
 
 /// Spreads the bits of combined hashes.
@@ -196,7 +218,10 @@ impl ChangeSet {
             let tuple = |r: &Replaced| r.new.as_ref().or(r.old.as_ref()).map(|t| sort_key(&[], t));
             sorted.sort_by_cached_key(|replaced| tuple(replaced));
         }
-        sorted.into_iter().map(|replaced| Change { plan: &self.plan, replaced })
+        sorted.into_iter().map(|replaced| Change {
+            plan: &self.plan,
+            replaced,
+        })
     }
 }
 
@@ -219,17 +244,26 @@ impl<'a> Change<'a> {
 
     /// The row as it is now; of a delete none.
     pub fn row(&self) -> Option<ResultRow<'a>> {
-        self.replaced.new.as_ref().map(|tuple| ResultRow::new(self.plan, tuple))
+        self.replaced
+            .new
+            .as_ref()
+            .map(|tuple| ResultRow::new(self.plan, tuple))
     }
 
     /// The row as it was; of an insert none.
     pub fn previous(&self) -> Option<ResultRow<'a>> {
-        self.replaced.old.as_ref().map(|tuple| ResultRow::new(self.plan, tuple))
+        self.replaced
+            .old
+            .as_ref()
+            .map(|tuple| ResultRow::new(self.plan, tuple))
     }
 
     /// The row's key as text.
     pub fn key(&self) -> String {
-        self.row().or(self.previous()).expect("a change has a row").key()
+        self.row()
+            .or(self.previous())
+            .expect("a change has a row")
+            .key()
     }
 
     /// The position after the batch, of an ordered result.
@@ -259,7 +293,10 @@ impl Serialize for Change<'_> {
             }
             (None, None) => unreachable!("a change has a row"),
         }
-        for (name, index) in [("index", self.index()), ("previousIndex", self.previous_index())] {
+        for (name, index) in [
+            ("index", self.index()),
+            ("previousIndex", self.previous_index()),
+        ] {
             if let Some(index) = index {
                 map.serialize_entry(name, &index)?;
             }

@@ -27,7 +27,11 @@ impl Keyed {
 
     /// All tuples by key.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Tuple> {
-        let mut rows: Vec<_> = self.tuples.iter().map(|tuple| (sort_key(&[], tuple), tuple)).collect();
+        let mut rows: Vec<_> = self
+            .tuples
+            .iter()
+            .map(|tuple| (sort_key(&[], tuple), tuple))
+            .collect();
         rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         rows.into_iter().map(|(_, tuple)| tuple)
     }

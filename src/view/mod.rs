@@ -30,7 +30,11 @@ enum Rows {
 impl View {
     /// An empty result of a plan.
     pub fn new(plan: Arc<Plan>) -> View {
-        let rows = if plan.ordered { Rows::Ordered(OrderedRows::default()) } else { Rows::Keyed(Keyed::default()) };
+        let rows = if plan.ordered {
+            Rows::Ordered(OrderedRows::default())
+        } else {
+            Rows::Keyed(Keyed::default())
+        };
         View { plan, rows }
     }
 
@@ -47,10 +51,12 @@ impl View {
             Rows::Ordered(rows) => rows.apply(updates, &self.plan),
         };
         // A row alone that keeps its position has not moved; among others it may have all the same.
-        let alone = self.plan.ordered && changes.iter().filter(|change| change.shifts()).count() == 1;
+        let alone =
+            self.plan.ordered && changes.iter().filter(|change| change.shifts()).count() == 1;
         changes.retain(|change| match (&change.old, &change.new) {
             (Some(old), Some(new)) => {
-                let stays = |m: &change::Moved| !m.reordered || (alone && m.old_index == m.new_index);
+                let stays =
+                    |m: &change::Moved| !m.reordered || (alone && m.old_index == m.new_index);
                 let moved = change.moved.as_ref().is_some_and(|m| !stays(m));
                 // Else only columns changed that the query does not show.
                 moved || !self.plan.output.same(old, new)
@@ -79,7 +85,10 @@ impl View {
             Rows::Keyed(rows) => (Some(rows.sorted()), None),
             Rows::Ordered(rows) => (None, Some(rows.iter())),
         };
-        let tuples = sorted.into_iter().flatten().chain(ordered.into_iter().flatten());
+        let tuples = sorted
+            .into_iter()
+            .flatten()
+            .chain(ordered.into_iter().flatten());
         tuples.map(|tuple| ResultRow::new(&self.plan, tuple))
     }
 
@@ -87,7 +96,9 @@ impl View {
     pub fn nth(&self, position: usize) -> Option<ResultRow<'_>> {
         match &self.rows {
             Rows::Keyed(_) => self.rows().nth(position),
-            Rows::Ordered(rows) => rows.get(position).map(|tuple| ResultRow::new(&self.plan, tuple)),
+            Rows::Ordered(rows) => rows
+                .get(position)
+                .map(|tuple| ResultRow::new(&self.plan, tuple)),
         }
     }
 }

@@ -29,9 +29,15 @@ impl OrderedRows {
         let mut changes = pair(updates);
         let ordered = |tuple: &Option<Tuple>| {
             let tuple = tuple.as_ref()?;
-            Some(Ordered { place: plan.sort_key(tuple), tuple: tuple.clone() })
+            Some(Ordered {
+                place: plan.sort_key(tuple),
+                tuple: tuple.clone(),
+            })
         };
-        let places: Vec<_> = changes.iter().map(|c| (ordered(&c.old), ordered(&c.new))).collect();
+        let places: Vec<_> = changes
+            .iter()
+            .map(|c| (ordered(&c.old), ordered(&c.new)))
+            .collect();
         // Positions before the batch are those before anything leaves, positions after it those
         // when everything has come.
         for (change, (old, new)) in changes.iter_mut().zip(&places) {

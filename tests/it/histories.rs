@@ -18,17 +18,25 @@ type Rows = Vec<(String, Value)>;
 fn run(case: &Case) -> Result<(), String> {
     let mut engine = Engine::new();
     let query = Query::from_json(&case.query.to_string()).map_err(|e| format!("refused: {e}"))?;
-    let live = engine.install(&query).map_err(|e| format!("refused: {e}"))?;
+    let live = engine
+        .install(&query)
+        .map_err(|e| format!("refused: {e}"))?;
     let mut store = oracle::Store::default();
     let mut folded = rows(&engine, live);
-    check("before the first batch", &folded, &oracle::evaluate(&case.query, &store))?;
+    check(
+        "before the first batch",
+        &folded,
+        &oracle::evaluate(&case.query, &store),
+    )?;
     for (i, batch) in case.batches.iter().map(Some).chain([None]).enumerate() {
         let step = format!("after batch {i}");
         let changed = match batch {
             Some(messages) => {
                 store.apply(messages);
                 let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
-                let batch = engine.decode(texts.iter().map(String::as_str)).map_err(|e| e.to_string())?;
+                let batch = engine
+                    .decode(texts.iter().map(String::as_str))
+                    .map_err(|e| e.to_string())?;
                 engine.apply(batch)
             }
             None => {
@@ -39,8 +47,10 @@ fn run(case: &Case) -> Result<(), String> {
         let expected = oracle::evaluate(&case.query, &store);
         check(&step, &rows(&engine, live), &expected)?;
         if let Some(changes) = changed.get(&live) {
-            let changes: Vec<Value> = serde_json::from_str(&serde_json::to_string(changes).unwrap()).unwrap();
-            fold(&mut folded, &changes, query.order_by.is_empty()).map_err(|e| format!("{step}: {e}"))?;
+            let changes: Vec<Value> =
+                serde_json::from_str(&serde_json::to_string(changes).unwrap()).unwrap();
+            fold(&mut folded, &changes, query.order_by.is_empty())
+                .map_err(|e| format!("{step}: {e}"))?;
         }
         if query.order_by.is_empty() {
             // Unordered change sets say nothing of positions.
@@ -51,8 +61,14 @@ fn run(case: &Case) -> Result<(), String> {
             check(&format!("{step}, folded"), &folded, &expected)?;
         }
         // A query that comes later starts from the same result.
-        let late = engine.install(&query).map_err(|e| format!("refused: {e}"))?;
-        check(&format!("{step}, installed late"), &rows(&engine, late), &expected)?;
+        let late = engine
+            .install(&query)
+            .map_err(|e| format!("refused: {e}"))?;
+        check(
+            &format!("{step}, installed late"),
+            &rows(&engine, late),
+            &expected,
+        )?;
         assert!(engine.uninstall(late));
     }
     Ok(())
@@ -76,8 +92,16 @@ fn check(step: &str, found: &Rows, expected: &Rows) -> Result<(), String> {
     if oracle::same_rows(found, expected) {
         return Ok(());
     }
-    let list = |rows: &Rows| rows.iter().map(|(k, v)| format!("    {k}  {v}\n")).collect::<String>();
-    Err(format!("{step}:\n  expected\n{}  found\n{}", list(expected), list(found)))
+    let list = |rows: &Rows| {
+        rows.iter()
+            .map(|(k, v)| format!("    {k}  {v}\n"))
+            .collect::<String>()
+    };
+    Err(format!(
+        "{step}:\n  expected\n{}  found\n{}",
+        list(expected),
+        list(found)
+    ))
 }
 
 /// Applies a change set as its documentation says, and checks that each change is a sensible one.
@@ -89,7 +113,10 @@ fn fold(rows: &mut Rows, changes: &[Value], unordered: bool) -> Result<(), Strin
             return Err(format!("two changes of the key {key}"));
         }
         let old = rows.iter().position(|(k, _)| k == key);
-        let (kind, stated) = (change["type"].as_str().unwrap(), change.get("previousValue"));
+        let (kind, stated) = (
+            change["type"].as_str().unwrap(),
+            change.get("previousValue"),
+        );
         match (kind, old) {
             ("insert", None) => {}
             ("update", Some(old)) if stated == Some(&rows[old].1) => {}
@@ -109,13 +136,19 @@ fn fold(rows: &mut Rows, changes: &[Value], unordered: bool) -> Result<(), Strin
     let mut gone: Vec<&Value> = changes.iter().filter(|c| c["type"] != "insert").collect();
     gone.sort_by_key(|c| std::cmp::Reverse(place(c, "previousIndex")));
     for change in gone {
-        let at = rows.iter().position(|(k, _)| k == change["key"].as_str().unwrap()).unwrap();
+        let at = rows
+            .iter()
+            .position(|(k, _)| k == change["key"].as_str().unwrap())
+            .unwrap();
         rows.remove(place(change, "previousIndex").unwrap_or(at));
     }
     let mut come: Vec<&Value> = changes.iter().filter(|c| c["type"] != "delete").collect();
     come.sort_by_key(|c| place(c, "index"));
     for change in come {
-        let row = (change["key"].as_str().unwrap().to_owned(), change["value"].clone());
+        let row = (
+            change["key"].as_str().unwrap().to_owned(),
+            change["value"].clone(),
+        );
         match place(change, "index") {
             Some(index) if index <= rows.len() => rows.insert(index, row),
             Some(_) => return Err(format!("no such position: {change}")),
@@ -131,20 +164,31 @@ fn fold(rows: &mut Rows, changes: &[Value], unordered: bool) -> Result<(), Strin
 fn outcome(case: &Case) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| run(case))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        Err(format!("panic: {}", text.or(panic.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default()))
+        Err(format!(
+            "panic: {}",
+            text.or(panic.downcast_ref::<&str>().map(|s| s.to_string()))
+                .unwrap_or_default()
+        ))
     })
 }
 
 #[test]
 fn results_equal_a_recomputation_after_every_batch() {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().expect("a number"));
-    let (first, cases) = (number("TAILWATER_SEED", 0), number("TAILWATER_CASES", 4_000));
+    let number =
+        |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().expect("a number"));
+    let (first, cases) = (
+        number("TAILWATER_SEED", 0),
+        number("TAILWATER_CASES", 4_000),
+    );
     for seed in first..first + cases {
         let case = oracle::case(seed);
         let Err(error) = outcome(&case) else { continue };
         // A refusal of the shrunk query is another failure than the one looked for.
         let refused = error.starts_with("refused");
-        let small = oracle::shrink(&case, |c| matches!(outcome(c), Err(e) if e.starts_with("refused") == refused));
+        let small = oracle::shrink(
+            &case,
+            |c| matches!(outcome(c), Err(e) if e.starts_with("refused") == refused),
+        );
         let batches: Vec<String> = small.batches.iter().map(|b| json!(b).to_string()).collect();
         panic!(
             "seed {seed}: {}\nreproduce with `tailwater query q.json --events e.jsonl --emit snapshots`\nq.json: {}\ne.jsonl:\n{}",

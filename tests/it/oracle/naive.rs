@@ -244,7 +244,9 @@ fn value_of(row: &Joined) -> V {
 
 /// What one source gave, missing if it did not match: a leaf of a row without SELECT.
 fn value_of_source((_, found): &(String, Option<(Key, V)>)) -> V {
-    found.as_ref().map_or(V::Missing, |(_, value)| value.clone())
+    found
+        .as_ref()
+        .map_or(V::Missing, |(_, value)| value.clone())
 }
 
 // SELECT, GROUP BY, HAVING
