@@ -62,3 +62,8 @@ pub mod schema;
 pub mod store;
 pub mod value;
 pub mod view;
+
+/// The README's example runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,7 +21,7 @@ impl Engine for Tailwater {
         let mut engine = tailwater::engine::Engine::new();
         let decoder = Decoder::new(engine.catalog().clone());
         let install = |query: &Query| {
-            let ir = Ir::from_json(&query_json(*query)).expect("the query is right");
+            let ir = Ir::from_json(query_json(*query)).expect("the query is right");
             (*query, engine.install(&ir).expect("the query holds"))
         };
         let queries = queries.iter().map(install).collect();

@@ -10,6 +10,8 @@ mod aggregate;
 mod distinct;
 mod exact_sum;
 mod join;
+#[cfg(test)]
+mod model;
 mod operator;
 mod project;
 mod window;

@@ -157,8 +157,12 @@ impl Collection {
     ) -> Self {
         let mut columns = Columns::new();
         let typed = primary_key.is_some();
-        let primary_key =
-            primary_key.map(|field| columns.get(&field).unwrap_or_else(|| columns.add(&field)));
+        let primary_key = primary_key.map(|field| {
+            let column = columns.get(&field).unwrap_or_else(|| columns.add(&field));
+            // Every row will have it.
+            columns.see(column);
+            column
+        });
         Collection {
             id,
             name,
@@ -285,9 +289,6 @@ impl RowDecoder {
         self.put(0, start);
         if let Some(column) = collection.primary_key {
             self.put(column, start);
-            if !collection.columns().is_seen[column] {
-                collection.column_of_row(&collection.columns().names[column]);
-            }
         }
         for &(start, end) in &self.spans {
             self.builder

@@ -99,10 +99,10 @@ impl Replaced {
         self.old.is_none() || self.new.is_none() || self.moved.as_ref().is_some_and(|m| m.reordered)
     }
 
-    /// The position that change sets are sorted by: the new one, or that of a row that left.
-    fn position(&self) -> Option<(Option<usize>, bool)> {
+    /// What change sets are sorted by: what left by its position before, then the rest by theirs.
+    fn position(&self) -> Option<(bool, Option<usize>)> {
         let moved = self.moved.as_ref()?;
-        Some((moved.new_index.or(moved.old_index), self.new.is_some()))
+        Some((self.new.is_some(), moved.new_index.or(moved.old_index)))
     }
 }
 
@@ -208,7 +208,7 @@ impl ChangeSet {
         self.changes.is_empty()
     }
 
-    /// The changes: of an ordered result by position, else by key.
+    /// The changes: of an ordered result deletes first, then by position; else by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
         // Sorted only when they are read: until then they are as hash tables left them.
         let mut sorted: Vec<&Replaced> = self.changes.iter().collect();

@@ -172,15 +172,15 @@ fn outcome(case: &Case) -> Result<(), String> {
     })
 }
 
-#[test]
-fn results_equal_a_recomputation_after_every_batch() {
+/// Runs one part of the cases; the parts run in parallel.
+fn results_equal_a_recomputation(part: u64) {
     let number =
         |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().expect("a number"));
     let (first, cases) = (
         number("TAILWATER_SEED", 0),
         number("TAILWATER_CASES", 4_000),
     );
-    for seed in first..first + cases {
+    for seed in (first..first + cases).filter(|seed| seed % PARTS == part) {
         let case = oracle::case(seed);
         let Err(error) = outcome(&case) else { continue };
         // A refusal of the shrunk query is another failure than the one looked for.
@@ -197,4 +197,26 @@ fn results_equal_a_recomputation_after_every_batch() {
             batches.join("\n")
         );
     }
+}
+
+const PARTS: u64 = 4;
+
+#[test]
+fn results_equal_a_recomputation_after_every_batch_1() {
+    results_equal_a_recomputation(0);
+}
+
+#[test]
+fn results_equal_a_recomputation_after_every_batch_2() {
+    results_equal_a_recomputation(1);
+}
+
+#[test]
+fn results_equal_a_recomputation_after_every_batch_3() {
+    results_equal_a_recomputation(2);
+}
+
+#[test]
+fn results_equal_a_recomputation_after_every_batch_4() {
+    results_equal_a_recomputation(3);
 }

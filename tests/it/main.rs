@@ -1,5 +1,8 @@
 //! The integration tests, as one binary.
 
+mod bank;
 mod cli;
+mod flights;
 mod histories;
 mod oracle;
+mod sharing;

@@ -4,25 +4,25 @@ use super::generate::{Ty, sample};
 use super::queries::{Atom, Maker};
 use serde_json::{Value, json};
 
-pub fn reference(path: &[String]) -> Value {
+pub(crate) fn reference(path: &[String]) -> Value {
     json!({"type": "ref", "path": path})
 }
 
-pub fn val(value: Value) -> Value {
+pub(crate) fn val(value: Value) -> Value {
     json!({"type": "val", "value": value})
 }
 
-pub fn func(name: &str, args: Vec<Value>) -> Value {
+pub(crate) fn func(name: &str, args: Vec<Value>) -> Value {
     json!({"type": "func", "name": name, "args": args})
 }
 
-pub fn agg(name: &str, arg: Value) -> Value {
+pub(crate) fn agg(name: &str, arg: Value) -> Value {
     json!({"type": "agg", "name": name, "args": [arg]})
 }
 
 impl Maker<'_> {
     /// An atom of a type, if there is one.
-    pub fn atom(&mut self, atoms: &[Atom], ty: Ty) -> Option<Value> {
+    pub(crate) fn atom(&mut self, atoms: &[Atom], ty: Ty) -> Option<Value> {
         let fitting: Vec<&Atom> = atoms.iter().filter(|atom| atom.ty == ty).collect();
         (!fitting.is_empty()).then(|| self.pick(&fitting).expression.clone())
     }
@@ -32,7 +32,7 @@ impl Maker<'_> {
     }
 
     /// An expression of whatever type.
-    pub fn any(&mut self, atoms: &[Atom], depth: u32) -> (Value, Ty) {
+    pub(crate) fn any(&mut self, atoms: &[Atom], depth: u32) -> (Value, Ty) {
         if !atoms.is_empty() && self.chance(50) {
             let atom = self.pick(atoms);
             return (atom.expression, atom.ty);
@@ -51,7 +51,7 @@ impl Maker<'_> {
     }
 
     /// An expression of a type (or null, or missing).
-    pub fn expression(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
+    pub(crate) fn expression(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
         if depth == 0 || self.chance(50) {
             return match self.atom(atoms, ty) {
                 Some(atom) if !self.chance(8) => atom,
@@ -157,7 +157,7 @@ impl Maker<'_> {
     }
 
     /// A boolean expression (which may be unknown).
-    pub fn condition(&mut self, atoms: &[Atom], depth: u32) -> Value {
+    pub(crate) fn condition(&mut self, atoms: &[Atom], depth: u32) -> Value {
         if depth > 0 && self.chance(35) {
             let depth = depth - 1;
             let name = self.pick(&["and", "or", "or", "or", "not", "not"]);

@@ -4,7 +4,7 @@ use super::value::V;
 use std::cmp::Ordering;
 
 /// Calls a function; panics on an unknown one.
-pub fn call(name: &str, args: &[V]) -> V {
+pub(crate) fn call(name: &str, args: &[V]) -> V {
     match name {
         "eq" => compared(args, V::same),
         "gt" => compared(args, |a, b| relation(a, b) == Ordering::Greater),
@@ -206,7 +206,7 @@ fn case_when(args: &[V]) -> V {
 
 /// An aggregate over the values its argument has in the rows of a group. Null and missing never
 /// count.
-pub fn aggregate(name: &str, values: Vec<V>) -> V {
+pub(crate) fn aggregate(name: &str, values: Vec<V>) -> V {
     let values: Vec<V> = values.into_iter().filter(|v| !v.nullish()).collect();
     match name {
         "count" => V::int(values.len() as i128),

@@ -13,15 +13,15 @@ use std::collections::VecDeque;
 
 /// A query and the batches of messages it is asked over.
 #[derive(Clone, Debug)]
-pub struct Case {
-    pub seed: u64,
-    pub query: Value,
-    pub batches: Vec<Vec<Value>>,
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) query: Value,
+    pub(crate) batches: Vec<Vec<Value>>,
 }
 
 /// The types of generated values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Ty {
+pub(crate) enum Ty {
     /// A small number, exact in binary: sums of these are exact.
     Num,
     /// A whole number, perhaps beyond 2^53; not summed twice.
@@ -37,7 +37,7 @@ pub enum Ty {
 }
 
 /// The collections and their columns. The rows of "visits" are often equal: work for `distinct`.
-pub const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
+pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
     (
         "people",
         &[
@@ -73,7 +73,7 @@ const KEYS: [&str; 9] = ["1", "2", "3", "4", "9", "10", "é", "a\"b", "x,y"];
 
 /// The case of a seed. One that ends without rows, or often one with a single row, gives way to
 /// another.
-pub fn case(seed: u64) -> Case {
+pub(crate) fn case(seed: u64) -> Case {
     let mut rng = Rng::with_seed(seed);
     let mut tries = 12;
     loop {
@@ -101,7 +101,7 @@ fn folded(case: &Case) -> Store {
 }
 
 /// A random value of a type, for a row or a literal.
-pub fn sample(rng: &mut Rng, ty: Ty) -> Value {
+pub(crate) fn sample(rng: &mut Rng, ty: Ty) -> Value {
     let values = match ty {
         Ty::Num | Ty::Real => json!([
             0, 0, 1, 1, 2, 2, 3, 4, -1, 5, 1.0, 2.0, 0.5, 1.5, 0.25, 2.25, -0.75

@@ -17,7 +17,7 @@ mod statistics;
 mod tests;
 
 #[allow(unused_imports)] // what the tests beside this module use
-pub use self::{
+pub(crate) use self::{
     generate::{Case, case},
     naive::{evaluate, same_rows},
     shrink::shrink,

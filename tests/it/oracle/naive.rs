@@ -53,14 +53,14 @@ struct Output {
 }
 
 /// The rows of a query's result in result order: the key's text and the value.
-pub fn evaluate(query: &Value, store: &Store) -> Vec<(String, Value)> {
+pub(crate) fn evaluate(query: &Value, store: &Store) -> Vec<(String, Value)> {
     let show =
         |(key, value): (Key, V)| (key.text, value.to_json().expect("a row is never missing"));
     run(query, store).into_iter().map(show).collect()
 }
 
 /// Whether two results have the same rows in the same order; numbers are compared by value.
-pub fn same_rows(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
+pub(crate) fn same_rows(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
     let same = |((a_key, a), (b_key, b)): (&(String, Value), &(String, Value))| {
         a_key == b_key && V::from_json(a).same(&V::from_json(b))
     };

@@ -12,16 +12,16 @@ use serde_json::{Map, Value, json};
 
 /// An expression to build others from.
 #[derive(Clone)]
-pub struct Atom {
-    pub expression: Value,
-    pub ty: Ty,
+pub(crate) struct Atom {
+    pub(crate) expression: Value,
+    pub(crate) ty: Ty,
 }
 
 /// A field of a row: its path and type.
 type Field = (Vec<String>, Ty);
 
 /// A random query.
-pub fn query(rng: &mut Rng) -> Value {
+pub(crate) fn query(rng: &mut Rng) -> Value {
     let mut maker = Maker { rng, aliases: 0 };
     let mut query = maker.query(2, true).0;
     if maker.chance(4) {
@@ -31,18 +31,18 @@ pub fn query(rng: &mut Rng) -> Value {
 }
 
 /// Makes one query.
-pub struct Maker<'a> {
-    pub rng: &'a mut Rng,
+pub(crate) struct Maker<'a> {
+    pub(crate) rng: &'a mut Rng,
     /// How many aliases were given out; they are distinct in the whole query.
     aliases: usize,
 }
 
 impl Maker<'_> {
-    pub fn chance(&mut self, percent: u32) -> bool {
+    pub(crate) fn chance(&mut self, percent: u32) -> bool {
         self.rng.u32(..100) < percent
     }
 
-    pub fn pick<T: Clone>(&mut self, items: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.rng.usize(..items.len())].clone()
     }
 

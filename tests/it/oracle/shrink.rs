@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Greedily removes batches, messages, row fields and parts of the query. `fails` must answer
 /// false, or panic as `evaluate` does, for a query that removal made invalid.
-pub fn shrink(case: &Case, fails: impl Fn(&Case) -> bool) -> Case {
+pub(crate) fn shrink(case: &Case, fails: impl Fn(&Case) -> bool) -> Case {
     let still_fails =
         |candidate: &Case| catch_unwind(AssertUnwindSafe(|| fails(candidate))).unwrap_or(false);
     let mut best = case.clone();

@@ -9,7 +9,7 @@ type Collections = BTreeMap<String, BTreeMap<String, V>>;
 
 /// What a stream of messages has made of the collections so far.
 #[derive(Clone, Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     rows: Collections,
     /// The rows of the snapshot that is being received; readers do not see them yet.
     snapshot: Option<Collections>,
@@ -19,7 +19,7 @@ pub struct Store {
 
 impl Store {
     /// Folds one batch of messages in.
-    pub fn apply(&mut self, batch: &[Value]) {
+    pub(crate) fn apply(&mut self, batch: &[Value]) {
         for message in batch {
             match message["headers"]["control"].as_str() {
                 Some("reset") => {
@@ -41,12 +41,12 @@ impl Store {
 
     /// The stream ended: a reset that nothing followed takes effect; a snapshot that never ended
     /// does not.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.take_reset();
     }
 
     /// The rows of a collection by key; an unknown collection is empty.
-    pub fn rows(&self, collection: &str) -> Vec<(String, V)> {
+    pub(crate) fn rows(&self, collection: &str) -> Vec<(String, V)> {
         let rows = self.rows.get(collection).into_iter().flatten();
         rows.map(|(key, row)| (key.clone(), row.clone())).collect()
     }

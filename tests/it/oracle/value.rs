@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Any value a query can meet.
 #[derive(Clone, Debug)]
-pub enum V {
+pub(crate) enum V {
     Missing,
     Null,
     Bool(bool),
@@ -28,7 +28,7 @@ const HIGHEST: i128 = (1 << 64) - 1;
 
 impl V {
     /// A whole number; one that is out of range becomes a float.
-    pub fn int(i: i128) -> V {
+    pub(crate) fn int(i: i128) -> V {
         if (LOWEST..=HIGHEST).contains(&i) {
             V::Int(i)
         } else {
@@ -37,7 +37,7 @@ impl V {
     }
 
     /// A float; a whole one in range is that integer.
-    pub fn float(f: f64) -> V {
+    pub(crate) fn float(f: f64) -> V {
         let in_range = (-(2f64.powi(63))..2f64.powi(64)).contains(&f);
         if in_range && f.fract() == 0.0 {
             V::Int(f as i128)
@@ -46,25 +46,25 @@ impl V {
         }
     }
 
-    pub fn str(s: impl Into<String>) -> V {
+    pub(crate) fn str(s: impl Into<String>) -> V {
         V::Str(s.into())
     }
 
     /// Null or missing: what every comparison answers UNKNOWN to.
-    pub fn nullish(&self) -> bool {
+    pub(crate) fn nullish(&self) -> bool {
         matches!(self, V::Null | V::Missing)
     }
 
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self, V::Missing)
     }
 
-    pub fn is_true(&self) -> bool {
+    pub(crate) fn is_true(&self) -> bool {
         matches!(self, V::Bool(true))
     }
 
     /// JavaScript's truthiness, as `caseWhen` and `not` use it.
-    pub fn truthy(&self) -> bool {
+    pub(crate) fn truthy(&self) -> bool {
         match self {
             V::Missing | V::Null | V::Bool(false) | V::Int(0) => false,
             V::Float(f) => !f.is_nan(),
@@ -73,7 +73,7 @@ impl V {
         }
     }
 
-    pub fn from_json(json: &Value) -> V {
+    pub(crate) fn from_json(json: &Value) -> V {
         match json {
             Value::Null => V::Null,
             Value::Bool(b) => V::Bool(*b),
@@ -99,7 +99,7 @@ impl V {
 
     /// The JSON of a value; missing has none. A number JSON cannot say (NaN, infinity) is null, as
     /// `JSON.stringify` does.
-    pub fn to_json(&self) -> Option<Value> {
+    pub(crate) fn to_json(&self) -> Option<Value> {
         Some(match self {
             V::Missing => return None,
             V::Null => Value::Null,
@@ -127,7 +127,7 @@ impl V {
     }
 
     /// Compact JSON text, object fields in order of their names.
-    pub fn json_text(&self) -> String {
+    pub(crate) fn json_text(&self) -> String {
         self.to_json()
             .map_or_else(String::new, |json| json.to_string())
     }
@@ -136,7 +136,7 @@ impl V {
     ///
     /// ORDER BY ties null with missing: it looks at those two itself and asks here about the
     /// others.
-    pub fn order(&self, other: &V) -> Ordering {
+    pub(crate) fn order(&self, other: &V) -> Ordering {
         match (self, other) {
             (V::Bool(a), V::Bool(b)) => a.cmp(b),
             (V::Int(_) | V::Float(_), V::Int(_) | V::Float(_)) => order_numbers(self, other),
@@ -164,7 +164,7 @@ impl V {
     }
 
     /// Structural equality; here null equals null, and missing equals missing.
-    pub fn same(&self, other: &V) -> bool {
+    pub(crate) fn same(&self, other: &V) -> bool {
         self.order(other) == Ordering::Equal
     }
 
@@ -182,7 +182,7 @@ impl V {
     }
 
     /// JavaScript's `String(x)`, for `<` and `+` on values that are no numbers.
-    pub fn js_string(&self) -> String {
+    pub(crate) fn js_string(&self) -> String {
         match self {
             V::Missing => "undefined".to_owned(),
             V::Str(s) => s.clone(),
@@ -202,7 +202,7 @@ impl V {
     }
 
     /// JavaScript's `Number(x)`, but whole numbers stay exact.
-    pub fn js_number(&self) -> V {
+    pub(crate) fn js_number(&self) -> V {
         match self {
             V::Missing => V::Float(f64::NAN),
             V::Null => V::Int(0),
@@ -214,7 +214,7 @@ impl V {
     }
 
     /// The nearest float of a number; NaN for anything else.
-    pub fn as_f64(&self) -> f64 {
+    pub(crate) fn as_f64(&self) -> f64 {
         match self {
             V::Int(i) => *i as f64,
             V::Float(f) => *f,

@@ -1,0 +1,201 @@
+//! Histories of rows, and queries that follow them together with their models.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::differential::{Model, Plain, plain};
+use crate::dataflow::{Dataflow, Diff, Feed, Runtime};
+use crate::plan::Node;
+use crate::schema::{Catalog, Collection};
+use crate::store::{Action, Changes, Store};
+use crate::value::{Row, Tuple, Value};
+
+/// The rows of a collection that leave and come.
+pub(super) fn each_row(
+    changes: &BTreeMap<usize, Changes>,
+    id: usize,
+    mut f: impl FnMut(&Option<Row>, Diff),
+) {
+    for (old, new) in changes.get(&id).into_iter().flatten() {
+        [(old, -1), (new, 1)]
+            .into_iter()
+            .filter(|(row, _)| row.is_some())
+            .for_each(|(r, d)| f(r, d));
+    }
+}
+
+/// Feeds a dataflow what concerns it; false if nothing does.
+fn route(changes: &BTreeMap<usize, Changes>, feeds: &mut [Feed]) -> bool {
+    let mut sent = false;
+    for feed in feeds {
+        each_row(changes, feed.scan.collection.id(), |row, diff| {
+            if feed.scan.accepts(row) {
+                feed.send(Tuple::from_elem(row.clone(), 1), diff);
+                sent = true;
+            }
+        });
+    }
+    sent
+}
+
+/// A store and a runtime as in an engine.
+pub(super) struct World {
+    pub(super) store: Store,
+    pub(super) collections: [Arc<Collection>; 3],
+    pub(super) runtime: Runtime,
+}
+
+impl World {
+    pub(super) fn new() -> World {
+        let catalog = Arc::new(Catalog::open());
+        let collections = ["a", "b", "c"].map(|name| catalog.by_name(name).unwrap());
+        World {
+            store: Store::new(catalog),
+            collections,
+            runtime: Runtime::default(),
+        }
+    }
+
+    /// What a query that is installed now has to be told.
+    fn all_rows(&self) -> BTreeMap<usize, Changes> {
+        let rows = |c: &Arc<Collection>| {
+            self.store
+                .rows(c)
+                .map(|r| (None, Some(r.clone())))
+                .collect()
+        };
+        self.collections.iter().map(|c| (c.id(), rows(c))).collect()
+    }
+
+    pub(super) fn install(&mut self, node: &Node) -> Dataflow {
+        let mut dataflow = self.runtime.install(node, &mut self.store);
+        route(&self.all_rows(), &mut dataflow.feeds);
+        self.runtime.tick([&mut dataflow]);
+        dataflow
+    }
+
+    pub(super) fn apply<'a>(
+        &mut self,
+        actions: Vec<Action>,
+        dataflows: impl Iterator<Item = &'a mut Dataflow>,
+    ) -> BTreeMap<usize, Changes> {
+        let changes = self.store.apply(actions);
+        self.runtime
+            .tick(dataflows.filter_map(|d| route(&changes, &mut d.feeds).then_some(d)));
+        changes
+    }
+
+    /// Installs a query together with its model.
+    pub(super) fn check(&mut self, node: &Node) -> Checked {
+        let (dataflow, model) = (self.install(node), Model::new(node));
+        let mut checked = Checked {
+            node: node.clone(),
+            dataflow,
+            model,
+            tuples: BTreeSet::new(),
+        };
+        checked.tick(&self.all_rows());
+        checked
+    }
+
+    pub(super) fn tick(&mut self, actions: Vec<Action>, queries: &mut [Checked]) {
+        let changes = self.apply(actions, queries.iter_mut().map(|q| &mut q.dataflow));
+        queries.iter_mut().for_each(|query| query.tick(&changes));
+    }
+}
+
+/// A query and its model.
+pub(super) struct Checked {
+    node: Node,
+    pub(super) dataflow: Dataflow,
+    model: Model,
+    tuples: BTreeSet<Plain>,
+}
+
+impl Checked {
+    /// Compares after a tick that brought `changes`.
+    pub(super) fn tick(&mut self, changes: &BTreeMap<usize, Changes>) {
+        let mut seen = BTreeSet::new();
+        for (tuple, diff) in self.dataflow.output().drain(..) {
+            let tuple = plain(&tuple);
+            assert!(
+                seen.insert(tuple.clone()),
+                "{tuple:?} comes twice in a tick of {:?}",
+                self.node
+            );
+            let fits = match diff {
+                1 => self.tuples.insert(tuple.clone()),
+                -1 => self.tuples.remove(&tuple),
+                _ => false,
+            };
+            assert!(fits, "{diff} of {tuple:?} in {:?}", self.node);
+        }
+        self.model.tick(changes);
+        let equal = self
+            .model
+            .tuples
+            .iter()
+            .eq(self.tuples.iter().map(|tuple| (tuple, &1)));
+        let tick = self.model.time;
+        let (ours, model) = (&self.tuples, &self.model.tuples);
+        let gone: Vec<_> = model
+            .iter()
+            .filter(|(t, n)| **n != 1 || !ours.contains(*t))
+            .collect();
+        let extra: Vec<_> = ours.iter().filter(|t| !model.contains_key(*t)).collect();
+        assert!(
+            equal,
+            "tick {tick} of {:?}: lacks {gone:?}, has {extra:?}",
+            self.node
+        );
+    }
+}
+
+/// Random batches over few keys and values. A row is: key, small number, small number, number, and
+/// the key of a row of any collection.
+pub(super) struct History {
+    pub(super) rng: fastrand::Rng,
+    pub(super) keys: u32,
+}
+
+impl History {
+    fn row(&mut self) -> Row {
+        let rng = &mut self.rng;
+        let key = |rng: &mut fastrand::Rng| Value::from(format!("k{}", rng.u32(..self.keys)));
+        let number = |rng: &mut fastrand::Rng, most: i32| match rng.u32(..8) {
+            0 => Value::Null,
+            1 => Value::Missing,
+            2 => Value::float(rng.i32(-most..most) as f64 / 2.0),
+            _ => Value::from(rng.i32(..most)),
+        };
+        let fields = [number(rng, 3), number(rng, 4), number(rng, 20), key(rng)];
+        std::iter::once(key(rng)).chain(fields).collect()
+    }
+
+    pub(super) fn batch(&mut self, world: &World) -> Vec<Action> {
+        let ids = world.collections.each_ref().map(|c| c.id());
+        let only = self.rng.choice(ids).filter(|_| self.rng.bool());
+        let size = *self.rng.choice(&[1, 1, 2, 5, 20]).unwrap();
+        let mut actions = Vec::new();
+        for _ in 0..size {
+            let collection = only.unwrap_or_else(|| self.rng.choice(ids).unwrap());
+            let row = self.row();
+            actions.push(match self.rng.u32(..10) {
+                0..3 => Action::Delete {
+                    collection,
+                    key: row,
+                },
+                _ => Action::Put { collection, row },
+            });
+        }
+        match self.rng.u32(..30) {
+            0 => actions.insert(0, Action::Reset),
+            1 => {
+                actions.insert(0, Action::SnapshotStart(only));
+                actions.push(Action::SnapshotEnd(only));
+            }
+            _ => {}
+        }
+        actions
+    }
+}
