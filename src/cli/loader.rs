@@ -19,8 +19,6 @@ const NAMED: u64 = 20;
 pub(super) struct Loader {
     name: String,
     catalog: Arc<Catalog>,
-    /// Only without a schema may a type be misspelled; with one, names are checked.
-    open: bool,
     reader: BatchReader,
     lines: u64,
     strict: bool,
@@ -44,7 +42,6 @@ impl Loader {
         Loader {
             name: name.to_owned(),
             catalog: catalog.clone(),
-            open: true,
             reader: BatchReader::new(catalog.clone(), size),
             lines: 0,
             strict: false,
@@ -57,12 +54,6 @@ impl Loader {
     /// Makes the first message that is wrong an error.
     pub(super) fn strict(mut self, strict: bool) -> Loader {
         self.strict = strict;
-        self
-    }
-
-    /// Says that the collections come from a schema.
-    pub(super) fn with_schema(mut self, schema: bool) -> Loader {
-        self.open = !schema;
         self
     }
 
@@ -135,8 +126,11 @@ impl Loader {
 
     /// Tells what is left to tell when all lines are read, and whether no message was skipped.
     pub(super) fn finish<'p>(mut self, plans: impl Iterator<Item = &'p Plan>) -> bool {
-        if self.open {
-            self.tell_missing(plans);
+        self.tell_missing(plans);
+        for collection in self.catalog.unchecked() {
+            self.notes.add(format!(
+                "warning: the `schema` of `{collection}` is not checked yet"
+            ));
         }
         if self.skipped > NAMED {
             self.notes

@@ -57,7 +57,9 @@ fn printable(text: &str) -> String {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    // Some editors put a byte order mark in front.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 fn read_query(path: &Path) -> Result<Query> {

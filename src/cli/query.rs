@@ -13,7 +13,7 @@ use tailwater::view::{ChangeKind, ChangeSet, ResultRow, View};
 use super::args::{Emit, QueryArgs};
 use super::input::Input;
 use super::loader::{Loader, Notes};
-use super::{read_catalog, read_query};
+use super::{note, read_catalog, read_query};
 
 /// Runs the command.
 pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
@@ -38,8 +38,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         args.batch,
         Notes::Now(input.bar().clone()),
     )
-    .strict(args.strict)
-    .with_schema(args.input.schema.is_some());
+    .strict(args.strict);
 
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut run = Run {
@@ -53,6 +52,11 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         // What was said before the fault stays said.
         run.out.flush()?;
         return Err(error);
+    }
+    if run.engine.store().in_snapshot() {
+        note(format_args!(
+            "warning: the input ended inside a snapshot; its rows were not applied"
+        ));
     }
     run.finish()?;
     let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
@@ -99,7 +103,9 @@ impl Run {
     /// Ends the input, which is one more batch if it changes the result.
     fn finish(&mut self) -> io::Result<()> {
         let changed = self.engine.finish();
-        self.say(changed.get(&self.id), false)?;
+        // Of an input without any batch, there may still be rows to tell of.
+        let first = self.batches == 0 && self.emit == Emit::Changes;
+        self.say(changed.get(&self.id), first)?;
         if self.emit == Emit::Rows {
             let rows = view(&self.engine, self.id).rows();
             for row in rows {

@@ -4,6 +4,7 @@
 //! values of `min` and `max` are kept in an ordered multiset.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use hashbrown::HashTable;
 
@@ -166,8 +167,22 @@ impl Aggregate {
         found.expect("every group is in the index").remove();
         group.states = Box::default();
         self.free.push(place as u32);
-        if self.index.is_empty() {
-            (self.groups, self.free, self.index) = Default::default();
+    }
+
+    /// Gives memory back when hardly any of the groups there once were are left.
+    fn compact(&mut self) {
+        if self.groups.len() < 1024 || self.index.len() > self.groups.len() / 8 {
+            return;
+        }
+        let live = std::mem::take(&mut self.groups)
+            .into_iter()
+            .filter(|group| group.rows > 0);
+        self.groups = live.collect();
+        (self.free, self.index) = Default::default();
+        for (place, group) in self.groups.iter().enumerate() {
+            let rehash = |&place: &u32| hash_bytes(&self.groups[place as usize].key);
+            self.index
+                .insert_unique(hash_bytes(&group.key), place as u32, rehash);
         }
     }
 }
@@ -205,6 +220,9 @@ impl Unary for Aggregate {
             }
         }
         self.touched = touched;
+        if !self.is_global() {
+            self.compact();
+        }
     }
 }
 
@@ -217,10 +235,14 @@ impl State {
             }
         }
         if argument.extremes {
-            let count = self.extremes.entry(value.to_owned()).or_insert(0);
-            *count += diff;
-            if *count == 0 {
-                self.extremes.remove(&value.to_owned());
+            match self.extremes.entry(value.to_owned()) {
+                Entry::Vacant(entry) => drop(entry.insert(diff)),
+                Entry::Occupied(mut entry) => {
+                    *entry.get_mut() += diff;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
+                }
             }
         }
     }

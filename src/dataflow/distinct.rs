@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use super::Updates;
 use super::operator::Unary;
 use crate::plan::Expr;
-use crate::value::{Row, SeqBuilder, Tuple, Value, ValueRef};
+use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, ValueRef};
 
 /// Counts the tuples of each row. The row is the array of its fields as key, then the fields.
 pub(super) struct Distinct {
@@ -13,6 +13,7 @@ pub(super) struct Distinct {
     counts: HashTable<(Row, isize)>,
     builder: SeqBuilder,
     scratch: Vec<u8>,
+    key: Vec<u8>,
 }
 
 fn hash(row: &Row) -> u64 {
@@ -27,19 +28,20 @@ impl Distinct {
             counts: HashTable::new(),
             builder: SeqBuilder::default(),
             scratch: Vec::new(),
+            key: Vec::new(),
         }
     }
 
     fn row(&mut self, tuple: &Tuple) -> Row {
-        let values: Vec<Value> = self
-            .fields
+        self.scratch.clear();
+        self.fields
             .iter()
-            .map(|f| f.eval(tuple).into_value())
-            .collect();
-        let values = || values.iter().map(Value::as_ref);
-        self.builder.push(Value::array(values()).as_ref());
-        values().for_each(|v: ValueRef<'_>| self.builder.push(v));
-        Row::new(&mut self.builder, &mut self.scratch)
+            .for_each(|f| f.push_to(tuple, &mut self.builder));
+        self.builder.finish(&mut self.scratch);
+        self.builder.push(ValueRef::Array(Array(&self.scratch)));
+        let fields = Seq::new(&self.scratch);
+        (0..fields.len()).for_each(|i| self.builder.push_encoded(fields.encoded(i)));
+        Row::new(&mut self.builder, &mut self.key)
     }
 }
 
@@ -66,6 +68,9 @@ impl Unary for Distinct {
             if change != 0 {
                 output.push((Tuple::from_elem(Some(row), 1), change));
             }
+        }
+        if self.counts.capacity() > 64 && self.counts.len() < self.counts.capacity() / 8 {
+            self.counts.shrink_to_fit(|(row, _)| hash(row));
         }
     }
 }

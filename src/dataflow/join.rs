@@ -6,7 +6,6 @@
 //! match nothing.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use differential_dataflow::consolidation::consolidate;
@@ -95,8 +94,19 @@ impl Side {
 struct Undo {
     /// Before the first tick there was nothing.
     everything: bool,
-    changes: HashMap<Key, Updates>,
+    changes: Map<Key, KeyChanges>,
 }
+
+/// What a tick changes among the tuples of one key.
+#[derive(Default)]
+struct KeyChanges {
+    came: Set<Tuple>,
+    left: Vec<Tuple>,
+}
+
+/// Rows carry keyed hashes of their content, so tables of them need no strong hasher.
+type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+type Set<K> = hashbrown::HashSet<K, foldhash::fast::FixedState>;
 
 impl Undo {
     /// The left side's tuples before the tick.
@@ -107,18 +117,12 @@ impl Undo {
         match self.changes.get(key) {
             None => side.for_each(key, f),
             Some(changes) => {
-                let came = |tuple: &[Option<Row>]| {
-                    changes.iter().any(|(t, diff)| *diff > 0 && t[..] == *tuple)
-                };
                 side.for_each(key, |tuple| {
-                    if !came(tuple) {
+                    if !changes.came.contains(tuple) {
                         f(tuple);
                     }
                 });
-                changes
-                    .iter()
-                    .filter(|(_, diff)| *diff < 0)
-                    .for_each(|(tuple, _)| f(tuple));
+                changes.left.iter().for_each(|tuple| f(tuple));
             }
         }
     }
@@ -135,8 +139,8 @@ pub(super) struct Join {
     right: Side,
     /// How many partners each tuple of a kept side has; only where a residual condition makes the
     /// partners of one key differ.
-    left_partners: HashMap<Tuple, isize>,
-    right_partners: HashMap<Tuple, isize>,
+    left_partners: Map<Tuple, isize>,
+    right_partners: Map<Tuple, isize>,
     fresh: bool,
 }
 
@@ -150,7 +154,7 @@ fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
     tuple
 }
 
-const NONE: [Option<Row>; 64] = [const { None }; 64];
+static NONE: [Option<Row>; 64] = [const { None }; 64];
 
 /// Changes with their keys, by key. Those without a key are handed to `no_key`.
 fn by_key(
@@ -182,8 +186,8 @@ impl Join {
             residual: plan.residual.clone(),
             left,
             right,
-            left_partners: HashMap::new(),
-            right_partners: HashMap::new(),
+            left_partners: Map::default(),
+            right_partners: Map::default(),
             fresh: true,
         }
     }
@@ -204,7 +208,11 @@ impl Join {
                 key.clear();
                 if encode_join_key(&self.left_keys, tuple, &mut key) {
                     let changes = undo.changes.entry(Key::from_slice(&key)).or_default();
-                    changes.push((tuple.clone(), *diff));
+                    if *diff > 0 {
+                        changes.came.insert(tuple.clone());
+                    } else {
+                        changes.left.push(tuple.clone());
+                    }
                 }
             }
         }
@@ -336,7 +344,7 @@ impl Join {
         let mut left_partners = std::mem::take(&mut self.left_partners);
         let mut right_partners = std::mem::take(&mut self.right_partners);
         /// Counts a partner that came or went; how the tuple's unmatched row changes.
-        fn count(partners: &mut HashMap<Tuple, isize>, tuple: &[Option<Row>], diff: Diff) -> Diff {
+        fn count(partners: &mut Map<Tuple, isize>, tuple: &[Option<Row>], diff: Diff) -> Diff {
             let count = partners.get_mut(tuple).expect("kept tuples are counted");
             *count += diff;
             if diff > 0 && *count == diff {
@@ -347,7 +355,7 @@ impl Join {
                 0
             }
         }
-        fn settle(partners: &mut HashMap<Tuple, isize>, tuple: &Tuple, found: isize, diff: Diff) {
+        fn settle(partners: &mut Map<Tuple, isize>, tuple: &Tuple, found: isize, diff: Diff) {
             if diff > 0 {
                 partners.insert(tuple.clone(), found);
             } else {
@@ -403,6 +411,11 @@ impl Join {
             }
             if keeps_left && found == 0 {
                 output.push((concat(&tuple, no_right), diff));
+            }
+        }
+        for partners in [&mut left_partners, &mut right_partners] {
+            if partners.capacity() > 64 && partners.len() < partners.capacity() / 8 {
+                partners.shrink_to_fit();
             }
         }
         self.left_partners = left_partners;

@@ -144,26 +144,24 @@ impl Runtime {
         }
     }
 
-    /// Lets dataflows process what was fed to them, as one tick each.
-    pub(crate) fn tick<'a>(&mut self, dataflows: impl IntoIterator<Item = &'a mut Dataflow>) {
-        let mut running: Vec<(&ProbeHandle<Time>, Time)> = Vec::new();
-        for dataflow in dataflows {
-            dataflow.time += 1;
-            dataflow.fed = 0;
-            for feed in &mut dataflow.feeds {
-                dataflow.fed += usize::from(!feed.buffer.is_empty());
-                if !feed.buffer.is_empty() {
-                    feed.handle.send_batch(&mut feed.buffer);
-                    feed.buffer = self.pool.get();
-                }
-                feed.handle.advance_to(dataflow.time);
+    /// Begins a dataflow's tick with what was fed to it. Several may run at once.
+    pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
+        dataflow.time += 1;
+        dataflow.fed = 0;
+        for feed in &mut dataflow.feeds {
+            if !feed.buffer.is_empty() {
+                dataflow.fed += 1;
+                feed.handle.send_batch(&mut feed.buffer);
+                feed.buffer = self.pool.get();
             }
-            running.push((&dataflow.probe, dataflow.time));
+            feed.handle.advance_to(dataflow.time);
         }
-        for (probe, time) in running {
-            while probe.less_than(&time) {
-                self.worker.step();
-            }
+    }
+
+    /// Works until the dataflow's tick is done.
+    pub(crate) fn finish(&mut self, dataflow: &Dataflow) {
+        while dataflow.probe.less_than(&dataflow.time) {
+            self.worker.step();
         }
     }
 

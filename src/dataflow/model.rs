@@ -18,20 +18,21 @@ use crate::value::{Direction, Nulls, Value};
 use world::{History, World};
 
 /// Runs queries that come one after the other while rows change.
-fn run(seed: u64, ticks: usize, nodes: impl Fn(&[Arc<Collection>; 3]) -> Vec<Node>) {
+fn run<const N: usize>(
+    seed: u64,
+    ticks: usize,
+    nodes: impl Fn([&Arc<Collection>; N]) -> Vec<Node>,
+) {
     let (mut world, mut queries) = (World::new(), Vec::new());
-    let mut history = History {
-        rng: fastrand::Rng::with_seed(seed),
-        keys: 10,
-    };
-    let mut nodes = nodes(&world.collections);
+    let mut history = History::new(&world, N, 12, seed);
+    let mut nodes = nodes(std::array::from_fn(|i| &world.collections[i]));
     history.rng.shuffle(&mut nodes);
     let mut waiting = nodes.iter();
     while queries.len() < nodes.len() {
         let some = nodes.len().div_ceil(4);
         queries.extend(waiting.by_ref().take(some).map(|node| world.check(node)));
         for _ in 0..ticks / 4 {
-            let batch = history.batch(&world);
+            let batch = history.batch();
             world.tick(batch, &mut queries);
         }
     }
@@ -98,13 +99,13 @@ const KINDS: [JoinKind; 4] = [
 
 #[test]
 fn self_joins() {
-    run(1, 60, |[a, ..]| {
+    run(1, 160, |[a]| {
         let less = Expr::Call(Function::Gt, vec![column(1, 3), column(0, 3)]);
         let some = scan(a, &[call(Function::Gt, column(0, 3), 5)]);
         let all = scan(a, &[]);
         let mut nodes = vec![join(JoinKind::Cross, &all, &all, &[], &[])];
         for kind in KINDS {
-            for residual in [&[][..], &[less.clone()]] {
+            for residual in [&[][..], std::slice::from_ref(&less)] {
                 nodes.push(join(kind, &all, &all, &[[(0, 1), (0, 1)]], residual));
                 nodes.push(join(kind, &all, &all, &[[(0, 4), (0, 0)]], residual));
                 nodes.push(join(
@@ -122,7 +123,7 @@ fn self_joins() {
 
 #[test]
 fn joins_of_two_collections() {
-    run(2, 60, |[a, b, _]| {
+    run(2, 160, |[a, b]| {
         let filters = [
             call(Function::Eq, column(0, 2), 1),
             call(Function::Gt, column(0, 1), 0),
@@ -150,7 +151,7 @@ fn joins_of_two_collections() {
 
 #[test]
 fn joins_over_joins() {
-    run(3, 60, |[a, b, c]| {
+    run(3, 80, |[a, b, c]| {
         let [a, b, c] = [a, b, c].map(|collection| scan(collection, &[]));
         let greater = Expr::Call(Function::Gt, vec![column(0, 3), column(2, 3)]);
         let mut nodes = Vec::new();
@@ -199,7 +200,7 @@ fn aggregates(argument: &Expr) -> Vec<Aggregate> {
 
 #[test]
 fn aggregates_projections_and_distinct_rows() {
-    run(4, 80, |[a, b, _]| {
+    run(4, 160, |[a, b]| {
         let (a, b) = (
             scan(a, &[]),
             scan(b, &[call(Function::Gt, column(0, 3), 8)]),
@@ -247,7 +248,7 @@ fn aggregates_projections_and_distinct_rows() {
 
 #[test]
 fn windows() {
-    run(5, 80, |[a, b, _]| {
+    run(5, 80, |[a, b]| {
         let (a, b) = (scan(a, &[]), scan(b, &[]));
         let pairs = join(JoinKind::Left, &a, &b, &[[(0, 1), (0, 1)]], &[]);
         let fields = vec![column(0, 1), column(0, 2)];
@@ -300,10 +301,7 @@ fn windows() {
 #[test]
 fn late_queries_share_arrangements() {
     let mut world = World::new();
-    let mut history = History {
-        rng: fastrand::Rng::with_seed(6),
-        keys: 12,
-    };
+    let mut history = History::new(&world, 2, 12, 6);
     let [a, b, _] = world
         .collections
         .each_ref()
@@ -334,7 +332,7 @@ fn late_queries_share_arrangements() {
         }
         assert_eq!(world.store.arrangement_count(), arrangements);
         for _ in 0..20 {
-            let batch = history.batch(&world);
+            let batch = history.batch();
             world.tick(batch, &mut queries);
         }
     }

@@ -135,7 +135,8 @@ impl BatchReader {
             .and_then(|message| {
                 let txid = match &message {
                     Message::Change(change) => change.txid.as_deref().map(SmolStr::from),
-                    Message::Control(..) => None,
+                    // A control message stands with the transaction around it.
+                    Message::Control(..) => self.txid.clone(),
                 };
                 Ok((txid, self.decoder.action(message)?))
             });

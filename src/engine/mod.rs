@@ -12,7 +12,7 @@ pub use batch::{Batch, BatchReader, Reject};
 use crate::dataflow::{Dataflow, Runtime};
 use crate::plan::Plan;
 use crate::query::{Query, QueryError};
-use crate::schema::{Catalog, Collection};
+use crate::schema::Catalog;
 use crate::store::{Action, Changes, Store};
 use crate::value::{Row, Tuple};
 use crate::view::{ChangeSet, View};
@@ -68,7 +68,6 @@ pub struct Engine {
 struct Installed {
     dataflow: Dataflow,
     view: View,
-    touched: bool,
 }
 
 impl Default for Engine {
@@ -131,17 +130,11 @@ impl Engine {
             }
             self.readers[collection.id()].push((id, place));
         }
-        self.runtime.tick([&mut dataflow]);
+        self.runtime.begin(&mut dataflow);
+        self.runtime.finish(&dataflow);
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
-        self.queries.insert(
-            id,
-            Installed {
-                dataflow,
-                view,
-                touched: false,
-            },
-        );
+        self.queries.insert(id, Installed { dataflow, view });
         id
     }
 
@@ -182,34 +175,32 @@ impl Engine {
         let mut touched = Vec::new();
         for (collection, changes) in changes {
             for (id, place) in self.readers.get(collection).into_iter().flatten() {
-                let installed = self.queries.get_mut(id).expect("readers are installed");
-                if route(&changes, installed, *place)
-                    && !std::mem::replace(&mut installed.touched, true)
-                {
+                if route(&changes, installed(&mut self.queries, *id), *place) {
                     touched.push(*id);
                 }
             }
         }
-        let running = self
-            .queries
-            .values_mut()
-            .filter(|q| q.touched)
-            .map(|q| &mut q.dataflow);
-        self.runtime.tick(running);
+        touched.sort_unstable();
+        touched.dedup();
+        for id in &touched {
+            self.runtime
+                .begin(&mut installed(&mut self.queries, *id).dataflow);
+        }
         let mut results = BTreeMap::new();
         for id in touched {
-            let installed = self
-                .queries
-                .get_mut(&id)
-                .expect("touched queries are installed");
-            installed.touched = false;
-            let changes = installed.view.apply(&mut installed.dataflow.output());
+            let Installed { dataflow, view } = installed(&mut self.queries, id);
+            self.runtime.finish(dataflow);
+            let changes = view.apply(&mut dataflow.output());
             if !changes.is_empty() {
                 results.insert(id, changes);
             }
         }
         results
     }
+}
+
+fn installed(queries: &mut BTreeMap<QueryId, Installed>, id: QueryId) -> &mut Installed {
+    queries.get_mut(&id).expect("readers are installed")
 }
 
 /// Sends a query what concerns it; false if nothing does.
@@ -227,11 +218,4 @@ fn route(changes: &Changes, installed: &mut Installed, place: usize) -> bool {
         send(new, 1);
     }
     sent
-}
-
-impl Engine {
-    /// The number of rows of a collection.
-    pub fn rows(&self, collection: &Collection) -> usize {
-        self.store.len(collection)
-    }
 }

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::expr::{Expr, Label, Shape};
 use super::key::{KeyKind, Template};
-use super::scope::{Scope, Source, Stage, group_field, leaves};
+use super::scope::{SELECTED, Scope, Source, Stage, group_field, leaves};
 use super::{Join, Node, OrderKey, Plan, Scan};
 use crate::query::{self, Function, JoinKind, Projection, Query, QueryError};
 use crate::schema::Catalog;
@@ -13,6 +13,9 @@ type Result<T> = std::result::Result<T, QueryError>;
 
 /// The bits of [`Expr::sources`].
 const MAX_SOURCES: usize = 64;
+
+/// Keys of joined subqueries hold keys as text, which doubles what must be escaped with each level.
+const MAX_KEY_DEPTH: usize = 8;
 
 pub(super) fn plan(query: &Query, catalog: &Catalog) -> Result<Plan> {
     let (node, sources) = from(query, catalog)?;
@@ -64,6 +67,14 @@ fn is_grouped(query: &Query) -> bool {
 
 /// A result row is an object, as every client of the State Protocol expects.
 fn check_root_select(query: &Query, scope: &Scope<'_>) -> Result<()> {
+    if let Some(select) = &query.select
+        && refers_to_itself(select)
+    {
+        let message = format!("`{SELECTED}` cannot stand inside `select`");
+        return Err(
+            QueryError::new("select", message).hint("repeat the expression, or use a subquery")
+        );
+    }
     match &query.select {
         Some(Projection::Expr(query::Expr::Ref(path))) if path.len() == 1 => scope
             .row_expr(&query::Expr::Ref(path.clone()))
@@ -75,6 +86,21 @@ fn check_root_select(query: &Query, scope: &Scope<'_>) -> Result<()> {
         )
         .hint(r#"write {"value": …}, or a whole source as {"type":"ref","path":["alias"]}"#)),
         _ => Ok(()),
+    }
+}
+
+fn refers_to_itself(select: &Projection) -> bool {
+    fn refers(expr: &query::Expr) -> bool {
+        match expr {
+            query::Expr::Ref(path) => path[0] == SELECTED,
+            query::Expr::Value(_) => false,
+            query::Expr::Call(_, args) => args.iter().any(refers),
+            query::Expr::Aggregate(_, argument) => refers(argument),
+        }
+    }
+    match select {
+        Projection::Expr(expr) => refers(expr),
+        Projection::Object(fields) => fields.iter().any(|(_, part)| refers_to_itself(part)),
     }
 }
 
@@ -298,6 +324,11 @@ fn source(source: &query::Source, catalog: &Catalog) -> Result<(Node, Source)> {
         query::Source::Query { query, alias } => {
             let plan = plan(query, catalog).map_err(|e| e.within("query"))?;
             let key = plan.key.clone();
+            if key.depth() > MAX_KEY_DEPTH {
+                let message =
+                    format!("joins of subqueries are nested more than {MAX_KEY_DEPTH} deep");
+                return Err(QueryError::new("query", message));
+            }
             let (node, shape) = as_source(plan);
             Ok((
                 node,

@@ -162,12 +162,13 @@ impl Explanation {
         fn node(step: &Explanation, dot: &mut String, next: &mut usize) -> usize {
             let id = *next;
             *next += 1;
-            let details = step
-                .details
-                .iter()
-                .map(|(name, text)| format!("{name}: {text}\\l"));
+            let details = step.details.iter().map(|(name, text)| {
+                format!(
+                    "{name}: {}\\l",
+                    text.replace('\\', "\\\\").replace('"', "\\\"")
+                )
+            });
             let label = format!("{}\\n{}", step.operator, details.collect::<String>());
-            let label = label.replace('"', "\\\"");
             writeln!(dot, "  n{id} [label=\"{label}\"];").expect("writing to a string");
             for input in &step.inputs {
                 let from = node(input, dot, next);

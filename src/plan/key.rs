@@ -30,7 +30,7 @@ impl Template {
     fn value(&self, key: ValueRef<'_>) -> Value {
         match self {
             Template::Leaf(i) => match key {
-                ValueRef::Array(fields) => fields.seq().get(*i).to_owned(),
+                ValueRef::Array(fields) => distinguishable(fields.seq().get(*i)),
                 _ => Value::Missing,
             },
             Template::Object(fields) => {
@@ -40,19 +40,53 @@ impl Template {
     }
 }
 
+/// What JSON has no word for, as an object that no data can be mistaken for.
+fn distinguishable(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Float(f) if !f.is_finite() => {
+            let name = if f.is_nan() {
+                "NaN"
+            } else if f > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            };
+            Value::object([("$number", Value::from(name))])
+        }
+        ValueRef::Object(object) if object.iter().any(|(key, _)| key.starts_with('$')) => {
+            Value::object([("$object", value.to_owned())])
+        }
+        value => value.to_owned(),
+    }
+}
+
+/// Null and missing are groups of their own.
+fn group_value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Missing => Value::object([("$missing", Value::Bool(true))]),
+        value => distinguishable(value),
+    }
+}
+
 impl KeyKind {
+    /// How deep keys of joins are nested in each other.
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            KeyKind::Joined(kinds) => 1 + kinds.iter().map(KeyKind::depth).max().unwrap_or(0),
+            KeyKind::Source | KeyKind::Group | KeyKind::Distinct(_) => 0,
+        }
+    }
+
     /// The key as text: unique among the rows of one result, and stable.
     pub fn text(&self, key: ValueRef<'_>) -> String {
         match (self, key) {
-            (KeyKind::Distinct(template), key) => template.value(key).to_string(),
+            (KeyKind::Distinct(template), key) => match template.value(key) {
+                Value::Missing => group_value(ValueRef::Missing).to_string(),
+                value => value.to_string(),
+            },
             (KeyKind::Group, ValueRef::Array(values)) => {
-                // Null and missing are groups of their own, so their texts must differ.
-                let missing = Value::object([("$missing", Value::Bool(true))]);
-                let values = values.iter().map(|v| match v {
-                    ValueRef::Missing => missing.as_ref(),
-                    v => v,
-                });
-                Value::array(values).to_string()
+                let values: Vec<Value> = values.iter().map(group_value).collect();
+                Value::from(values).to_string()
             }
             (KeyKind::Joined(kinds), ValueRef::Array(parts)) => {
                 let text = |(kind, part): (&KeyKind, ValueRef<'_>)| match part {

@@ -211,7 +211,7 @@ impl Scope<'_> {
             // The longest known path that this one goes on from.
             let longest = (0..known.len())
                 .filter_map(|i| match &known[i] {
-                    query::Expr::Ref(k) if path.starts_with(k) => Some((k.len(), i)),
+                    query::Expr::Ref(k) if goes_on(path, k) => Some((k.len(), i)),
                     _ => None,
                 })
                 .max_by_key(|(length, i)| (*length, std::cmp::Reverse(*i)));
@@ -289,6 +289,11 @@ impl Scope<'_> {
             }
         }
     }
+}
+
+/// Whether a path goes on from another one into its value; keys are not part of values.
+fn goes_on(path: &[SmolStr], from: &[SmolStr]) -> bool {
+    path.starts_with(from) && path.get(from.len()).is_none_or(|field| field != KEY_COLUMN)
 }
 
 /// The name of a group's value where nothing is selected, as TanStack has it.

@@ -185,6 +185,7 @@ fn source(tree: &Tree) -> Result<Source> {
                 alias: alias(tree)?,
             })
         }
+        "unionFrom" | "unionAll" => Err(QueryError::new("type", "unions are not there yet")),
         other => {
             let error = QueryError::new("type", format!("unknown source `{other}`"));
             Err(error.suggest(other, ["collectionRef", "queryRef"]))
@@ -242,7 +243,10 @@ fn join(tree: &Tree) -> Result<Join> {
 /// An item of `where` or `having`: an expression, bare or wrapped.
 fn condition(tree: &Tree) -> Result<Expr> {
     match tree.get("expression") {
-        Some(inner) => at("expression", inner, expr),
+        Some(inner) => {
+            only(tree, &["expression"])?;
+            at("expression", inner, expr)
+        }
         None => expr(tree),
     }
 }
@@ -322,6 +326,11 @@ fn projection(tree: &Tree) -> Result<Projection> {
     };
     if is_expr {
         return Ok(Projection::Expr(expr(tree)?));
+    }
+    if let Some(Tree::Leaf(Value::Str(s))) = tree.get("type")
+        && matches!(s.as_str(), "includesSubquery" | "conditionalSelect")
+    {
+        return Err(QueryError::new("type", format!("`{s}` is not there yet")));
     }
     let mut fields: Vec<(SmolStr, Projection)> = Vec::new();
     for (key, value) in entries {

@@ -15,7 +15,7 @@ use super::rows::Collection;
 pub enum SchemaError {
     /// The text is not JSON, or not of the shape of a schema.
     #[error("the schema is not valid: {0}")]
-    Invalid(#[from] serde_json::Error),
+    Invalid(String),
     /// Two collections claim the events of one type.
     #[error(
         "duplicate event type `{event_type}`: used by both `{first}` and `{second}` collections"
@@ -39,16 +39,18 @@ pub enum SchemaError {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SchemaFile {
     collections: std::collections::BTreeMap<SmolStr, CollectionEntry>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CollectionEntry {
     #[serde(rename = "type")]
     event_type: SmolStr,
     primary_key: SmolStr,
+    schema: Option<serde::de::IgnoredAny>,
 }
 
 /// The collections an engine knows. Shared between the decoder of events and the planner.
@@ -58,6 +60,7 @@ struct CollectionEntry {
 #[derive(Debug, Default)]
 pub struct Catalog {
     closed: bool,
+    unchecked: Vec<SmolStr>,
     known: RwLock<Known>,
 }
 
@@ -112,9 +115,14 @@ impl Catalog {
     ///
     /// If the text is not a schema, or two collections share an event type.
     pub fn from_json(text: &str) -> Result<Catalog, SchemaError> {
-        let file: SchemaFile = serde_json::from_str(text)?;
+        let file: SchemaFile =
+            serde_json::from_str(text).map_err(|e| SchemaError::Invalid(e.to_string()))?;
         let mut known = Known::default();
+        let mut unchecked = Vec::new();
         for (name, entry) in file.collections {
+            if entry.schema.is_some() {
+                unchecked.push(name.clone());
+            }
             for (field, value) in [
                 ("type", &entry.event_type),
                 ("primaryKey", &entry.primary_key),
@@ -137,6 +145,7 @@ impl Catalog {
         }
         Ok(Catalog {
             closed: true,
+            unchecked,
             known: RwLock::new(known),
         })
     }
@@ -171,6 +180,11 @@ impl Catalog {
             Some(collection) => collection.clone(),
             None => known.add(name.into(), name.into(), None),
         })
+    }
+
+    /// The collections whose schema has rules for values (`schema`), which are not checked yet.
+    pub fn unchecked(&self) -> &[SmolStr] {
+        &self.unchecked
     }
 
     /// All collections, in the order in which they became known.

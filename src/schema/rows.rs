@@ -1,10 +1,11 @@
 //! One collection: its columns, and JSON objects into positional rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use thiserror::Error;
@@ -13,8 +14,6 @@ use crate::value::{EncodeSeed, Row, SeqBuilder, Value, ValueRef, encode};
 
 /// The column of a row's key; the path `["alias", "$key"]` reads it.
 pub const KEY_COLUMN: &str = "$key";
-/// The column of a row that is not an object, as the State Protocol allows without a schema.
-const SCALAR_COLUMN: &str = "$value";
 /// Objects used as maps would otherwise make rows of unbounded width.
 const MAX_COLUMNS: usize = 4096;
 
@@ -42,6 +41,7 @@ pub enum RowError {
 pub struct Columns {
     names: Vec<SmolStr>,
     index: HashMap<SmolStr, usize>,
+    /// The column of rows that are not objects, as the State Protocol allows without a schema.
     scalar: Option<usize>,
     /// The columns that rows have had, in the order in which they came: how objects are written.
     /// Other columns were only asked for by queries.
@@ -59,7 +59,7 @@ impl Columns {
             seen: Vec::new(),
             is_seen: Vec::new(),
         };
-        columns.add(KEY_COLUMN);
+        columns.add_unnamed(KEY_COLUMN);
         columns
     }
 
@@ -69,14 +69,16 @@ impl Columns {
     }
 
     fn add(&mut self, name: &str) -> usize {
-        let column = self.names.len();
-        self.names.push(name.into());
+        let column = self.add_unnamed(name);
         self.index.insert(name.into(), column);
-        self.is_seen.push(false);
-        if name == SCALAR_COLUMN {
-            self.scalar = Some(column);
-        }
         column
+    }
+
+    /// Adds a column that is no field, so that no field's name can be mistaken for it.
+    fn add_unnamed(&mut self, label: &str) -> usize {
+        self.names.push(label.into());
+        self.is_seen.push(false);
+        self.names.len() - 1
     }
 
     /// The column of a field.
@@ -213,17 +215,32 @@ impl Collection {
         })
     }
 
-    /// The column of a field that a row has.
-    fn column_of_row(&self, name: &str) -> Option<usize> {
-        let column = self.column(name)?;
+    /// The column of rows that are not objects, made if it is new.
+    fn scalar_column(&self) -> usize {
         let mut columns = self
             .columns
             .write()
             .expect("no panic while columns are locked");
-        if !columns.is_seen[column] && column != 0 {
-            Arc::make_mut(&mut columns).see(column);
+        columns.scalar.unwrap_or_else(|| {
+            let columns = Arc::make_mut(&mut columns);
+            let column = columns.add_unnamed("$value");
+            columns.scalar = Some(column);
+            column
+        })
+    }
+
+    /// Takes over the columns that a row needed beyond those of `base`; false if others came
+    /// meanwhile.
+    fn publish(&self, base: &Arc<Columns>, new: Columns) -> bool {
+        let mut columns = self
+            .columns
+            .write()
+            .expect("no panic while columns are locked");
+        let unchanged = Arc::ptr_eq(base, &columns);
+        if unchanged {
+            *columns = Arc::new(new);
         }
-        Some(column)
+        unchanged
     }
 }
 
@@ -255,34 +272,23 @@ impl RowDecoder {
         key: &str,
         value: &RawValue,
     ) -> Result<Row, RowError> {
-        self.data.clear();
-        self.spans.clear();
         let text = value.get();
         if text.trim_start().starts_with('{') {
-            let mut columns = collection.columns();
-            let visitor = RowVisitor {
-                decoder: self,
-                collection,
-                columns: &mut columns,
-            };
-            serde_json::Deserializer::from_str(text).deserialize_map(visitor)?;
+            self.object(collection, text)?;
         } else {
+            self.clear();
             EncodeSeed(&mut self.data)
                 .deserialize(&mut serde_json::Deserializer::from_str(text))?;
-            let got = crate::value::decode(&self.data).type_name();
-            let column = match collection.typed {
-                true => None,
-                false => collection.column_of_row(SCALAR_COLUMN),
-            };
-            let Some(column) = column else {
+            if collection.typed {
+                let got = crate::value::decode(&self.data).type_name();
                 let collection = collection.name.clone();
                 return Err(RowError::NotAnObject {
                     collection,
                     got,
                     key: key.into(),
                 });
-            };
-            self.put(column, 0);
+            }
+            self.put(collection.scalar_column(), 0);
         }
         let start = self.data.len();
         encode(ValueRef::Str(key), &mut self.data);
@@ -297,6 +303,34 @@ impl RowDecoder {
         Ok(Row::new(&mut self.builder, &mut self.scratch))
     }
 
+    fn clear(&mut self) {
+        self.data.clear();
+        self.spans.clear();
+    }
+
+    /// Reads the fields. New columns become known only when the row was read as a whole, so that a
+    /// row that is refused leaves nothing behind.
+    fn object(&mut self, collection: &Collection, text: &str) -> Result<(), RowError> {
+        loop {
+            self.clear();
+            let base = collection.columns();
+            let mut columns = Cow::Borrowed(&*base);
+            let visitor = RowVisitor {
+                decoder: self,
+                collection,
+                columns: &mut columns,
+            };
+            serde_json::Deserializer::from_str(text).deserialize_map(visitor)?;
+            let done = match columns {
+                Cow::Owned(new) => collection.publish(&base, new),
+                Cow::Borrowed(_) => true,
+            };
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
     /// Makes the data from `start` on the value of a column; the last one given stays.
     fn put(&mut self, column: usize, start: usize) {
         if self.spans.len() <= column {
@@ -306,13 +340,13 @@ impl RowDecoder {
     }
 }
 
-struct RowVisitor<'a> {
+struct RowVisitor<'a, 'c> {
     decoder: &'a mut RowDecoder,
     collection: &'a Collection,
-    columns: &'a mut Arc<Columns>,
+    columns: &'a mut Cow<'c, Columns>,
 }
 
-impl<'de> Visitor<'de> for RowVisitor<'_> {
+impl<'de> Visitor<'de> for RowVisitor<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -337,13 +371,13 @@ impl<'de> Visitor<'de> for RowVisitor<'_> {
 }
 
 /// Resolves a field name to its column without copying the name.
-struct ColumnSeed<'a> {
+struct ColumnSeed<'a, 'c> {
     collection: &'a Collection,
-    columns: &'a mut Arc<Columns>,
+    columns: &'a mut Cow<'c, Columns>,
     expected: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
+impl<'de> DeserializeSeed<'de> for ColumnSeed<'_, '_> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
@@ -351,7 +385,7 @@ impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
     }
 }
 
-impl Visitor<'_> for ColumnSeed<'_> {
+impl Visitor<'_> for ColumnSeed<'_, '_> {
     type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -368,38 +402,23 @@ impl Visitor<'_> for ColumnSeed<'_> {
         {
             return Ok(self.expected);
         }
-        if let Some(column) = self.columns.get(name)
+        let known = self.columns.get(name);
+        if let Some(column) = known
             && self.columns.is_seen[column]
         {
             return Ok(column);
         }
-        let column = self.collection.column_of_row(name).ok_or_else(|| {
-            E::custom(format_args!(
-                "field `{name}`: collection `{}` has {MAX_COLUMNS} distinct fields already; \
+        if known.is_none() && self.columns.names.len() >= MAX_COLUMNS {
+            return Err(E::custom(format_args!(
+                "field `{name}`: collection `{}` would have more than {MAX_COLUMNS} distinct fields; \
                  put an object with changing keys into a field of the row",
                 self.collection.name
-            ))
-        })?;
-        *self.columns = self.collection.columns();
+            )));
+        }
+        let columns = self.columns.to_mut();
+        let column = known.unwrap_or_else(|| columns.add(name));
+        columns.see(column);
         Ok(column)
-    }
-}
-
-/// For tests and tools that have a tree already.
-impl RowDecoder {
-    /// The row of a JSON value given as a tree.
-    ///
-    /// # Errors
-    ///
-    /// As [`RowDecoder::row`].
-    pub fn row_of(
-        &mut self,
-        collection: &Collection,
-        key: &str,
-        value: &serde_json::Value,
-    ) -> Result<Row, RowError> {
-        let raw = serde_json::value::to_raw_value(value).map_err(serde_json::Error::custom)?;
-        self.row(collection, key, &raw)
     }
 }
 
@@ -427,6 +446,18 @@ mod tests {
         assert_eq!(
             collection.columns().fields(&c).value().to_string(),
             r#"{"w":null,"x":2}"#
+        );
+    }
+
+    #[test]
+    fn no_field_is_mistaken_for_the_key_or_a_scalar() {
+        let collection = Catalog::open().by_name("c").unwrap();
+        let text = r#"{"a":1,"$value":5,"$key":"z"}"#;
+        let object = row(&collection, "k", text).unwrap();
+        row(&collection, "l", "7").unwrap();
+        assert_eq!(
+            collection.columns().fields(&object).value(),
+            crate::value::from_json(text).unwrap()
         );
     }
 
@@ -477,9 +508,12 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("has 4096 distinct fields already"),
+                .contains("would have more than 4096 distinct fields"),
             "{error}"
         );
-        assert!(row(&collection, "k", r#"{"f1":1}"#).is_ok());
+        assert!(
+            row(&collection, "k", r#"{"g":1}"#).is_ok(),
+            "the refused row left nothing behind"
+        );
     }
 }

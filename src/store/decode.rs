@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::protocol::{Control, Message, MessageError, Operation};
-use crate::schema::{Catalog, RowDecoder, RowError};
+use crate::schema::{Catalog, Collection, RowDecoder, RowError};
 use crate::value::Row;
 
 /// What one message does to the store.
@@ -27,7 +27,7 @@ pub enum Action {
     },
     /// Voids all rows, together with the change that follows.
     Reset,
-    /// Begins a snapshot; of a named collection, or of those that occur in it.
+    /// Begins a snapshot: of this collection, or of those that occur in it.
     SnapshotStart(Option<usize>),
     /// Ends a snapshot: the rows since its start replace all rows of their collections.
     SnapshotEnd(Option<usize>),
@@ -50,6 +50,8 @@ pub enum DecodeError {
 pub struct Decoder {
     catalog: Arc<Catalog>,
     rows: RowDecoder,
+    /// The collection of the last message: mostly that of the next one, too.
+    last: Option<Arc<Collection>>,
 }
 
 impl Decoder {
@@ -58,6 +60,7 @@ impl Decoder {
         Decoder {
             catalog,
             rows: RowDecoder::default(),
+            last: None,
         }
     }
 
@@ -80,16 +83,18 @@ impl Decoder {
             Message::Change(change) => change,
             Message::Control(Control::Reset, _) => return Ok(Some(Action::Reset)),
             Message::Control(control, event_type) => {
-                let collection = event_type
-                    .and_then(|t| self.catalog.by_type(&t))
-                    .map(|c| c.id());
+                let collection = match event_type.as_deref().map(|t| self.collection(t)) {
+                    None => None,
+                    Some(Some(collection)) => Some(collection.id()),
+                    Some(None) => return Ok(None),
+                };
                 return Ok(Some(match control {
                     Control::SnapshotStart => Action::SnapshotStart(collection),
                     _ => Action::SnapshotEnd(collection),
                 }));
             }
         };
-        let Some(collection) = self.catalog.by_type(&change.event_type) else {
+        let Some(collection) = self.collection(&change.event_type) else {
             return Ok(None);
         };
         let id = collection.id();
@@ -104,5 +109,16 @@ impl Decoder {
             },
             (_, None) => unreachable!("a decoded change that is no delete has a value"),
         }))
+    }
+
+    fn collection(&mut self, event_type: &str) -> Option<Arc<Collection>> {
+        if self
+            .last
+            .as_ref()
+            .is_none_or(|last| last.event_type() != event_type)
+        {
+            self.last = self.catalog.by_type(event_type);
+        }
+        self.last.clone()
     }
 }

@@ -9,7 +9,7 @@ mod decode;
 mod rows;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ pub struct Store {
     collections: Vec<CollectionState>,
     /// A `reset` came that nothing followed yet.
     reset: bool,
-    snapshot: Option<Snapshot>,
+    /// The open snapshots: of one collection each, or of whatever occurs.
+    snapshots: BTreeMap<Option<usize>, Snapshot>,
 }
 
 #[derive(Debug, Default)]
@@ -40,12 +41,8 @@ struct CollectionState {
     arrangements: Vec<Weak<RefCell<Arrangement>>>,
 }
 
-/// The rows of a snapshot that is still coming in, in order.
-#[derive(Debug, Default)]
-struct Snapshot {
-    actions: Vec<Action>,
-    collections: HashSet<usize>,
-}
+/// The rows of a snapshot that is still coming in, by collection and key.
+type Snapshot = HashMap<usize, HashMap<Vec<u8>, Row>>;
 
 impl Store {
     /// An empty store.
@@ -54,7 +51,7 @@ impl Store {
             catalog,
             collections: Vec::new(),
             reset: false,
-            snapshot: None,
+            snapshots: BTreeMap::new(),
         }
     }
 
@@ -107,33 +104,37 @@ impl Store {
     fn act(&mut self, action: Action) {
         match action {
             Action::Reset => {
-                self.snapshot = None;
+                self.snapshots.clear();
                 self.reset = true;
             }
             Action::SnapshotStart(collection) => {
-                self.snapshot = Some(Snapshot {
-                    actions: Vec::new(),
-                    collections: collection.into_iter().collect(),
-                });
+                let rows = collection.map(|id| (id, HashMap::new()));
+                self.snapshots
+                    .insert(collection, rows.into_iter().collect());
             }
             Action::SnapshotEnd(collection) => {
-                if let Some(mut snapshot) = self.snapshot.take() {
-                    self.take_reset();
-                    snapshot.collections.extend(collection);
-                    for collection in snapshot.collections {
-                        self.state(collection).rows.clear();
-                    }
-                    snapshot
-                        .actions
-                        .into_iter()
-                        .for_each(|action| self.change(action));
+                let Some(snapshot) = self.snapshots.remove(&collection) else {
+                    return;
+                };
+                self.take_reset();
+                for (collection, rows) in snapshot {
+                    let state = self.state(collection);
+                    state.rows.clear();
+                    rows.into_values().for_each(|row| state.rows.put(row));
                 }
             }
             Action::Put { collection, .. } | Action::Delete { collection, .. } => {
-                match &mut self.snapshot {
+                let open = [Some(collection), None]
+                    .into_iter()
+                    .find(|of| self.snapshots.contains_key(of));
+                match open.and_then(|of| self.snapshots.get_mut(&of)) {
                     Some(snapshot) => {
-                        snapshot.collections.insert(collection);
-                        snapshot.actions.push(action);
+                        let rows = snapshot.entry(collection).or_default();
+                        match action {
+                            Action::Put { row, .. } => drop(rows.insert(row.key().to_vec(), row)),
+                            Action::Delete { key, .. } => drop(rows.remove(key.key())),
+                            _ => unreachable!("a change"),
+                        }
                     }
                     None => {
                         self.take_reset();
@@ -142,6 +143,11 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Whether a snapshot was begun that has not ended; its rows are not visible.
+    pub fn in_snapshot(&self) -> bool {
+        !self.snapshots.is_empty()
     }
 
     fn change(&mut self, action: Action) {
@@ -187,6 +193,9 @@ impl Store {
     /// is kept up to date, as long as somebody holds it.
     pub fn arrange(&mut self, scan: &Scan, keys: &[Expr]) -> Rc<RefCell<Arrangement>> {
         let state = self.state(scan.collection.id());
+        state
+            .arrangements
+            .retain(|arrangement| arrangement.strong_count() > 0);
         let mut known = state.arrangements.iter().filter_map(Weak::upgrade);
         if let Some(found) = known.find(|a| a.borrow().serves(&scan.filter, keys)) {
             return found;

@@ -60,6 +60,8 @@ fn key_hash(row: &Row) -> u32 {
     hash_bytes(row.key()) as u32
 }
 
+const LARGE_BATCH: usize = 16_384;
+
 impl Rows {
     pub(super) fn len(&self) -> usize {
         self.live
@@ -130,7 +132,10 @@ impl Rows {
                 changes.push((old, new));
             }
         }
-        // A purge gives its memory back.
+        // A purge gives its memory back, and so does an exceptionally large batch.
+        if self.touched.capacity() > LARGE_BATCH {
+            self.touched = Vec::new();
+        }
         if self.table.capacity() > 64 && self.table.len() < self.table.capacity() / 8 {
             self.table.shrink_to_fit(|slot| spread(slot.hash));
         }

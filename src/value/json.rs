@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -155,15 +155,6 @@ impl Serialize for ValueRef<'_> {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_ref().serialize(serializer)
-    }
-}
-
-/// A tree of `serde_json`, for code that has one already; never used on the hot path.
-impl TryFrom<&serde_json::Value> for Value {
-    type Error = serde_json::Error;
-
-    fn try_from(value: &serde_json::Value) -> Result<Value, serde_json::Error> {
-        Value::deserialize(value).map_err(|e| serde_json::Error::custom(e.to_string()))
     }
 }
 

@@ -99,11 +99,6 @@ impl Row {
     pub fn is_same(&self, other: &Row) -> bool {
         self.bytes.as_ptr() == other.bytes.as_ptr()
     }
-
-    /// The memory the row takes on the heap, in bytes.
-    pub fn heap_size(&self) -> usize {
-        self.bytes().len() + 2 * size_of::<usize>()
-    }
 }
 
 impl PartialEq for Row {

@@ -5,4 +5,5 @@ mod cli;
 mod flights;
 mod histories;
 mod oracle;
+mod regressions;
 mod sharing;

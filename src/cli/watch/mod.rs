@@ -43,8 +43,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     } else {
         Notes::Now(input.bar().clone())
     };
-    let loader = Loader::new(input.name(), &catalog, args.batch, notes)
-        .with_schema(args.input.schema.is_some());
+    let loader = Loader::new(input.name(), &catalog, args.batch, notes);
     let mut session = Session {
         engine,
         panels,

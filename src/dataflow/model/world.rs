@@ -70,7 +70,8 @@ impl World {
     pub(super) fn install(&mut self, node: &Node) -> Dataflow {
         let mut dataflow = self.runtime.install(node, &mut self.store);
         route(&self.all_rows(), &mut dataflow.feeds);
-        self.runtime.tick([&mut dataflow]);
+        self.runtime.begin(&mut dataflow);
+        self.runtime.finish(&dataflow);
         dataflow
     }
 
@@ -80,8 +81,13 @@ impl World {
         dataflows: impl Iterator<Item = &'a mut Dataflow>,
     ) -> BTreeMap<usize, Changes> {
         let changes = self.store.apply(actions);
-        self.runtime
-            .tick(dataflows.filter_map(|d| route(&changes, &mut d.feeds).then_some(d)));
+        let touched: Vec<&mut Dataflow> = dataflows
+            .filter_map(|d| route(&changes, &mut d.feeds).then_some(d))
+            .collect();
+        for dataflow in touched {
+            self.runtime.begin(dataflow);
+            self.runtime.finish(dataflow);
+        }
         changes
     }
 
@@ -155,40 +161,82 @@ impl Checked {
 /// the key of a row of any collection.
 pub(super) struct History {
     pub(super) rng: fastrand::Rng,
-    pub(super) keys: u32,
+    /// The collections that change.
+    collections: Vec<usize>,
+    /// How many keys there are.
+    keys: u32,
+    /// The last fields of each key.
+    fields: BTreeMap<(usize, u32), [Value; 4]>,
 }
 
 impl History {
-    fn row(&mut self) -> Row {
+    /// A history of the first collections of a world.
+    pub(super) fn new(world: &World, collections: usize, keys: u32, seed: u64) -> History {
+        let changing = world.collections.iter().take(collections);
+        let collections = changing.map(|c| c.id()).collect();
+        History {
+            rng: fastrand::Rng::with_seed(seed),
+            collections,
+            keys,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    fn field(&mut self, column: usize) -> Value {
         let rng = &mut self.rng;
-        let key = |rng: &mut fastrand::Rng| Value::from(format!("k{}", rng.u32(..self.keys)));
-        let number = |rng: &mut fastrand::Rng, most: i32| match rng.u32(..8) {
+        let most = match column {
+            0 => 3,
+            1 => 4,
+            2 => 20,
+            _ => return key(rng.u32(..self.keys)),
+        };
+        match rng.u32(..12) {
             0 => Value::Null,
             1 => Value::Missing,
             2 => Value::float(rng.i32(-most..most) as f64 / 2.0),
             _ => Value::from(rng.i32(..most)),
-        };
-        let fields = [number(rng, 3), number(rng, 4), number(rng, 20), key(rng)];
-        std::iter::once(key(rng)).chain(fields).collect()
+        }
     }
 
-    pub(super) fn batch(&mut self, world: &World) -> Vec<Action> {
-        let ids = world.collections.each_ref().map(|c| c.id());
-        let only = self.rng.choice(ids).filter(|_| self.rng.bool());
-        let size = *self.rng.choice(&[1, 1, 2, 5, 20]).unwrap();
+    /// A row of which often only one field is new.
+    fn row(&mut self, collection: usize) -> Row {
+        let number = self.rng.u32(..self.keys);
+        let known = self
+            .fields
+            .remove(&(collection, number))
+            .filter(|_| self.rng.bool());
+        let fields = match known {
+            Some(mut fields) => {
+                let column = self.rng.usize(..4);
+                fields[column] = self.field(column);
+                fields
+            }
+            None => std::array::from_fn(|column| self.field(column)),
+        };
+        self.fields.insert((collection, number), fields.clone());
+        std::iter::once(key(number)).chain(fields).collect()
+    }
+
+    pub(super) fn batch(&mut self) -> Vec<Action> {
+        let only = self
+            .rng
+            .choice(self.collections.clone())
+            .filter(|_| self.rng.bool());
+        let size = *self.rng.choice(&[1, 2, 3, 6, 20]).unwrap();
         let mut actions = Vec::new();
         for _ in 0..size {
-            let collection = only.unwrap_or_else(|| self.rng.choice(ids).unwrap());
-            let row = self.row();
+            let collection = only.or_else(|| self.rng.choice(self.collections.clone()));
+            let collection = collection.expect("a collection changes");
+            let row = self.row(collection);
             actions.push(match self.rng.u32(..10) {
-                0..3 => Action::Delete {
+                0..2 => Action::Delete {
                     collection,
                     key: row,
                 },
                 _ => Action::Put { collection, row },
             });
         }
-        match self.rng.u32(..30) {
+        match self.rng.u32(..40) {
             0 => actions.insert(0, Action::Reset),
             1 => {
                 actions.insert(0, Action::SnapshotStart(only));
@@ -198,4 +246,8 @@ impl History {
         }
         actions
     }
+}
+
+fn key(number: u32) -> Value {
+    format!("k{number}").into()
 }
