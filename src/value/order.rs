@@ -4,8 +4,26 @@ use smallvec::SmallVec;
 
 use super::{Seq, Value, ValueRef};
 
-/// The bytes of one row's place in an order. Comparing them compares the rows.
-pub type SortKey = SmallVec<[u8; 24]>;
+/// One row's place in an order: bytes whose comparison compares the rows.
+///
+/// No key is a prefix of another one, so the first bytes may be compared as a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SortKey {
+    first: u64,
+    rest: SmallVec<[u8; 16]>,
+}
+
+impl SortKey {
+    fn new(bytes: &[u8]) -> SortKey {
+        let (first, rest) = bytes.split_at(bytes.len().min(8));
+        let mut padded = [0; 8];
+        padded[..first.len()].copy_from_slice(first);
+        SortKey {
+            first: u64::from_be_bytes(padded),
+            rest: SmallVec::from_slice(rest),
+        }
+    }
+}
 
 /// Ascending or descending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,8 +48,11 @@ pub enum Nulls {
 /// Builds [`SortKey`]s component by component.
 #[derive(Default, Debug)]
 pub struct SortKeyBuilder {
-    bytes: SortKey,
+    bytes: Bytes,
 }
+
+/// Room for most keys on the stack, so that a key is allocated once at most.
+type Bytes = SmallVec<[u8; 128]>;
 
 // No encoding is a prefix of another: a list ends with END, which is smaller than any tag.
 const END: u8 = 0;
@@ -71,15 +92,19 @@ impl SortKeyBuilder {
 
     /// The key, leaving the builder empty.
     pub fn finish(&mut self) -> SortKey {
-        std::mem::take(&mut self.bytes)
+        let key = SortKey::new(&self.bytes);
+        self.bytes.clear();
+        key
     }
 }
 
-fn encode(value: ValueRef<'_>, out: &mut SortKey) {
+fn encode(value: ValueRef<'_>, out: &mut Bytes) {
     match value {
         ValueRef::Null => out.push(NULL),
         ValueRef::Missing => out.push(MISSING),
         ValueRef::Bool(b) => out.extend_from_slice(&[BOOL, b as u8]),
+        // Exact as a float.
+        ValueRef::Int(i) if i.unsigned_abs() < 1 << 53 => encode_number(i as i64 as f64, 0, out),
         ValueRef::Int(i) => {
             // The greatest float that is not above the integer, then how far above it is: floats
             // of this range lie at most 2048 apart.
@@ -108,12 +133,12 @@ fn encode(value: ValueRef<'_>, out: &mut SortKey) {
     }
 }
 
-fn encode_all(seq: Seq<'_>, out: &mut SortKey) {
+fn encode_all(seq: Seq<'_>, out: &mut Bytes) {
     seq.iter().for_each(|v| encode(v, out));
     out.push(END);
 }
 
-fn encode_number(f: f64, above: u16, out: &mut SortKey) {
+fn encode_number(f: f64, above: u16, out: &mut Bytes) {
     // Flip all bits of negative numbers and the sign bit of others; every NaN becomes the greatest.
     let f = if f.is_nan() { f64::NAN } else { f };
     let bits = f.to_bits();
@@ -128,7 +153,7 @@ fn encode_number(f: f64, above: u16, out: &mut SortKey) {
 }
 
 /// UTF-8 orders by code point; END and its escape are escaped so that END can end the string.
-fn encode_str(s: &str, out: &mut SortKey) {
+fn encode_str(s: &str, out: &mut Bytes) {
     if s.bytes().any(|b| b <= 1) {
         for b in s.bytes() {
             match b {

@@ -194,7 +194,7 @@ impl History {
             0 => Value::Null,
             1 => Value::Missing,
             2 => Value::float(rng.i32(-most..most) as f64 / 2.0),
-            _ => Value::from(rng.i32(..most)),
+            _ => Value::from(rng.i32(0..most)),
         }
     }
 
