@@ -31,11 +31,10 @@
 //! Data flows left to right, and a module imports only from its left:
 //!
 //! ```text
-//! protocol ──> store ──┐
-//! (messages)   (rows)  ├─> dataflow ──> view ──> engine ──> the `tailwater` binary
-//!                      │   (operators)  (results,
-//! schema ──> query ──> plan              change sets)
-//! (columns)  (IR)      (checked)
+//! schema ──> query ──> plan ───┐
+//! (columns)  (IR)     (checked) ├──> store ──> dataflow ──> view ──> engine ──> cli
+//! protocol ─────────────────────┘    (rows)    (operators)  (results)
+//! (messages)
 //! ```
 //!
 //! | module | what it is for |
@@ -46,6 +45,7 @@
 //! | [`query`] | the query IR, its functions, reading it from JSON |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, what a batch changes in them, shared arrangements |
+//! | `ranked` | a sorted set that knows positions |
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |

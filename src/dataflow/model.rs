@@ -394,9 +394,9 @@ fn an_update_costs_the_same_among_many_rows() {
     let (few, fast) = update_among(100);
     let (many, slow) = update_among(100_000);
     assert_eq!((few, many), ([2, 2, 2], [2, 2, 2]));
-    // Looking at every row would take a hundred times as long and more.
+    // The fastest of many, as a busy machine delays most; a scan of all rows shows all the same.
     assert!(
-        slow < fast * 8,
+        slow < fast * 4,
         "{fast:?} among 100 rows, {slow:?} among 100000"
     );
 }
