@@ -1,14 +1,13 @@
 //! Our operators against differential's own: after every tick of random histories, both must have
 //! brought the same tuples.
 //!
-//! Plans run as they do in an engine: actions go through a [store](crate::store), whose changes are fed to the
+//! Plans run as they do in an engine: actions go through a store, whose changes are fed to the
 //! dataflows of one runtime.
 
 mod differential;
 mod world;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::plan::{Aggregate, Expr, Join, Label, Node, OrderKey, Scan};
 use crate::query::{AggregateFunction, Function, JoinKind};
@@ -333,9 +332,8 @@ fn late_queries_share_arrangements() {
     }
 }
 
-/// What an update brings out in a window, an aggregate and a join over `size` rows, and how long the
-/// fastest update takes.
-fn update_among(size: i32) -> ([usize; 3], Duration) {
+/// How many changes an update brings out of a window, an aggregate and a join over `size` rows.
+fn update_among(size: i32) -> [usize; 3] {
     let mut world = World::new();
     let [a, b, _] = world.collections.clone();
     let put = |collection: &Collection, key: i32, value: i32| Action::Put {
@@ -372,13 +370,11 @@ fn update_among(size: i32) -> ([usize; 3], Duration) {
     dataflows
         .iter_mut()
         .for_each(|dataflow| dataflow.output().clear());
-    let (mut changes, mut fastest) = (Vec::new(), Duration::MAX);
-    for i in 0..300 {
+    let mut changes = Vec::new();
+    for i in 0..20 {
         // The first row becomes the last one, and the first one again.
         let update = put(&a, 0, if i % 2 == 0 { 1_000_000 } else { 0 });
-        let start = Instant::now();
         world.apply(vec![update], dataflows.iter_mut());
-        fastest = fastest.min(start.elapsed());
         changes.push(
             dataflows
                 .each_mut()
@@ -386,17 +382,11 @@ fn update_among(size: i32) -> ([usize; 3], Duration) {
         );
     }
     assert!(changes.iter().all(|c| *c == changes[0]), "{changes:?}");
-    (changes[0], fastest)
+    changes[0]
 }
 
 #[test]
-fn an_update_costs_the_same_among_many_rows() {
-    let (few, fast) = update_among(100);
-    let (many, slow) = update_among(100_000);
-    assert_eq!((few, many), ([2, 2, 2], [2, 2, 2]));
-    // The fastest of many, as a busy machine delays most; a scan of all rows shows all the same.
-    assert!(
-        slow < fast * 4,
-        "{fast:?} among 100 rows, {slow:?} among 100000"
-    );
+fn an_update_brings_out_the_same_among_many_rows() {
+    assert_eq!(update_among(100), [2, 2, 2]);
+    assert_eq!(update_among(100_000), [2, 2, 2]);
 }
