@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use super::Updates;
 use super::operator::Unary;
 use crate::plan::Expr;
-use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, ValueRef};
+use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, ValueRef, hash_handles};
 
 /// Counts the tuples of each row. The row is the array of its fields as key, then the fields.
 pub(super) struct Distinct {
@@ -14,11 +14,6 @@ pub(super) struct Distinct {
     builder: SeqBuilder,
     scratch: Vec<u8>,
     key: Vec<u8>,
-}
-
-fn hash(row: &Row) -> u64 {
-    use std::hash::BuildHasher;
-    foldhash::fast::FixedState::with_seed(0).hash_one(row)
 }
 
 impl Distinct {
@@ -53,9 +48,11 @@ impl Unary for Distinct {
             .collect();
         differential_dataflow::consolidation::consolidate(&mut updates);
         for (row, diff) in updates {
-            let entry =
-                self.counts
-                    .entry(hash(&row), |(known, _)| *known == row, |(row, _)| hash(row));
+            let entry = self.counts.entry(
+                hash_handles(&row),
+                |(known, _)| *known == row,
+                |(row, _)| hash_handles(row),
+            );
             let mut entry = entry.or_insert_with(|| (row.clone(), 0));
             let count = &mut entry.get_mut().1;
             let before = *count;
@@ -70,7 +67,7 @@ impl Unary for Distinct {
             }
         }
         if self.counts.capacity() > 64 && self.counts.len() < self.counts.capacity() / 8 {
-            self.counts.shrink_to_fit(|(row, _)| hash(row));
+            self.counts.shrink_to_fit(|(row, _)| hash_handles(row));
         }
     }
 }

@@ -63,6 +63,8 @@ pub(super) fn unary<'s>(
                 pool.put(data);
                 if !changes.is_empty() {
                     output.session(&capability).give_container(&mut changes);
+                } else {
+                    pool.put(&mut changes);
                 }
             });
         }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::Changes;
 use crate::plan::{Expr, encode_join_key};
-use crate::value::{Row, hash_bytes};
+use crate::value::{Row, hash_bytes, hash_handles};
 
 /// From a key to the set of its entries. Every operation takes constant time, also for keys with
 /// very many entries.
@@ -46,16 +46,6 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
             .buckets
             .find(hash_bytes(key), |bucket| bucket.key[..] == *key);
         found.map_or(&[], |bucket| &bucket.entries)
-    }
-
-    /// The number of keys.
-    pub fn len(&self) -> usize {
-        self.buckets.len()
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
     }
 
     /// Adds an entry that is not there yet.
@@ -103,18 +93,12 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
     }
 }
 
-fn entry_hash<T: std::hash::Hash>(entry: &T) -> u64 {
-    use std::hash::BuildHasher;
-    // Rows hash to a keyed hash of their content already.
-    foldhash::fast::FixedState::with_seed(0).hash_one(entry)
-}
-
 impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
     fn add_place(&mut self, place: usize) {
         let entries = &self.entries;
-        let hash = entry_hash(&entries[place]);
+        let hash = hash_handles(&entries[place]);
         self.places
-            .insert_unique(hash, place as u32, |&p| entry_hash(&entries[p as usize]));
+            .insert_unique(hash, place as u32, |&p| hash_handles(&entries[p as usize]));
     }
 
     fn remove(&mut self, entry: &T) -> bool {
@@ -128,7 +112,7 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
         let entries = &self.entries;
         let Ok(found) = self
             .places
-            .find_entry(entry_hash(entry), |&p| entries[p as usize] == *entry)
+            .find_entry(hash_handles(entry), |&p| entries[p as usize] == *entry)
         else {
             return false;
         };
@@ -136,7 +120,7 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
         // The last entry takes the freed place.
         let last = self.entries.len() - 1;
         if place != last {
-            let hash = entry_hash(&self.entries[last]);
+            let hash = hash_handles(&self.entries[last]);
             let moved = self.places.find_mut(hash, |&p| p as usize == last);
             *moved.expect("every entry of a large bucket has a place") = place as u32;
         }

@@ -13,10 +13,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-pub use json::{EncodeSeed, encode_json, from_json};
+pub use json::{EncodeSeed, from_json};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
 pub(crate) use packed::{encoded_is, is_nullish};
+pub(crate) use row::hash_handles;
 pub use row::{Row, Tuple, hash_bytes};
 pub use smol_str::SmolStr;
 

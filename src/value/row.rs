@@ -41,6 +41,12 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Hashes rows or tuples by the content hashes in their handles, which are keyed already.
+#[inline]
+pub(crate) fn hash_handles<T: std::hash::Hash>(rows: &T) -> u64 {
+    foldhash::fast::FixedState::with_seed(0).hash_one(rows)
+}
+
 impl Row {
     /// A row of the builder's values; trailing missing columns are dropped. Empties the builder;
     /// `scratch` is only there to be used again.

@@ -5,19 +5,13 @@ use hashbrown::HashTable;
 use super::change::{Replaced, pair};
 use crate::dataflow::Updates;
 use crate::plan::sort_key;
-use crate::value::Tuple;
+use crate::value::{Tuple, hash_handles};
 
 /// A set of tuples. It goes by the content hashes that rows carry in their handles, so that neither
 /// a change nor a growing table looks at the rows themselves.
 #[derive(Debug, Default)]
 pub(super) struct Keyed {
     tuples: HashTable<Tuple>,
-}
-
-fn hash(tuple: &Tuple) -> u64 {
-    use std::hash::BuildHasher;
-    // The rows' hashes are keyed already.
-    foldhash::fast::FixedState::with_seed(0).hash_one(tuple)
 }
 
 impl Keyed {
@@ -38,16 +32,16 @@ impl Keyed {
 
     pub(super) fn apply(&mut self, updates: &mut Updates) -> Vec<Replaced> {
         for (tuple, diff) in updates.iter() {
-            let hash = hash(tuple);
+            let hash = hash_handles(tuple);
             if *diff > 0 {
-                self.tuples.insert_unique(hash, tuple.clone(), self::hash);
+                self.tuples.insert_unique(hash, tuple.clone(), hash_handles);
             } else {
                 let found = self.tuples.find_entry(hash, |known| known == tuple);
                 found.expect("a tuple that leaves was there").remove();
             }
         }
         if self.tuples.capacity() > 64 && self.tuples.len() < self.tuples.capacity() / 8 {
-            self.tuples.shrink_to_fit(hash);
+            self.tuples.shrink_to_fit(hash_handles);
         }
         pair(updates)
     }

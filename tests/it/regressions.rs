@@ -197,3 +197,54 @@ fn a_tick_that_changes_both_sides_of_one_key_is_not_quadratic_in_work() {
     apply(&mut engine, &messages);
     assert_eq!(engine.view(query).unwrap().len(), 60_000);
 }
+
+#[test]
+fn results_are_right_after_a_purge_gave_memory_back() {
+    let u = |field: &str| path(&["u", field]);
+    let agg = |name: &str| json!({"type": "agg", "name": name, "args": [u("n")]});
+    let on = func(
+        "and",
+        &[
+            func("eq", &[u("g"), path(&["v", "g"])]),
+            func("gt", &[u("n"), path(&["v", "n"])]),
+        ],
+    );
+    let queries = [
+        json!({"from": from("u"), "groupBy": [u("g")], "select": {"g": u("g"), "n": agg("count"), "s": agg("sum"), "m": agg("min")}}),
+        json!({"from": from("u"), "distinct": true, "select": {"g": u("g")}}),
+        json!({"from": from("u"), "join": [{"type": "full", "from": from("v"), "on": on}]}),
+    ];
+    let mut engine = Engine::new();
+    let live = queries
+        .each_ref()
+        .map(|query| install(&mut engine, query).unwrap());
+    let row = |i: i64| json!({"g": i % 5000, "n": i * 7 % 100});
+    let mut rng = fastrand::Rng::with_seed(2);
+    for _ in 0..3 {
+        let rows =
+            |name: &'static str, n: i64| (0..n).map(move |i| put(name, &i.to_string(), row(i)));
+        apply(
+            &mut engine,
+            &rows("u", 6000).chain(rows("v", 300)).collect::<Vec<_>>(),
+        );
+        let gone =
+            |i: i64| json!({"type": "u", "key": i.to_string(), "headers": {"operation": "delete"}});
+        apply(&mut engine, &(10..6000).map(gone).collect::<Vec<_>>());
+        for _ in 0..50 {
+            let i = rng.i64(0..6000);
+            apply(&mut engine, &[put("u", &i.to_string(), row(i + 1))]);
+        }
+        for (query, live) in queries.iter().zip(live) {
+            let fresh = install(&mut engine, query).unwrap();
+            let rows = |id| -> Vec<_> {
+                engine
+                    .view(id)
+                    .unwrap()
+                    .rows()
+                    .map(|row| (row.key(), row.value()))
+                    .collect()
+            };
+            assert_eq!(rows(live), rows(fresh), "{query}");
+        }
+    }
+}
