@@ -58,7 +58,8 @@ impl Aggregate {
     pub(super) fn new(keys: Vec<Expr>, wanted: Vec<Wanted>) -> Self {
         let mut arguments: Vec<Argument> = Vec::new();
         let mut outputs = Vec::new();
-        for Wanted { function, argument } in wanted {
+        for Wanted { function, mut args } in wanted {
+            let argument = args.swap_remove(0);
             let place = arguments
                 .iter()
                 .position(|a| a.expr == argument)

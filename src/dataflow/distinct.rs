@@ -7,36 +7,54 @@ use super::operator::Unary;
 use crate::plan::Expr;
 use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, ValueRef, hash_handles};
 
-/// Counts the tuples of each row. The row is the array of its fields as key, then the fields.
+/// Counts the tuples of each row.
 pub(super) struct Distinct {
-    fields: Vec<Expr>,
+    rows: Rows,
     counts: HashTable<(Row, isize)>,
+}
+
+/// Makes rows of tuples: the array of the fields as key, if they are keyed, then the fields.
+pub(super) struct Rows {
+    fields: Vec<Expr>,
+    keyed: bool,
     builder: SeqBuilder,
     scratch: Vec<u8>,
     key: Vec<u8>,
 }
 
-impl Distinct {
-    pub(super) fn new(fields: Vec<Expr>) -> Self {
-        Distinct {
+impl Rows {
+    pub(super) fn new(fields: Vec<Expr>, keyed: bool) -> Self {
+        Rows {
             fields,
-            counts: HashTable::new(),
+            keyed,
             builder: SeqBuilder::default(),
             scratch: Vec::new(),
             key: Vec::new(),
         }
     }
 
-    fn row(&mut self, tuple: &Tuple) -> Row {
+    pub(super) fn row(&mut self, tuple: &Tuple) -> Row {
         self.scratch.clear();
         self.fields
             .iter()
             .for_each(|f| f.push_to(tuple, &mut self.builder));
         self.builder.finish(&mut self.scratch);
-        self.builder.push(ValueRef::Array(Array(&self.scratch)));
+        self.builder.push(match self.keyed {
+            true => ValueRef::Array(Array(&self.scratch)),
+            false => ValueRef::Missing,
+        });
         let fields = Seq::new(&self.scratch);
         (0..fields.len()).for_each(|i| self.builder.push_encoded(fields.encoded(i)));
         Row::new(&mut self.builder, &mut self.key)
+    }
+}
+
+impl Distinct {
+    pub(super) fn new(fields: Vec<Expr>, keyed: bool) -> Self {
+        Distinct {
+            rows: Rows::new(fields, keyed),
+            counts: HashTable::new(),
+        }
     }
 }
 
@@ -44,7 +62,7 @@ impl Unary for Distinct {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
         let mut updates: Vec<(Row, isize)> = input
             .drain(..)
-            .map(|(tuple, diff)| (self.row(&tuple), diff))
+            .map(|(tuple, diff)| (self.rows.row(&tuple), diff))
             .collect();
         differential_dataflow::consolidation::consolidate(&mut updates);
         for (row, diff) in updates {

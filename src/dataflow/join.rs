@@ -144,7 +144,7 @@ pub(super) struct Join {
     fresh: bool,
 }
 
-fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
+pub(super) fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
     if let ([left], [right]) = (left, right) {
         return Tuple::from_buf([left.clone(), right.clone()]);
     }

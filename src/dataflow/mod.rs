@@ -7,16 +7,21 @@
 //! tests compare with differential's operators.
 
 mod aggregate;
+mod builder;
+mod clock;
 mod distinct;
 mod exact_sum;
+mod include;
 mod join;
 #[cfg(test)]
 mod model;
 mod operator;
 mod project;
+mod recursive;
+mod union;
 mod window;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use timely::communication::Allocator;
@@ -24,16 +29,18 @@ use timely::communication::allocator::Thread;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::Input as _;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::{ProbeHandle, Scope, Stream};
+use timely::dataflow::{ProbeHandle, Stream};
 use timely::worker::Worker;
 
 use crate::plan::{Node, Scan};
 use crate::store::Store;
 use crate::value::Tuple;
-use operator::{Pool, binary, unary, unary_eager};
+use builder::Builder;
+use clock::Clock;
+use operator::Pool;
 pub(crate) use window::Ordered;
+use window::Window;
 
 /// A query's clock: the number of the batch that concerns it.
 pub(crate) type Time = u64;
@@ -85,15 +92,26 @@ pub(crate) struct Dataflow {
     net: Net,
     /// How many feeds had something in the last tick.
     fed: usize,
+    clocks: Vec<Valve<Clock>>,
+    window: Option<Valve<Window>>,
+    /// How many rows a recursion would have derived after its last round.
+    cut: Rc<Cell<Diff>>,
+}
+
+/// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
+struct Valve<O> {
+    operator: Rc<RefCell<O>>,
+    handle: Handle<Time, (Tuple, Diff)>,
+    buffer: Updates,
 }
 
 /// When a tick's updates hold each tuple only once.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Net {
-    Always,
+    Never,
     /// When a single feed had something: what meets in a join does so once.
     OneFeed,
-    Never,
+    Always,
 }
 
 impl std::fmt::Debug for Dataflow {
@@ -118,30 +136,29 @@ impl Default for Runtime {
 }
 
 impl Runtime {
-    /// Builds the dataflow of a plan's nodes. Its first tick must bring all current rows.
-    pub(crate) fn install(&mut self, root: &Node, store: &mut Store) -> Dataflow {
+    /// Builds the dataflow of a plan's nodes, its clock standing at a time in milliseconds. Its first
+    /// tick must bring all current rows.
+    pub(crate) fn install(&mut self, root: &Node, store: &mut Store, now: i64) -> Dataflow {
         let index = self.worker.next_dataflow_index();
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
-        let (feeds, probe, net) = self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder {
-                scope,
-                store,
-                pool: self.pool.clone(),
-                feeds: Vec::new(),
-            };
-            let (tuples, net) = builder.node(root);
-            (builder.feeds, sink(tuples, self.pool.clone(), buffer), net)
-        });
-        Dataflow {
-            index,
-            feeds,
-            probe,
-            time: 0,
-            output,
-            net,
-            fed: 0,
-        }
+        let pool = self.pool.clone();
+        self.worker.dataflow::<Time, _, _>(|scope| {
+            let mut builder = Builder::new(scope, store, pool.clone(), now);
+            let (tuples, net) = builder.root(root);
+            Dataflow {
+                index,
+                probe: sink(tuples, pool, buffer),
+                time: 0,
+                output,
+                net,
+                fed: 0,
+                feeds: builder.feeds,
+                clocks: builder.clocks,
+                window: builder.window,
+                cut: builder.cut,
+            }
+        })
     }
 
     /// Begins a dataflow's tick with what was fed to it. Several may run at once.
@@ -155,6 +172,21 @@ impl Runtime {
                 feed.buffer = self.pool.get();
             }
             feed.handle.advance_to(dataflow.time);
+        }
+        let pool = &self.pool;
+        let mut open = |buffer: &mut Updates, handle: &mut Handle<Time, (Tuple, Diff)>| {
+            if !buffer.is_empty() {
+                dataflow.fed += 1;
+                handle.send_batch(buffer);
+                *buffer = pool.get();
+            }
+            handle.advance_to(dataflow.time);
+        };
+        for valve in &mut dataflow.clocks {
+            open(&mut valve.buffer, &mut valve.handle);
+        }
+        if let Some(valve) = &mut dataflow.window {
+            open(&mut valve.buffer, &mut valve.handle);
         }
     }
 
@@ -171,14 +203,44 @@ impl Runtime {
             index,
             feeds,
             probe,
+            clocks,
+            window,
             ..
         } = dataflow;
-        drop((feeds, probe));
+        drop((feeds, probe, clocks, window));
         self.worker.drop_dataflow(index);
     }
 }
 
 impl Dataflow {
+    /// Lets the clock stand at another time; whether that changes anything.
+    pub(crate) fn set_clock(&mut self, now: i64) -> bool {
+        for valve in &mut self.clocks {
+            valve.operator.borrow_mut().set(now, &mut valve.buffer);
+        }
+        self.clocks.iter().any(|valve| !valve.buffer.is_empty())
+    }
+
+    /// Whether it depends on the clock.
+    pub(crate) fn has_clock(&self) -> bool {
+        !self.clocks.is_empty()
+    }
+
+    /// Moves the window of the result; false if there is none that could be moved.
+    pub(crate) fn set_window(&mut self, offset: usize, limit: Option<usize>) -> bool {
+        let Some(valve) = &mut self.window else {
+            return false;
+        };
+        let mut window = valve.operator.borrow_mut();
+        window.set(offset, limit, &mut valve.buffer);
+        true
+    }
+
+    /// Whether a recursion ended before its fixed point.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get() != 0
+    }
+
     /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
     /// emptied by the caller.
     pub(crate) fn output(&mut self) -> std::cell::RefMut<'_, Updates> {
@@ -188,106 +250,6 @@ impl Dataflow {
             differential_dataflow::consolidation::consolidate(&mut updates);
         }
         updates
-    }
-}
-
-struct Builder<'a, 's> {
-    scope: Scope<'s, Time>,
-    store: &'a mut Store,
-    pool: Pool,
-    feeds: Vec<Feed>,
-}
-
-impl<'s> Builder<'_, 's> {
-    /// The tuples of a node.
-    fn node(&mut self, node: &Node) -> (Tuples<'s>, Net) {
-        match node {
-            Node::Scan(scan) => {
-                let (handle, stream) = self.scope.new_input();
-                self.feeds.push(Feed {
-                    scan: scan.clone(),
-                    handle,
-                    buffer: Updates::new(),
-                });
-                (stream, Net::Always)
-            }
-            Node::Filter { input, predicates } => {
-                let (tuples, net) = self.node(input);
-                let operator = project::Filter {
-                    predicates: predicates.clone(),
-                };
-                (unary(tuples, "Filter", self.pool.clone(), operator), net)
-            }
-            Node::Project { input, fields } => {
-                // A change in what is not projected comes as the same row twice.
-                let (tuples, _) = self.node(input);
-                (
-                    unary(
-                        tuples,
-                        "Project",
-                        self.pool.clone(),
-                        project::Project::new(fields.clone()),
-                    ),
-                    Net::Never,
-                )
-            }
-            Node::Join(join) => {
-                let (left, left_net) = self.node(&join.left);
-                let (right, right_net) = self.node(&join.right);
-                let mut side = |node: &Node, keys, net| match node {
-                    Node::Scan(scan) => join::Side::shared(self.store.arrange(scan, keys)),
-                    _ => join::Side::private(net == Net::Always),
-                };
-                let left_side = side(&join.left, &join.left_keys, left_net);
-                let right_side = side(&join.right, &join.right_keys, right_net);
-                let operator = join::Join::new(join, left_side, right_side);
-                let outer = join.kind.keeps_left() || join.kind.keeps_right();
-                let net = if outer && !join.residual.is_empty() {
-                    Net::Never
-                } else {
-                    Net::OneFeed
-                };
-                (
-                    binary(left, right, "Join", self.pool.clone(), operator),
-                    net,
-                )
-            }
-            Node::Aggregate {
-                input,
-                keys,
-                aggregates,
-            } => {
-                let (tuples, _) = self.node(input);
-                let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
-                let groups = match keys.is_empty() {
-                    true => unary_eager(tuples, "Aggregate", operator),
-                    false => unary(tuples, "Aggregate", self.pool.clone(), operator),
-                };
-                (groups, Net::Always)
-            }
-            Node::Distinct { input, fields } => {
-                let (tuples, _) = self.node(input);
-                let operator = distinct::Distinct::new(fields.clone());
-                (
-                    unary(tuples, "Distinct", self.pool.clone(), operator),
-                    Net::Always,
-                )
-            }
-            Node::Window {
-                input,
-                order,
-                offset,
-                limit,
-            } => {
-                let (tuples, net) = self.node(input);
-                let operator =
-                    window::Window::new(order.clone(), *offset, *limit, net == Net::Always);
-                (
-                    unary(tuples, "Window", self.pool.clone(), operator),
-                    Net::Always,
-                )
-            }
-        }
     }
 }
 

@@ -56,14 +56,6 @@ fn scan(collection: &Arc<Collection>, filter: &[Expr]) -> Node {
     })
 }
 
-fn arity(node: &Node) -> usize {
-    match node {
-        Node::Filter { input, .. } | Node::Window { input, .. } => arity(input),
-        Node::Join(join) => join.left_arity + join.right_arity,
-        _ => 1,
-    }
-}
-
 /// A join on pairs of a column of a left and one of a right source, each by its place.
 fn join(
     kind: JoinKind,
@@ -81,8 +73,8 @@ fn join(
         kind,
         left: left.clone(),
         right: right.clone(),
-        left_arity: arity(left),
-        right_arity: arity(right),
+        left_arity: left.arity(),
+        right_arity: right.arity(),
         left_keys: keys(0),
         right_keys: keys(1),
         residual: residual.to_vec(),
@@ -155,6 +147,7 @@ fn joins_over_joins() {
             let fields = vec![column(0, 1), column(1, 3)];
             let source = Node::Project {
                 input: Box::new(pairs.clone()),
+                branch: None,
                 fields,
             };
             for outer in KINDS {
@@ -187,7 +180,7 @@ fn aggregates(argument: &Expr) -> Vec<Aggregate> {
     functions
         .map(|function| Aggregate {
             function,
-            argument: argument.clone(),
+            args: vec![argument.clone()],
         })
         .collect()
 }
@@ -202,7 +195,7 @@ fn aggregates_projections_and_distinct_rows() {
         let pairs = join(JoinKind::Full, &a, &b, &[[(0, 1), (0, 1)]], &[]);
         let mut nodes = Vec::new();
         for node in [a, b, pairs] {
-            let last = arity(&node) - 1;
+            let last = node.arity() - 1;
             let filter = |source, place| vec![call(Function::Gt, column(source, place), 0)];
             let input = || Box::new(node.clone());
             for keys in [
@@ -214,10 +207,12 @@ fn aggregates_projections_and_distinct_rows() {
                 wanted.extend(aggregates(&column(last, 2)));
                 nodes.push(Node::Distinct {
                     input: input(),
+                    keyed: true,
                     fields: keys.clone(),
                 });
                 nodes.push(Node::Project {
                     input: input(),
+                    branch: None,
                     fields: keys.clone(),
                 });
                 nodes.push(Node::Aggregate {
@@ -248,10 +243,12 @@ fn windows() {
         let fields = vec![column(0, 1), column(0, 2)];
         let project = Node::Project {
             input: Box::new(pairs.clone()),
+            branch: None,
             fields: fields.clone(),
         };
         let distinct = Node::Distinct {
             input: Box::new(pairs.clone()),
+            keyed: true,
             fields,
         };
         let order = |place, nulls| OrderKey {
@@ -281,6 +278,7 @@ fn windows() {
                     let (input, order) = (Box::new(input.clone()), order.clone());
                     nodes.push(Node::Window {
                         input,
+                        partition: Vec::new(),
                         order,
                         offset,
                         limit,
@@ -355,6 +353,7 @@ fn update_among(size: i32) -> [usize; 3] {
     let nodes = [
         Node::Window {
             input: input.clone(),
+            partition: Vec::new(),
             order: vec![by_value],
             offset: 10,
             limit,

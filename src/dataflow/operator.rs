@@ -41,6 +41,13 @@ pub(super) trait Unary: 'static {
     fn step(&mut self, input: &mut Updates, output: &mut Updates);
 }
 
+/// An operator that somebody else has a hand on, too.
+impl<O: Unary> Unary for Rc<RefCell<O>> {
+    fn step(&mut self, input: &mut Updates, output: &mut Updates) {
+        self.borrow_mut().step(input, output);
+    }
+}
+
 /// What becomes of the changes of two inputs in one tick.
 pub(super) trait Binary: 'static {
     /// Takes the changes of a tick, leaving both inputs empty, and appends what they cause.

@@ -1,24 +1,39 @@
 //! Order by, offset and limit: the tuples in a stretch of the order.
 //!
 //! All tuples stand in a set that knows positions, so that each change moves at most one tuple into
-//! the window and one out of it, wherever it happens, in logarithmic time.
+//! the window and one out of it, wherever it happens, in logarithmic time. The tuples may be parted;
+//! then each part has a set and a window of its own.
+
+use std::collections::HashMap;
 
 use differential_dataflow::consolidation::consolidate;
+use smallvec::SmallVec;
 
-use super::Updates;
 use super::operator::Unary;
-use crate::plan::{OrderKey, sort_key};
+use super::{Diff, Updates};
+use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key};
 use crate::ranked::RankedSet;
 use crate::value::{SortKey, Tuple};
 
-/// The window from `offset` up to `end` of the ordered tuples.
+type Key = SmallVec<[u8; 24]>;
+
+/// The window of the ordered tuples, or of each part of them.
 pub(super) struct Window {
     order: Vec<OrderKey>,
+    partition: Vec<Expr>,
+    stretch: Stretch,
+    consolidated: bool,
+    /// All tuples, if they are not parted.
+    whole: RankedSet<Ordered>,
+    parts: HashMap<Key, RankedSet<Ordered>, foldhash::fast::FixedState>,
+}
+
+/// The positions from `offset` up to `end`.
+#[derive(Clone, Copy)]
+struct Stretch {
     offset: usize,
     /// One past the last position; `usize::MAX` without a limit.
     end: usize,
-    consolidated: bool,
-    tuples: RankedSet<Ordered>,
 }
 
 /// A tuple at its place. Places are unique, as they end in the tuple's key.
@@ -48,110 +63,177 @@ impl Ord for Ordered {
     }
 }
 
-impl Window {
-    pub(super) fn new(
-        order: Vec<OrderKey>,
-        offset: usize,
-        limit: Option<usize>,
-        consolidated: bool,
-    ) -> Self {
-        let end = limit.map_or(usize::MAX, |limit| offset.saturating_add(limit));
-        Window {
-            order,
+impl Stretch {
+    fn new(offset: usize, limit: Option<usize>) -> Stretch {
+        Stretch {
             offset,
-            end,
-            consolidated,
-            tuples: RankedSet::default(),
+            end: limit.map_or(usize::MAX, |limit| offset.saturating_add(limit)),
         }
     }
 
-    fn emit(&self, position: usize, diff: isize, output: &mut Updates) {
-        if let Some(ordered) = self.tuples.get(position) {
+    fn len(self) -> usize {
+        self.end - self.offset
+    }
+
+    /// The tuples in the stretch, with a diff.
+    fn emit(self, tuples: &RankedSet<Ordered>, diff: Diff, output: &mut Updates) {
+        let inside = tuples.iter_from(self.offset).take(self.len());
+        output.extend(inside.map(|ordered| (ordered.tuple.clone(), diff)));
+    }
+
+    fn emit_at(position: usize, tuples: &RankedSet<Ordered>, diff: Diff, output: &mut Updates) {
+        if let Some(ordered) = tuples.get(position) {
             output.push((ordered.tuple.clone(), diff));
         }
     }
 
-    fn remove(&mut self, ordered: &Ordered, output: &mut Updates) {
-        let position = self.tuples.rank(ordered);
+    fn remove(self, tuples: &mut RankedSet<Ordered>, ordered: &Ordered, output: &mut Updates) {
+        let position = tuples.rank(ordered);
         if position < self.end {
             // What stood at the window's start moves out, unless it is the tuple itself.
-            self.emit(position.max(self.offset), -1, output);
-            self.emit(self.end, 1, output);
+            Self::emit_at(position.max(self.offset), tuples, -1, output);
+            Self::emit_at(self.end, tuples, 1, output);
         }
-        let removed = self.tuples.remove(ordered);
+        let removed = tuples.remove(ordered);
         debug_assert!(removed, "a tuple that leaves was there");
     }
 
-    fn insert(&mut self, ordered: Ordered, output: &mut Updates) {
-        let position = self.tuples.rank(&ordered);
-        let inserted = self.tuples.insert(ordered);
+    fn insert(self, tuples: &mut RankedSet<Ordered>, ordered: Ordered, output: &mut Updates) {
+        let position = tuples.rank(&ordered);
+        let inserted = tuples.insert(ordered);
         debug_assert!(inserted, "a tuple comes once");
         if position < self.end {
-            self.emit(position.max(self.offset), 1, output);
-            self.emit(self.end, -1, output);
+            Self::emit_at(position.max(self.offset), tuples, 1, output);
+            Self::emit_at(self.end, tuples, -1, output);
+        }
+    }
+
+    /// Applies the changes of a tick to the tuples, and says how the stretch changes.
+    fn apply(
+        self,
+        tuples: &mut RankedSet<Ordered>,
+        changes: &mut [(Option<Ordered>, Diff)],
+        output: &mut Updates,
+    ) {
+        // With more changes than the stretch is long, it is cheaper to compare it as a whole.
+        let at_once = self.len() <= changes.len();
+        if at_once {
+            self.emit(tuples, -1, output);
+        }
+        // A row that changed leaves its place before it takes it again.
+        for (ordered, _) in changes.iter().filter(|(_, diff)| *diff < 0) {
+            let ordered = ordered.as_ref().expect("not taken yet");
+            if at_once {
+                let removed = tuples.remove(ordered);
+                debug_assert!(removed, "a tuple that leaves was there");
+            } else {
+                self.remove(tuples, ordered, output);
+            }
+        }
+        for (ordered, _) in changes.iter_mut().filter(|(_, diff)| *diff > 0) {
+            let ordered = ordered.take().expect("not taken yet");
+            if at_once {
+                let inserted = tuples.insert(ordered);
+                debug_assert!(inserted, "a tuple comes once");
+            } else {
+                self.insert(tuples, ordered, output);
+            }
+        }
+        if at_once {
+            self.emit(tuples, 1, output);
+        }
+    }
+}
+
+impl Window {
+    /// The operator of a [`Node::Window`].
+    pub(super) fn new(node: &Node, consolidated: bool) -> Self {
+        let Node::Window {
+            partition,
+            order,
+            offset,
+            limit,
+            ..
+        } = node
+        else {
+            unreachable!("the node is a window")
+        };
+        Window {
+            order: order.clone(),
+            partition: partition.clone(),
+            stretch: Stretch::new(*offset, *limit),
+            consolidated,
+            whole: RankedSet::default(),
+            parts: HashMap::default(),
+        }
+    }
+
+    /// Moves the window of all tuples, and says what comes into it and what leaves.
+    pub(super) fn set(&mut self, offset: usize, limit: Option<usize>, output: &mut Updates) {
+        let new = Stretch::new(offset, limit);
+        let old = std::mem::replace(&mut self.stretch, new);
+        // What both have in common need not be looked at.
+        let before = |stretch: Stretch, end: usize| Stretch {
+            end: stretch.end.min(end).max(stretch.offset),
+            ..stretch
+        };
+        let after = |stretch: Stretch, start: usize| Stretch {
+            offset: stretch.offset.max(start).min(stretch.end),
+            ..stretch
+        };
+        for (stretch, other, diff) in [(old, new, -1), (new, old, 1)] {
+            if other.offset >= other.end {
+                stretch.emit(&self.whole, diff, output);
+            } else {
+                before(stretch, other.offset).emit(&self.whole, diff, output);
+                after(stretch, other.end).emit(&self.whole, diff, output);
+            }
         }
     }
 }
 
 impl Unary for Window {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
-        if self.end == self.offset {
-            return input.clear();
-        }
         if !self.consolidated {
             consolidate(input);
         }
-        let size = self.end.saturating_sub(self.offset);
-        if size <= input.len() {
-            return self.step_at_once(input, output);
-        }
-        // A row that changed leaves its place before it takes it again.
-        for (tuple, _) in input.iter().filter(|(_, diff)| *diff < 0) {
-            let leaving = self.ordered(tuple.clone());
-            self.remove(&leaving, output);
-        }
-        for (tuple, _) in input.drain(..).filter(|(_, diff)| *diff > 0) {
-            let coming = self.ordered(tuple);
-            self.insert(coming, output);
+        let stretch = self.stretch;
+        let ordered = |tuple: Tuple| Ordered {
+            place: sort_key(&self.order, &tuple),
+            tuple,
+        };
+        if self.partition.is_empty() {
+            let changes = input
+                .drain(..)
+                .map(|(tuple, diff)| (Some(ordered(tuple)), diff));
+            let mut changes: SmallVec<[_; 2]> = changes.collect();
+            stretch.apply(&mut self.whole, &mut changes, output);
+        } else {
+            let mut keyed: Vec<(Key, Tuple, Diff)> = Vec::with_capacity(input.len());
+            let mut scratch = Vec::new();
+            for (tuple, diff) in input.drain(..) {
+                scratch.clear();
+                encode_all(&self.partition, &tuple, &mut scratch);
+                keyed.push((Key::from_slice(&scratch), tuple, diff));
+            }
+            keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            for part in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
+                let tuples = self.parts.entry(part[0].0.clone()).or_default();
+                let mut changes: SmallVec<[_; 2]> = part
+                    .iter_mut()
+                    .map(|(_, tuple, diff)| (Some(ordered(std::mem::take(tuple))), *diff))
+                    .collect();
+                stretch.apply(tuples, &mut changes, output);
+                if tuples.len() == 0 {
+                    self.parts.remove(&part[0].0);
+                }
+            }
+            if self.parts.capacity() > 64 && self.parts.len() < self.parts.capacity() / 8 {
+                self.parts.shrink_to_fit();
+            }
         }
         if output.len() > 1 {
             consolidate(output);
         }
-    }
-}
-
-impl Window {
-    fn ordered(&self, tuple: Tuple) -> Ordered {
-        Ordered {
-            place: sort_key(&self.order, &tuple),
-            tuple,
-        }
-    }
-
-    /// Compares the windows before and after a tick with more changes than the window is long.
-    fn step_at_once(&mut self, input: &mut Updates, output: &mut Updates) {
-        let window = |tuples: &RankedSet<Ordered>, diff| -> Updates {
-            let stretch = tuples.iter_from(self.offset).take(self.end - self.offset);
-            stretch
-                .map(|ordered| (ordered.tuple.clone(), diff))
-                .collect()
-        };
-        output.extend(window(&self.tuples, -1));
-        for (tuple, _) in input.iter().filter(|(_, diff)| *diff < 0) {
-            let removed = self.tuples.remove(&Ordered {
-                place: sort_key(&self.order, tuple),
-                tuple: tuple.clone(),
-            });
-            debug_assert!(removed, "a tuple that leaves was there");
-        }
-        for (tuple, _) in input.drain(..).filter(|(_, diff)| *diff > 0) {
-            let inserted = self.tuples.insert(Ordered {
-                place: sort_key(&self.order, &tuple),
-                tuple,
-            });
-            debug_assert!(inserted, "a tuple comes once");
-        }
-        output.extend(window(&self.tuples, 1));
-        consolidate(output);
     }
 }

@@ -10,12 +10,12 @@ use thiserror::Error;
 pub use batch::{Batch, BatchReader, Reject};
 
 use crate::dataflow::{Dataflow, Runtime};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::query::{Query, QueryError};
 use crate::schema::Catalog;
 use crate::store::{Action, Changes, Store};
 use crate::value::{Row, Tuple};
-use crate::view::{ChangeSet, View};
+use crate::view::{ChangeSet, Effect, View, Watch};
 
 /// Why a query was not installed.
 #[derive(Debug, Error)]
@@ -24,6 +24,18 @@ pub enum InstallError {
     /// The query does not hold.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+/// Why a window was not moved.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// The query is not installed.
+    #[error("there is no such query")]
+    UnknownQuery,
+    /// The query is an effect without a limit or an offset, of which no result is kept.
+    #[error("the query has no window to be moved (give it a `limit`, or install it as a view)")]
+    NoWindow,
 }
 
 /// Names an installed query.
@@ -62,12 +74,21 @@ pub struct Engine {
     /// Which feeds read a collection: the query and the feed's place in it.
     readers: Vec<Vec<(QueryId, usize)>>,
     next: u64,
+    /// Milliseconds since 1970.
+    clock: i64,
 }
 
 #[derive(Debug)]
 struct Installed {
     dataflow: Dataflow,
-    view: View,
+    result: Materialized,
+}
+
+/// What is kept of a result.
+#[derive(Debug)]
+enum Materialized {
+    View(View),
+    Nothing(Watch),
 }
 
 impl Default for Engine {
@@ -90,6 +111,7 @@ impl Engine {
             queries: BTreeMap::new(),
             readers: Vec::new(),
             next: 0,
+            clock: 0,
         }
     }
 
@@ -114,9 +136,23 @@ impl Engine {
     }
 
     fn install_plan(&mut self, plan: Plan) -> QueryId {
-        let id = QueryId(self.next);
+        let id = self.fresh();
+        let mut dataflow = self.start(id, &plan.root);
+        let mut view = View::new(Arc::new(plan));
+        view.apply(&mut dataflow.output());
+        let result = Materialized::View(view);
+        self.queries.insert(id, Installed { dataflow, result });
+        id
+    }
+
+    fn fresh(&mut self) -> QueryId {
         self.next += 1;
-        let mut dataflow = self.runtime.install(&plan.root, &mut self.store);
+        QueryId(self.next - 1)
+    }
+
+    /// Starts a dataflow on the rows that are there, and lets the query read what changes.
+    fn start(&mut self, id: QueryId, root: &Node) -> Dataflow {
+        let mut dataflow = self.runtime.install(root, &mut self.store, self.clock);
         for (place, feed) in dataflow.feeds.iter_mut().enumerate() {
             let collection = feed.scan.collection.clone();
             for row in self.store.rows(&collection) {
@@ -132,10 +168,121 @@ impl Engine {
         }
         self.runtime.begin(&mut dataflow);
         self.runtime.finish(&dataflow);
+        dataflow
+    }
+
+    /// Stops a dataflow, which nobody reads for any more.
+    fn stop(&mut self, id: QueryId, dataflow: Dataflow) {
+        self.runtime.drop_dataflow(dataflow);
+        self.readers
+            .iter_mut()
+            .for_each(|readers| readers.retain(|(reader, _)| *reader != id));
+    }
+
+    /// Runs a query for its changes alone, without keeping its result. [`Engine::apply`] and the
+    /// like list the changes under its id as they do those of a view, but without positions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::install`].
+    pub fn effect(&mut self, query: &Query, effect: Effect) -> Result<QueryId, InstallError> {
+        let plan = Plan::new(query, self.store.catalog())?;
+        let id = self.fresh();
+        let mut dataflow = self.start(id, &plan.root);
+        let watch = Watch::new(Arc::new(plan), effect, &mut dataflow.output());
+        let result = Materialized::Nothing(watch);
+        self.queries.insert(id, Installed { dataflow, result });
+        Ok(id)
+    }
+
+    /// The result of a query as it is now, once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::install`].
+    pub fn query_once(&mut self, query: &Query) -> Result<View, InstallError> {
+        let plan = Plan::new(query, self.store.catalog())?;
+        let id = self.fresh();
+        let mut dataflow = self.start(id, &plan.root);
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
-        self.queries.insert(id, Installed { dataflow, view });
-        id
+        self.stop(id, dataflow);
+        Ok(view)
+    }
+
+    /// Moves the window of a result to another offset and limit, and says which rows come into it
+    /// and which leave. It costs what the window is long; only for a query without limit and offset
+    /// the first move costs what the result is long.
+    ///
+    /// # Errors
+    ///
+    /// If the query is not installed, or is an effect without a window.
+    pub fn set_window(
+        &mut self,
+        id: QueryId,
+        offset: usize,
+        limit: Option<usize>,
+    ) -> Result<ChangeSet, WindowError> {
+        let installed = self.queries.get_mut(&id).ok_or(WindowError::UnknownQuery)?;
+        if installed.dataflow.set_window(offset, limit) {
+            self.runtime.begin(&mut installed.dataflow);
+            self.runtime.finish(&installed.dataflow);
+            let changes = installed.take_changes();
+            installed.call(&changes);
+            return Ok(changes);
+        }
+        let Materialized::View(view) = &installed.result else {
+            return Err(WindowError::NoWindow);
+        };
+        let mut plan = Plan::clone(view.plan());
+        plan.root = Node::Window {
+            input: Box::new(plan.root),
+            partition: Vec::new(),
+            order: plan.order.clone(),
+            offset,
+            limit,
+        };
+        let Installed { dataflow, result } = self.queries.remove(&id).expect("it is installed");
+        let Materialized::View(mut view) = result else {
+            unreachable!("effects are refused")
+        };
+        self.stop(id, dataflow);
+        let mut dataflow = self.start(id, &plan.root);
+        let changes = view.replace(Arc::new(plan), &mut dataflow.output());
+        let result = Materialized::View(view);
+        self.queries.insert(id, Installed { dataflow, result });
+        Ok(changes)
+    }
+
+    /// The time that `now()` stands for, in milliseconds since 1970; 0 at first.
+    pub fn clock(&self) -> i64 {
+        self.clock
+    }
+
+    /// Whether a query depends on the clock, so that time alone may change its result.
+    pub fn has_clock(&self) -> bool {
+        self.queries.values().any(|q| q.dataflow.has_clock())
+    }
+
+    /// Moves the clock to a time in milliseconds since 1970, as one step for all queries, and says
+    /// what that changes in which result. The clock never goes back: an earlier time changes nothing.
+    pub fn set_clock(&mut self, now: i64) -> BTreeMap<QueryId, ChangeSet> {
+        if now <= self.clock {
+            return BTreeMap::new();
+        }
+        self.clock = now;
+        let clocked = self
+            .queries
+            .iter_mut()
+            .filter(|(_, q)| q.dataflow.has_clock());
+        let touched = clocked.filter_map(|(id, q)| q.dataflow.set_clock(now).then_some(*id));
+        let touched = touched.collect();
+        self.run(touched)
+    }
+
+    /// Whether a recursion in a query was ended by `maxRounds`, so that rows may be missing.
+    pub fn is_cut(&self, id: QueryId) -> bool {
+        self.queries.get(&id).is_some_and(|q| q.dataflow.is_cut())
     }
 
     /// Stops a query and frees what it held; false if it is not installed.
@@ -143,16 +290,16 @@ impl Engine {
         let Some(installed) = self.queries.remove(&id) else {
             return false;
         };
-        self.runtime.drop_dataflow(installed.dataflow);
-        self.readers
-            .iter_mut()
-            .for_each(|readers| readers.retain(|(reader, _)| *reader != id));
+        self.stop(id, installed.dataflow);
         true
     }
 
-    /// The result of a query.
+    /// The result of a query; none of an effect.
     pub fn view(&self, id: QueryId) -> Option<&View> {
-        self.queries.get(&id).map(|installed| &installed.view)
+        match &self.queries.get(&id)?.result {
+            Materialized::View(view) => Some(view),
+            Materialized::Nothing(_) => None,
+        }
     }
 
     /// Applies a batch as one step to all collections and all queries, and says what changed in
@@ -182,20 +329,46 @@ impl Engine {
         }
         touched.sort_unstable();
         touched.dedup();
+        self.run(touched)
+    }
+
+    /// Runs a tick of some queries.
+    fn run(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
         for id in &touched {
             self.runtime
                 .begin(&mut installed(&mut self.queries, *id).dataflow);
         }
         let mut results = BTreeMap::new();
         for id in touched {
-            let Installed { dataflow, view } = installed(&mut self.queries, id);
-            self.runtime.finish(dataflow);
-            let changes = view.apply(&mut dataflow.output());
+            let installed = installed(&mut self.queries, id);
+            self.runtime.finish(&installed.dataflow);
+            let changes = installed.take_changes();
             if !changes.is_empty() {
                 results.insert(id, changes);
             }
         }
+        // Callbacks see all results as they are after the batch.
+        for (id, changes) in &results {
+            installed(&mut self.queries, *id).call(changes);
+        }
         results
+    }
+}
+
+impl Installed {
+    /// Brings the result up to date with the dataflow.
+    fn take_changes(&mut self) -> ChangeSet {
+        let mut output = self.dataflow.output();
+        match &mut self.result {
+            Materialized::View(view) => view.apply(&mut output),
+            Materialized::Nothing(watch) => watch.changes(&mut output),
+        }
+    }
+
+    fn call(&mut self, changes: &ChangeSet) {
+        if let Materialized::Nothing(watch) = &mut self.result {
+            watch.call(changes);
+        }
     }
 }
 

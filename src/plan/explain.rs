@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 
 use super::{Node, OrderKey, Plan};
+use crate::query::Materialization;
 use crate::value::{Direction, Nulls};
 
 /// One step of a plan, with what it works on.
@@ -12,8 +13,8 @@ use crate::value::{Direction, Nulls};
 /// Prints as an indented tree, serialises as JSON, and [`Explanation::to_dot`] gives Graphviz.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// The operator: `scan`, `filter`, `join`, `aggregate`, `project`, `distinct`, `window`, or
-    /// `result` at the root.
+    /// The operator: `scan`, `filter`, `clock`, `join`, `union`, `aggregate`, `project`, `distinct`,
+    /// `window`, `include`, `recursive`, `bound`, or `result` at the root.
     pub operator: &'static str,
     /// What it does, as names and texts.
     pub details: Vec<(&'static str, String)>,
@@ -48,16 +49,22 @@ impl fmt::Display for OrderKey {
 impl Plan {
     /// Says what the plan does.
     pub fn explain(&self) -> Explanation {
-        let order = if self.ordered {
-            join(&self.order, ", ")
-        } else {
-            "key".into()
-        };
+        let details = vec![
+            ("value", self.output.to_string()),
+            ("order", order(&self.order)),
+        ];
         Explanation {
             operator: "result",
-            details: vec![("value", self.output.to_string()), ("order", order)],
+            details,
             inputs: vec![explain(&self.root)],
         }
+    }
+}
+
+fn order(keys: &[OrderKey]) -> String {
+    match keys {
+        [] => "key".into(),
+        keys => join(keys, ", "),
     }
 }
 
@@ -94,38 +101,60 @@ fn explain(node: &Node) -> Explanation {
                 ],
             )
         }
+        Node::Clock { condition, .. } => {
+            let (function, clock) = (condition.function.as_str(), &condition.clock);
+            let text = format!("{function}({}, {clock})", condition.expr);
+            ("clock", vec![("where", text)])
+        }
+        Node::Union(_) => ("union", Vec::new()),
+        Node::Include(include) => {
+            let what = match include.materialization {
+                Materialization::Array => "array",
+                Materialization::Singleton => "first",
+                Materialization::Concat => "text",
+            };
+            let details = vec![
+                ("number", include.id.to_string()),
+                ("by", join(&include.context, ", ")),
+                ("order", order(&include.order)),
+                ("as", what.into()),
+                ("of", include.value.to_string()),
+            ];
+            ("include", details)
+        }
+        Node::Recursive(recursive) => {
+            let ids = recursive.definitions.iter().map(|(id, _)| id);
+            ("recursive", vec![("numbers", join(ids, ", "))])
+        }
+        Node::Bound(id) => ("bound", vec![("number", id.to_string())]),
         Node::Aggregate {
             keys, aggregates, ..
-        } => {
-            let aggregates = aggregates
-                .iter()
-                .map(|a| format!("{}({})", a.function.as_str(), a.argument));
+        } => (
+            "aggregate",
+            vec![
+                ("by", join(keys, ", ")),
+                ("compute", join(aggregates, ", ")),
+            ],
+        ),
+        Node::Project { fields, branch, .. } => {
+            let branch = branch.as_ref().map(ToString::to_string).unwrap_or_default();
             (
-                "aggregate",
-                vec![
-                    ("by", join(keys, ", ")),
-                    ("compute", join(aggregates, ", ")),
-                ],
+                "project",
+                vec![("branch", branch), ("fields", join(fields, ", "))],
             )
         }
-        Node::Project { fields, .. } => ("project", vec![("fields", join(fields, ", "))]),
         Node::Distinct { fields, .. } => ("distinct", vec![("fields", join(fields, ", "))]),
         Node::Window {
-            order,
+            partition,
+            order: by,
             offset,
             limit,
             ..
         } => (
             "window",
             vec![
-                (
-                    "order",
-                    if order.is_empty() {
-                        "key".into()
-                    } else {
-                        join(order, ", ")
-                    },
-                ),
+                ("for each", join(partition, ", ")),
+                ("order", order(by)),
                 (
                     "offset",
                     if *offset > 0 {

@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use smol_str::SmolStr;
 
 use super::key::KeyKind;
-use crate::query::{Datum, Function};
+use crate::query::{Datum, Function, NativeFunction};
 use crate::schema::Collection;
 use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
@@ -45,8 +45,62 @@ pub enum Expr {
     Const(Value),
     /// A function call.
     Call(Function, Vec<Expr>),
+    /// A call of a Rust function.
+    Native(NativeCall),
     /// An object; missing fields are left out.
-    Object(Vec<(SmolStr, Expr)>),
+    Object(Vec<Part>),
+}
+
+/// A part of an [`Expr::Object`]. Of fields with one name the last wins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// A named value.
+    Field(SmolStr, Expr),
+    /// All fields of an object.
+    Spread(Expr),
+}
+
+impl Part {
+    fn expr(&self) -> &Expr {
+        match self {
+            Part::Field(_, expr) | Part::Spread(expr) => expr,
+        }
+    }
+}
+
+/// A Rust function and what it is computed of.
+#[derive(Clone)]
+pub struct NativeCall {
+    /// What plans call it.
+    pub name: SmolStr,
+    /// The function.
+    pub function: NativeFunction,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+}
+
+impl NativeCall {
+    fn value(&self, tuple: &[Option<Row>]) -> Value {
+        let args: Vec<Value> = self
+            .args
+            .iter()
+            .map(|a| a.eval(tuple).into_value())
+            .collect();
+        let call = std::panic::AssertUnwindSafe(|| (self.function)(&args));
+        std::panic::catch_unwind(call).unwrap_or(Value::Null)
+    }
+}
+
+impl fmt::Debug for NativeCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({:?})", self.name, self.args)
+    }
+}
+
+impl PartialEq for NativeCall {
+    fn eq(&self, other: &NativeCall) -> bool {
+        Arc::ptr_eq(&self.function, &other.function) && self.args == other.args
+    }
 }
 
 /// A name for people. Labels never make expressions differ.
@@ -97,11 +151,8 @@ impl Expr {
                 Datum::Own(Value::Null) => Datum::Own(Value::Null),
                 Datum::Own(value) => Datum::Own(value.get(name).to_owned()),
             },
-            Expr::Object(fields) => Datum::Own(Value::object(
-                fields
-                    .iter()
-                    .map(|(name, expr)| (name, expr.eval(tuple).into_value())),
-            )),
+            Expr::Native(call) => Datum::Own(call.value(tuple)),
+            Expr::Object(parts) => Datum::Own(Value::object(entries(parts, tuple))),
             Expr::Row { source, shape, .. } => match &tuple[*source] {
                 None => Datum::Ref(ValueRef::Missing),
                 Some(row) => match shape {
@@ -174,7 +225,7 @@ impl Expr {
                 _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
             },
             Expr::Const(_) => true,
-            Expr::Object(fields) => fields.iter().all(|(_, expr)| expr.same(a, b)),
+            Expr::Object(parts) => parts.iter().all(|part| part.expr().same(a, b)),
             // Two rows of one key that differ do so in a field.
             Expr::Row { source, .. } if a[*source].is_some() == b[*source].is_some() => {
                 a[*source] == b[*source] || self.eval(a).as_ref() == self.eval(b).as_ref()
@@ -199,24 +250,125 @@ impl Expr {
         f(self);
         match self {
             Expr::Field(base, _) => base.visit_mut(f),
-            Expr::Call(_, args) => args.iter_mut().for_each(|a| a.visit_mut(f)),
-            Expr::Object(fields) => fields.iter_mut().for_each(|(_, e)| e.visit_mut(f)),
+            Expr::Call(_, args) | Expr::Native(NativeCall { args, .. }) => {
+                args.iter_mut().for_each(|a| a.visit_mut(f));
+            }
+            Expr::Object(parts) => parts.iter_mut().for_each(|part| match part {
+                Part::Field(_, expr) | Part::Spread(expr) => expr.visit_mut(f),
+            }),
             Expr::Column { .. } | Expr::Row { .. } | Expr::Key { .. } | Expr::Const(_) => {}
         }
     }
 
+    /// Whether some part of it, itself included, is what is asked for.
+    pub(super) fn any(&self, what: &mut impl FnMut(&Expr) -> bool) -> bool {
+        what(self)
+            || match self {
+                Expr::Field(base, _) => base.any(what),
+                Expr::Call(_, args) | Expr::Native(NativeCall { args, .. }) => {
+                    args.iter().any(|a| a.any(what))
+                }
+                Expr::Object(parts) => parts.iter().any(|p| p.expr().any(what)),
+                Expr::Column { .. } | Expr::Row { .. } | Expr::Key { .. } | Expr::Const(_) => false,
+            }
+    }
+
     /// The places of the sources that occur, one bit each.
     pub(super) fn sources(&self) -> u64 {
-        match self {
-            Expr::Column { source, .. } | Expr::Row { source, .. } | Expr::Key { source, .. } => {
-                1 << source
+        let mut bits = 0;
+        self.any(&mut |e| {
+            if let Expr::Column { source, .. }
+            | Expr::Row { source, .. }
+            | Expr::Key { source, .. } = e
+            {
+                bits |= 1 << source;
             }
-            Expr::Const(_) => 0,
-            Expr::Field(base, _) => base.sources(),
-            Expr::Call(_, args) => args.iter().fold(0, |bits, a| bits | a.sources()),
-            Expr::Object(fields) => fields.iter().fold(0, |bits, (_, e)| bits | e.sources()),
+            false
+        });
+        bits
+    }
+
+    /// Whether the engine's clock occurs.
+    pub(super) fn has_clock(&self) -> bool {
+        self.any(&mut |e| matches!(e, Expr::Call(Function::Now, _)))
+    }
+
+    /// With the clock standing at a time, in milliseconds.
+    pub(crate) fn at_time(&self, now: i64) -> Expr {
+        let mut expr = self.clone();
+        expr.visit_mut(&mut |e| {
+            if matches!(e, Expr::Call(Function::Now, _)) {
+                *e = Expr::Const(now.into());
+            }
+        });
+        expr
+    }
+
+    /// The fields, where they are known before any row is.
+    pub(super) fn known_fields(&self) -> Option<Vec<(SmolStr, Expr)>> {
+        match self {
+            Expr::Object(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Field(name, expr) => Some((name.clone(), expr.clone())),
+                    Part::Spread(_) => None,
+                })
+                .collect(),
+            Expr::Row {
+                source,
+                shape: Shape::Fields(names),
+                ..
+            } => {
+                let column = |(i, name): (usize, &SmolStr)| {
+                    let column = Expr::Column {
+                        source: *source,
+                        column: i + 1,
+                        label: Label(name.clone()),
+                    };
+                    (name.clone(), column)
+                };
+                Some(names.iter().enumerate().map(column).collect())
+            }
+            _ => None,
         }
     }
+}
+
+/// The entries of an object in the order of their first occurrence, each with its last value.
+fn entries(parts: &[Part], tuple: &[Option<Row>]) -> Vec<(SmolStr, Value)> {
+    let mut entries: Vec<(SmolStr, Value)> = Vec::with_capacity(parts.len());
+    let spreads = parts.iter().any(|part| matches!(part, Part::Spread(_)));
+    let mut put = |name: SmolStr, value| {
+        let known = entries.iter_mut().find(|(n, _)| spreads && *n == name);
+        match known {
+            Some((_, old)) => *old = value,
+            None => entries.push((name, value)),
+        }
+    };
+    for part in parts {
+        match part {
+            Part::Field(name, expr) => put(name.clone(), expr.eval(tuple).into_value()),
+            Part::Spread(Expr::Row {
+                source,
+                shape: Shape::Collection(collection),
+                ..
+            }) => {
+                let columns = collection.columns();
+                if let Some(row) = &tuple[*source] {
+                    let fields = columns.fields(row).entries();
+                    fields.for_each(|(name, value)| put(name.clone(), value.to_owned()));
+                }
+            }
+            Part::Spread(expr) => {
+                if let ValueRef::Object(object) = expr.eval(tuple).as_ref() {
+                    object
+                        .iter()
+                        .for_each(|(name, value)| put(name.into(), value.to_owned()));
+                }
+            }
+        }
+    }
+    entries
 }
 
 /// An expression's value for one tuple, written without building it first.
@@ -229,9 +381,17 @@ pub(crate) struct Rendered<'a> {
 impl Serialize for Rendered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.expr {
-            Expr::Object(fields) => {
+            Expr::Object(parts) if parts.iter().any(|p| matches!(p, Part::Spread(_))) => {
+                let known = |(_, value): &(SmolStr, Value)| !matches!(value, Value::Missing);
+                let entries = entries(parts, self.tuple).into_iter().filter(known);
+                serializer.collect_map(entries)
+            }
+            Expr::Object(parts) => {
                 let mut map = serializer.serialize_map(None)?;
-                for (name, expr) in fields {
+                for part in parts {
+                    let Part::Field(name, expr) = part else {
+                        unreachable!("spreads are written above")
+                    };
                     let missing = match expr {
                         Expr::Object(_) => false,
                         Expr::Row {
@@ -294,19 +454,31 @@ impl fmt::Display for Expr {
             Expr::Field(base, name) => write!(f, "{base}.{name}"),
             Expr::Const(value) => write!(f, "{value}"),
             Expr::Call(function, args) => {
-                write!(f, "{}(", function.as_str())?;
-                for (i, arg) in args.iter().enumerate() {
-                    write!(f, "{}{arg}", if i > 0 { ", " } else { "" })?;
-                }
-                f.write_str(")")
+                write!(f, "{}({})", function.as_str(), List(args))
             }
-            Expr::Object(fields) => {
-                f.write_str("{")?;
-                for (i, (name, expr)) in fields.iter().enumerate() {
-                    write!(f, "{}{name}: {expr}", if i > 0 { ", " } else { "" })?;
-                }
-                f.write_str("}")
-            }
+            Expr::Native(call) => write!(f, "{}({})", call.name, List(&call.args)),
+            Expr::Object(parts) => write!(f, "{{{}}}", List(parts)),
         }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Field(name, expr) => write!(f, "{name}: {expr}"),
+            Part::Spread(expr) => write!(f, "...{expr}"),
+        }
+    }
+}
+
+/// Things with commas between.
+pub(super) struct List<'a, T>(pub(super) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if i > 0 { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }

@@ -15,6 +15,8 @@ pub enum KeyKind {
     Distinct(Template),
     /// The array of the joined sources' keys, null where a side is unmatched.
     Joined(Vec<KeyKind>),
+    /// The array of a branch, one of these, and a key of that branch.
+    Union(Vec<(Value, KeyKind)>),
 }
 
 /// Where the fields of a distinct row stand in its value.
@@ -73,6 +75,11 @@ impl KeyKind {
     pub(super) fn depth(&self) -> usize {
         match self {
             KeyKind::Joined(kinds) => 1 + kinds.iter().map(KeyKind::depth).max().unwrap_or(0),
+            KeyKind::Union(branches) => branches
+                .iter()
+                .map(|(_, kind)| kind.depth())
+                .max()
+                .unwrap_or(0),
             KeyKind::Source | KeyKind::Group | KeyKind::Distinct(_) => 0,
         }
     }
@@ -95,6 +102,12 @@ impl KeyKind {
                 };
                 let parts: Vec<Value> = kinds.iter().zip(parts.iter()).map(text).collect();
                 Value::from(parts).to_string()
+            }
+            (KeyKind::Union(branches), ValueRef::Array(parts)) => {
+                let (branch, key) = (parts.seq().get(0), parts.seq().get(1));
+                let of = branches.iter().find(|(known, _)| known.as_ref() == branch);
+                let (_, kind) = of.expect("a union's rows come from its branches");
+                Value::from(vec![branch.to_owned(), kind.text(key).into()]).to_string()
             }
             (_, ValueRef::Str(s)) => s.to_owned(),
             (_, key) => key.to_string(),

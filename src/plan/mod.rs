@@ -4,19 +4,25 @@
 //! output expression that is evaluated only when a result row is read.
 
 mod build;
+mod clock;
+mod env;
 mod explain;
 mod expr;
+mod from;
+mod include;
 mod key;
+mod recursive;
 mod scope;
+mod union;
 
 use std::sync::Arc;
 
 pub use explain::Explanation;
 pub(crate) use expr::Rendered;
-pub use expr::{Expr, Label, Shape};
+pub use expr::{Expr, Label, NativeCall, Part, Shape};
 pub use key::KeyKind;
 
-use crate::query::{AggregateFunction, JoinKind, Query, QueryError};
+use crate::query::{AggregateFunction, Function, JoinKind, Materialization, Query, QueryError};
 use crate::schema::{Catalog, Collection};
 use crate::value::{
     Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
@@ -49,8 +55,17 @@ pub enum Node {
         /// What must be true of them.
         predicates: Vec<Expr>,
     },
+    /// The tuples that compare with the clock as asked for.
+    Clock {
+        /// The tuples to look at.
+        input: Box<Node>,
+        /// The comparison.
+        condition: ClockCondition,
+    },
     /// Pairs of tuples, concatenated.
     Join(Box<Join>),
+    /// All tuples of all inputs, whose keys differ.
+    Union(Vec<Node>),
     /// One row a group: key, group values, aggregates.
     Aggregate {
         /// The tuples to group.
@@ -66,6 +81,8 @@ pub enum Node {
         input: Box<Node>,
         /// The fields.
         fields: Vec<Expr>,
+        /// The branch of a union it is, which becomes part of the key.
+        branch: Option<Value>,
     },
     /// One row for equal fields: key, fields.
     Distinct {
@@ -73,11 +90,15 @@ pub enum Node {
         input: Box<Node>,
         /// The fields.
         fields: Vec<Expr>,
+        /// Whether the fields are the row's key; without, it is no part of the keys of tuples.
+        keyed: bool,
     },
-    /// A stretch of the ordered tuples.
+    /// A stretch of the ordered tuples, of each part for itself.
     Window {
         /// The tuples to order.
         input: Box<Node>,
+        /// What the tuples of a part have in common; nothing for all of them.
+        partition: Vec<Expr>,
         /// The order; ties are broken by key.
         order: Vec<OrderKey>,
         /// How many tuples come before the stretch.
@@ -85,6 +106,56 @@ pub enum Node {
         /// How long it is; without an end if `None`.
         limit: Option<usize>,
     },
+    /// Tuples with a row added that holds the value of an included query.
+    Include(Box<Include>),
+    /// The fixed point of queries that refer to themselves, and what is made of it.
+    Recursive(Box<Recursive>),
+    /// The tuples that an [`Include`] or a [`Recursive`] around it gives this number to, which have
+    /// one row.
+    Bound(usize),
+}
+
+/// Compares something of a tuple with something that only depends on the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClockCondition {
+    /// `eq`, `gt`, `gte`, `lt` or `lte`, the tuple's side first.
+    pub function: Function,
+    /// The tuple's side.
+    pub expr: Expr,
+    /// The clock's side.
+    pub clock: Expr,
+}
+
+/// Adds the result of a child query to each tuple.
+#[derive(Clone, Debug)]
+pub struct Include {
+    /// The number of the [`Node::Bound`] that stands, within the child, for the distinct contexts.
+    pub id: usize,
+    /// The tuples of the parent.
+    pub input: Node,
+    /// What the child's rows depend on, over the parent's tuples.
+    pub context: Vec<Expr>,
+    /// The child's tuples, of all contexts.
+    pub child: Node,
+    /// The context of a child's tuple.
+    pub child_context: Vec<Expr>,
+    /// The order of the children.
+    pub order: Vec<OrderKey>,
+    /// What is made of a child's tuple.
+    pub value: Expr,
+    /// What is made of all of them.
+    pub materialization: Materialization,
+}
+
+/// Queries that refer to themselves and each other.
+#[derive(Clone, Debug)]
+pub struct Recursive {
+    /// Each with its number: its rows, in terms of what the numbers stand for.
+    pub definitions: Vec<(usize, Node)>,
+    /// When to stop without a fixed point.
+    pub max_rounds: u64,
+    /// What is made of them.
+    pub input: Node,
 }
 
 /// Reads a collection.
@@ -132,8 +203,14 @@ pub struct Join {
 pub struct Aggregate {
     /// What is computed.
     pub function: AggregateFunction,
-    /// Of what.
-    pub argument: Expr,
+    /// Of what, then what the function asks for besides.
+    pub args: Vec<Expr>,
+}
+
+impl std::fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({})", self.function.as_str(), expr::List(&self.args))
+    }
 }
 
 /// One component of an order.
@@ -189,14 +266,44 @@ impl Node {
     /// The inputs, from left to right.
     pub fn inputs(&self) -> Vec<&Node> {
         match self {
-            Node::Scan(_) => Vec::new(),
+            Node::Scan(_) | Node::Bound(_) => Vec::new(),
             Node::Filter { input, .. }
+            | Node::Clock { input, .. }
             | Node::Aggregate { input, .. }
             | Node::Project { input, .. }
             | Node::Distinct { input, .. }
             | Node::Window { input, .. } => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],
+            Node::Union(inputs) => inputs.iter().collect(),
+            Node::Include(include) => vec![&include.input, &include.child],
+            Node::Recursive(recursive) => {
+                let definitions = recursive.definitions.iter().map(|(_, node)| node);
+                definitions.chain([&recursive.input]).collect()
+            }
         }
+    }
+
+    /// The number of rows in a tuple.
+    pub fn arity(&self) -> usize {
+        match self {
+            Node::Filter { input, .. } | Node::Clock { input, .. } | Node::Window { input, .. } => {
+                input.arity()
+            }
+            Node::Join(join) => join.left_arity + join.right_arity,
+            Node::Include(include) => include.input.arity() + 1,
+            Node::Recursive(recursive) => recursive.input.arity(),
+            Node::Scan(_)
+            | Node::Union(_)
+            | Node::Aggregate { .. }
+            | Node::Project { .. }
+            | Node::Distinct { .. }
+            | Node::Bound(_) => 1,
+        }
+    }
+
+    /// Whether some node, this one included, is what is asked for.
+    pub fn any(&self, what: &mut impl FnMut(&Node) -> bool) -> bool {
+        what(self) || self.inputs().into_iter().any(|input| input.any(what))
     }
 
     /// Calls `f` for each node, inputs first.
@@ -206,11 +313,17 @@ impl Node {
     }
 }
 
-/// The key of a tuple: a source's own key, or the array of the joined sources' keys.
+/// The key of a tuple: a source's own key, or the array of the joined sources' keys. Rows without a
+/// key, such as included ones, do not count.
 pub fn key_of(tuple: &[Option<Row>]) -> Value {
-    match tuple {
-        [Some(row)] => row.get(0).to_owned(),
-        rows => Value::array(rows.iter().map(key_part)),
+    if let [Some(row)] = tuple {
+        return row.get(0).to_owned();
+    }
+    let keyed = |row: &&Option<Row>| row.as_ref().is_none_or(|row| !row.key().is_empty());
+    let mut rows = tuple.iter().filter(keyed);
+    match (rows.next(), rows.next()) {
+        (Some(row), None) => key_part(row).to_owned(),
+        _ => Value::array(tuple.iter().filter(keyed).map(key_part)),
     }
 }
 
@@ -248,6 +361,17 @@ pub fn encode_join_key(keys: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) 
         out[start..start + 4].copy_from_slice(&length.to_le_bytes());
         known
     })
+}
+
+/// Appends the values of expressions such that equal lists have equal bytes, whatever they are.
+pub(crate) fn encode_all(exprs: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) {
+    for expr in exprs {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        expr.encode(tuple, out);
+        let length = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
 }
 
 impl Expr {

@@ -3,9 +3,11 @@
 use smol_str::SmolStr;
 
 use super::Aggregate;
-use super::expr::{Expr, Label, Shape};
+use super::env::Env;
+use super::expr::{Expr, Label, NativeCall, Part, Shape};
+use super::include::{self, Included};
 use super::key::{KeyKind, Template};
-use crate::query::{self, Projection, QueryError};
+use crate::query::{self, Entry, QueryError};
 use crate::schema::KEY_COLUMN;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -13,12 +15,33 @@ type Result<T> = std::result::Result<T, QueryError>;
 /// The reserved alias of the fields of `select`.
 pub(super) const SELECTED: &str = "$selected";
 
-/// A source under its alias.
+/// A source and what the query calls it.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    pub(super) alias: SmolStr,
+    pub(super) names: Names,
     pub(super) shape: Shape,
     pub(super) key: KeyKind,
+}
+
+/// How paths name a source.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Names {
+    /// They start with its alias.
+    Alias(SmolStr),
+    /// They start with a field of it: a union of queries.
+    Fields,
+    /// They start with a field of it, each of which is a row whose key stands in a column behind
+    /// all fields: a union of sources.
+    Aliases,
+}
+
+/// The values of the parent that an included query refers to.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    /// Their paths, in the order of the columns.
+    pub(super) paths: Vec<Vec<SmolStr>>,
+    /// The place of the source that holds them, among the rows.
+    pub(super) source: usize,
 }
 
 /// What the tuples of a stage hold.
@@ -36,18 +59,51 @@ pub(super) enum Stage {
 
 /// Lowers IR expressions of one query at one stage.
 pub(super) struct Scope<'q> {
+    pub(super) env: &'q Env<'q>,
     pub(super) sources: Vec<Source>,
-    pub(super) select: Option<&'q Projection>,
+    pub(super) context: Option<Context>,
+    pub(super) select: Option<&'q query::Expr>,
     pub(super) stage: Stage,
+    /// The included queries met so far; each adds a row to the tuples of the stage it is met at.
+    pub(super) includes: Vec<Included>,
 }
 
-fn label(path: &[SmolStr]) -> Label {
+pub(super) fn label(path: &[SmolStr]) -> Label {
     Label(path.join(".").into())
 }
 
-impl Scope<'_> {
-    fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|s| s.alias.as_str())
+impl<'q> Scope<'q> {
+    pub(super) fn new(env: &'q Env<'q>, sources: Vec<Source>) -> Self {
+        Scope {
+            env,
+            sources,
+            context: None,
+            select: None,
+            stage: Stage::Rows,
+            includes: Vec::new(),
+        }
+    }
+
+    /// The names that paths may start with.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let own = self
+            .sources
+            .iter()
+            .flat_map(|s| match (&s.names, &s.shape) {
+                (Names::Alias(alias), _) => vec![alias.as_str()],
+                (_, Shape::Fields(fields)) => fields.iter().map(SmolStr::as_str).collect(),
+                _ => Vec::new(),
+            });
+        let paths = self.context.iter().flat_map(|c| &c.paths);
+        own.chain(paths.map(|path| path[0].as_str())).collect()
+    }
+
+    /// The number of rows in a tuple of this stage, without those of included queries.
+    pub(super) fn arity(&self) -> usize {
+        match self.stage {
+            Stage::Rows => self.sources.len() + usize::from(self.context.is_some()),
+            Stage::Groups { .. } | Stage::Distinct { .. } => 1,
+        }
     }
 
     /// Lowers an expression over the rows of the sources, whatever the stage.
@@ -58,6 +114,11 @@ impl Scope<'_> {
             query::Expr::Call(function, args) => {
                 Ok(Expr::Call(*function, each(args, |arg| self.row_expr(arg))?))
             }
+            query::Expr::Object(entries) => object(entries, &mut |e| self.row_expr(e)),
+            query::Expr::Closure(closure) => {
+                Ok(native(closure, each(&closure.args, |arg| self.row_expr(arg))?))
+            }
+            query::Expr::Include(_) => Err(misplaced_include()),
             query::Expr::Aggregate(function, _) => Err(QueryError::new(
                 "",
                 format!("the aggregate `{}` cannot stand here, where there are no groups", function.as_str()),
@@ -67,19 +128,54 @@ impl Scope<'_> {
     }
 
     fn row_path(&self, path: &[SmolStr]) -> Result<Expr> {
-        if path[0] == SELECTED {
+        let named = |alias: &SmolStr| {
+            let is = |s: &Source| matches!(&s.names, Names::Alias(a) if a == alias);
+            self.sources.iter().position(is)
+        };
+        if let Some(place) = path.first().and_then(named) {
+            return self.path_into(place, path, 1);
+        }
+        if path.first().is_some_and(|name| name == SELECTED) {
             return Err(QueryError::new(
                 "path",
                 format!("`{SELECTED}` cannot stand here, before `select`"),
             )
             .hint("it may be used in `having` and `orderBy`"));
         }
-        let Some(place) = self.sources.iter().position(|s| s.alias == path[0]) else {
-            let error = QueryError::new("path", format!("unknown alias `{}`", path[0]));
-            return Err(error.suggest(&path[0], self.aliases()));
+        if let Some(context) = &self.context
+            && let Some(i) = context.paths.iter().position(|p| p == path)
+        {
+            return Ok(Expr::Column {
+                source: context.source,
+                column: 1 + i,
+                label: label(path),
+            });
+        }
+        // A union has no alias of its own.
+        let union = self
+            .sources
+            .first()
+            .filter(|s| !matches!(s.names, Names::Alias(_)));
+        let known = union.is_some_and(|s| match (&s.shape, path.first()) {
+            (_, None) | (Shape::Value | Shape::Collection(_), _) => true,
+            (Shape::Fields(fields), Some(name)) => name == KEY_COLUMN || fields.contains(name),
+        });
+        if known {
+            return self.path_into(0, path, 0);
+        }
+        let what = if union.is_some() {
+            "alias or field"
+        } else {
+            "alias"
         };
+        let name = path.first().map_or("", SmolStr::as_str);
+        Err(QueryError::new("path", format!("unknown {what} `{name}`")).suggest(name, self.names()))
+    }
+
+    /// Lowers what follows the first `depth` names of a path, which name a source.
+    fn path_into(&self, place: usize, path: &[SmolStr], depth: usize) -> Result<Expr> {
         let source = &self.sources[place];
-        let Some(field) = path.get(1) else {
+        let Some(field) = path.get(depth) else {
             return Ok(Expr::Row {
                 source: place,
                 shape: source.shape.clone(),
@@ -91,13 +187,14 @@ impl Scope<'_> {
             column,
             label: label(&path[..depth]),
         };
+        let depth = depth + 1;
         let (base, rest) = match &source.shape {
             _ if field == KEY_COLUMN => (
                 Expr::Key {
                     source: place,
                     kind: source.key.clone(),
                 },
-                &path[2..],
+                &path[depth..],
             ),
             Shape::Collection(collection) => {
                 let index = collection.column(field).ok_or_else(|| {
@@ -109,19 +206,26 @@ impl Scope<'_> {
                         ),
                     )
                 })?;
-                (column(index, 2), &path[2..])
+                (column(index, depth), &path[depth..])
             }
             Shape::Fields(names) => match names.iter().position(|name| name == field) {
-                Some(i) => (column(i + 1, 2), &path[2..]),
+                Some(i)
+                    if source.names == Names::Aliases
+                        && path.get(depth).is_some_and(|name| name == KEY_COLUMN) =>
+                {
+                    (column(1 + names.len() + i, depth + 1), &path[depth + 1..])
+                }
+                Some(i) => (column(i + 1, depth), &path[depth..]),
                 None => {
-                    let error = QueryError::new(
-                        "path",
-                        format!("subquery `{}` has no field `{field}`", source.alias),
-                    );
+                    let of = match &source.names {
+                        Names::Alias(alias) => format!("subquery `{alias}`"),
+                        _ => "the union".into(),
+                    };
+                    let error = QueryError::new("path", format!("{of} has no field `{field}`"));
                     return Err(error.suggest(field, names.iter().map(SmolStr::as_str)));
                 }
             },
-            Shape::Value => (column(1, 1), &path[1..]),
+            Shape::Value => (column(1, depth - 1), &path[depth - 1..]),
         };
         Ok(fields(base, rest))
     }
@@ -129,18 +233,9 @@ impl Scope<'_> {
     /// Lowers an expression at the scope's stage.
     pub(super) fn expr(&mut self, expr: &query::Expr) -> Result<Expr> {
         if let query::Expr::Ref(path) = expr
-            && path[0] == SELECTED
+            && path.first().is_some_and(|name| name == SELECTED)
         {
             return self.selected(path);
-        }
-        if matches!(self.stage, Stage::Rows) {
-            // Calls may hold `$selected` further down.
-            return match expr {
-                query::Expr::Call(function, args) => {
-                    Ok(Expr::Call(*function, each(args, |arg| self.expr(arg))?))
-                }
-                other => self.row_expr(other),
-            };
         }
         if let Some(found) = self.computed(expr) {
             return Ok(found);
@@ -150,8 +245,23 @@ impl Scope<'_> {
             query::Expr::Call(function, args) => {
                 Ok(Expr::Call(*function, each(args, |arg| self.expr(arg))?))
             }
-            query::Expr::Aggregate(function, argument) => {
-                let argument = self.row_expr(argument).map_err(|e| e.within("args[0]"))?;
+            query::Expr::Object(entries) => object(entries, &mut |e| self.expr(e)),
+            query::Expr::Closure(closure) => {
+                Ok(native(closure, each(&closure.args, |arg| self.expr(arg))?))
+            }
+            query::Expr::Include(include) => {
+                if matches!(self.stage, Stage::Distinct { .. }) {
+                    return Err(misplaced_include());
+                }
+                include::include(include, self)
+            }
+            query::Expr::Ref(_) | query::Expr::Aggregate(..)
+                if matches!(self.stage, Stage::Rows) =>
+            {
+                self.row_expr(expr)
+            }
+            query::Expr::Aggregate(function, args) => {
+                let args = each(args, |arg| self.row_expr(arg))?;
                 let Stage::Groups { keys, aggregates } = &mut self.stage else {
                     return Err(QueryError::new(
                         "",
@@ -160,20 +270,17 @@ impl Scope<'_> {
                 };
                 let wanted = Aggregate {
                     function: *function,
-                    argument,
+                    args,
                 };
-                let place = aggregates
-                    .iter()
-                    .position(|a| *a == wanted)
-                    .unwrap_or_else(|| {
-                        aggregates.push(wanted);
-                        aggregates.len() - 1
-                    });
-                let text = format!("{}({})", function.as_str(), aggregates[place].argument);
+                let known = aggregates.iter().position(|a| *a == wanted);
+                let place = known.unwrap_or_else(|| {
+                    aggregates.push(wanted);
+                    aggregates.len() - 1
+                });
                 Ok(Expr::Column {
                     source: 0,
                     column: 1 + keys.len() + place,
-                    label: Label(text.into()),
+                    label: Label(aggregates[place].to_string().into()),
                 })
             }
             query::Expr::Ref(path) => {
@@ -243,9 +350,12 @@ impl Scope<'_> {
                     }
                 }
                 (_, [source]) => {
-                    let mut direct = vec![source.alias.clone()];
-                    direct.extend_from_slice(&path[1..]);
-                    self.expr(&query::Expr::Ref(direct))
+                    let alias = match &source.names {
+                        Names::Alias(alias) => Some(alias.clone()),
+                        Names::Fields | Names::Aliases => None,
+                    };
+                    let direct = alias.into_iter().chain(path[1..].iter().cloned());
+                    self.expr(&query::Expr::Ref(direct.collect()))
                 }
                 _ if path.len() > 1 => self.expr(&query::Expr::Ref(path[1..].to_vec())),
                 _ => Err(QueryError::new(
@@ -256,38 +366,25 @@ impl Scope<'_> {
         };
         let mut part = select;
         let mut rest = &path[1..];
-        while let Projection::Object(entries) = part {
+        while let query::Expr::Object(entries) = part {
             let Some((name, deeper)) = rest.split_first() else {
-                return self.projection(part);
+                return self.expr(part);
             };
-            match entries.iter().find(|(n, _)| n == name) {
-                Some((_, p)) => part = p,
-                None => return Err(no_field(name, entries.iter().map(|(n, _)| n.as_str()))),
+            if entries.iter().any(|e| matches!(e, Entry::Spread(_))) {
+                // Which of the entries has the field shows only in the row.
+                break;
+            }
+            let names = entries.iter().filter_map(|entry| match entry {
+                Entry::Field(name, part) => Some((name, part)),
+                Entry::Spread(_) => None,
+            });
+            match names.clone().find(|(n, _)| *n == name) {
+                Some((_, found)) => part = found,
+                None => return Err(no_field(name, names.map(|(n, _)| n.as_str()))),
             }
             rest = deeper;
         }
-        let Projection::Expr(expr) = part else {
-            unreachable!("objects were entered")
-        };
-        Ok(fields(self.expr(expr)?, rest))
-    }
-
-    /// Lowers what `select` says.
-    pub(super) fn projection(&mut self, projection: &Projection) -> Result<Expr> {
-        match projection {
-            Projection::Expr(expr) => self.expr(expr),
-            Projection::Object(entries) => {
-                let entry = |(name, part): &(SmolStr, Projection)| {
-                    Ok((
-                        name.clone(),
-                        self.projection(part).map_err(|e| e.within(name))?,
-                    ))
-                };
-                Ok(Expr::Object(
-                    entries.iter().map(entry).collect::<Result<_>>()?,
-                ))
-            }
-        }
+        Ok(fields(self.expr(part)?, rest))
     }
 }
 
@@ -305,34 +402,61 @@ fn no_field<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> QueryEr
     QueryError::new("path", format!("`select` has no field `{name}`")).suggest(name, known)
 }
 
-fn fields(base: Expr, path: &[SmolStr]) -> Expr {
+fn misplaced_include() -> QueryError {
+    QueryError::new("", "an included query can only stand in `select`")
+}
+
+/// Goes from a value into its fields.
+pub(super) fn fields(base: Expr, path: &[SmolStr]) -> Expr {
     path.iter()
         .fold(base, |base, name| Expr::Field(Box::new(base), name.clone()))
 }
 
-fn each<T>(
+fn each(
     args: &[query::Expr],
-    mut lower: impl FnMut(&query::Expr) -> Result<T>,
-) -> Result<Vec<T>> {
+    mut lower: impl FnMut(&query::Expr) -> Result<Expr>,
+) -> Result<Vec<Expr>> {
     let lower = |(i, arg)| lower(arg).map_err(|e| e.within(&format!("args[{i}]")));
     args.iter().enumerate().map(lower).collect()
 }
 
-/// The leaves of a projection, and how they make up its value.
-pub(super) fn leaves(projection: &Projection) -> (Vec<query::Expr>, Template) {
-    fn walk(projection: &Projection, leaves: &mut Vec<query::Expr>) -> Template {
-        match projection {
-            Projection::Expr(expr) => {
-                leaves.push(expr.clone());
-                Template::Leaf(leaves.len() - 1)
+fn native(closure: &query::Closure, args: Vec<Expr>) -> Expr {
+    Expr::Native(NativeCall {
+        name: closure.name.clone(),
+        function: closure.function.clone(),
+        args,
+    })
+}
+
+fn object(entries: &[Entry], lower: &mut dyn FnMut(&query::Expr) -> Result<Expr>) -> Result<Expr> {
+    let mut part = |entry: &Entry| {
+        Ok(match entry {
+            Entry::Field(name, expr) => {
+                Part::Field(name.clone(), lower(expr).map_err(|e| e.within(name))?)
             }
-            Projection::Object(entries) => Template::Object(
-                entries
-                    .iter()
-                    .map(|(name, part)| (name.clone(), walk(part, leaves)))
-                    .collect(),
-            ),
+            Entry::Spread(expr) => Part::Spread(lower(expr).map_err(|e| e.within("..."))?),
+        })
+    };
+    Ok(Expr::Object(
+        entries.iter().map(&mut part).collect::<Result<_>>()?,
+    ))
+}
+
+/// The leaves of a projection, and how they make up its value.
+pub(super) fn leaves(projection: &query::Expr) -> (Vec<query::Expr>, Template) {
+    fn walk(part: &query::Expr, leaves: &mut Vec<query::Expr>) -> Template {
+        if let query::Expr::Object(entries) = part {
+            let field = |entry: &Entry| match entry {
+                Entry::Field(name, part) => Some((name.clone(), part.clone())),
+                Entry::Spread(_) => None,
+            };
+            if let Some(fields) = entries.iter().map(field).collect::<Option<Vec<_>>>() {
+                let template = |(name, part): (SmolStr, query::Expr)| (name, walk(&part, leaves));
+                return Template::Object(fields.into_iter().map(template).collect());
+            }
         }
+        leaves.push(part.clone());
+        Template::Leaf(leaves.len() - 1)
     }
     let mut found = Vec::new();
     let template = walk(projection, &mut found);

@@ -112,6 +112,8 @@ functions! {
     Multiply "multiply" 2..=2,
     /// The quotient; null for a divisor of 0.
     Divide "divide" 2..=2,
+    /// The time of the engine's clock, in milliseconds since 1970; in `where` only.
+    Now "now" 0..=0,
 }
 
 impl Function {
@@ -215,6 +217,7 @@ impl Function {
                 ValueRef::Array(a) => a.seq().len() as i128,
                 _ => 0,
             })),
+            Function::Now => UNKNOWN,
             _ => self.binary(arg(0), arg(1)),
         }
     }
@@ -382,7 +385,7 @@ fn divide(a: ValueRef<'_>, b: ValueRef<'_>) -> Value {
 }
 
 /// JavaScript's `String(value)` for scalars, JSON for arrays and objects; null and missing are empty.
-fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
+pub(crate) fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
     match value {
         ValueRef::Missing | ValueRef::Null => Cow::Borrowed(""),
         ValueRef::Str(s) => Cow::Borrowed(s),

@@ -1,4 +1,7 @@
-//! The query IR. Field for field what DESIGN's query JSON says.
+//! The query IR. Field for field what `docs/queries.md` says.
+
+use std::fmt;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
@@ -9,6 +12,10 @@ use crate::value::{Direction, Nulls, Value};
 /// `select`, `distinct`, `order_by`, `offset` and `limit`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
+    /// `withRecursive`: queries by name that may refer to themselves and to each other.
+    pub recursive: Vec<(SmolStr, Query)>,
+    /// After how many rounds a recursion ends that has not reached its fixed point.
+    pub max_rounds: Option<u64>,
     /// The first source.
     pub from: Source,
     /// Further sources, joined from left to right.
@@ -20,7 +27,8 @@ pub struct Query {
     /// Conditions on groups.
     pub having: Vec<Expr>,
     /// What a result row is made of; without it the row itself, or `{alias: row}` of a join.
-    pub select: Option<Projection>,
+    /// An [`Expr::Object`], or a source as a whole.
+    pub select: Option<Expr>,
     /// Whether equal result rows are one.
     pub distinct: bool,
     /// The order of the result.
@@ -50,13 +58,18 @@ pub enum Source {
         /// What the outer query calls it.
         alias: SmolStr,
     },
+    /// The rows of all sources: each has a value under its own source's alias only.
+    UnionFrom(Vec<Source>),
+    /// The results of all queries. Paths start with a field of theirs.
+    UnionAll(Vec<Query>),
 }
 
 impl Source {
-    /// The alias.
-    pub fn alias(&self) -> &SmolStr {
+    /// The alias; unions have none.
+    pub fn alias(&self) -> Option<&SmolStr> {
         match self {
-            Source::Collection { alias, .. } | Source::Query { alias, .. } => alias,
+            Source::Collection { alias, .. } | Source::Query { alias, .. } => Some(alias),
+            Source::UnionFrom(_) | Source::UnionAll(_) => None,
         }
     }
 }
@@ -115,43 +128,109 @@ pub struct Join {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A path: alias, field, nested fields. `$selected` as alias names a field of `select`, and
-    /// `$key` as field the row's key.
+    /// `$key` as field the row's key. Over a union, a path may start with a field; the empty path
+    /// is its whole row.
     Ref(Vec<SmolStr>),
     /// A constant.
     Value(Value),
     /// A function call.
     Call(Function, Vec<Expr>),
     /// An aggregate over the group.
-    Aggregate(AggregateFunction, Box<Expr>),
+    Aggregate(AggregateFunction, Vec<Expr>),
+    /// An object, its entries in the author's order.
+    Object(Vec<Entry>),
+    /// The rows of another query for each row, in `select`.
+    Include(Box<Include>),
+    /// A function of Rust's.
+    Closure(Closure),
 }
 
-impl Expr {
-    /// Whether an aggregate occurs in it.
-    pub fn has_aggregate(&self) -> bool {
+/// A part of an [`Expr::Object`]. Of fields with one name the last wins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A named value; left out where it is missing.
+    Field(SmolStr, Expr),
+    /// All fields of an object; nothing where it is none.
+    Spread(Expr),
+}
+
+impl Entry {
+    /// The value, or what is spread.
+    pub fn expr(&self) -> &Expr {
         match self {
-            Expr::Ref(_) | Expr::Value(_) => false,
-            Expr::Call(_, args) => args.iter().any(Expr::has_aggregate),
-            Expr::Aggregate(..) => true,
+            Entry::Field(_, expr) | Entry::Spread(expr) => expr,
         }
     }
 }
 
-/// What `select` makes of a row.
+/// A query whose rows become part of each row of another one.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Projection {
-    /// The value of an expression.
-    Expr(Expr),
-    /// An object of named parts, in the author's order.
-    Object(Vec<(SmolStr, Projection)>),
+pub struct Include {
+    /// The query. Its conditions may refer to the outer query's aliases.
+    pub query: Query,
+    /// A value of the outer query that must equal one of the inner.
+    pub correlation: Option<(Expr, Expr)>,
+    /// What becomes of the rows.
+    pub materialization: Materialization,
+    /// The field that stands for a whole row.
+    pub scalar: Option<SmolStr>,
 }
 
-impl Projection {
+/// What becomes of the rows of an [`Include`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Materialization {
+    /// An array of them.
+    Array,
+    /// The first one; missing if there is none.
+    Singleton,
+    /// Their texts, one after the other.
+    Concat,
+}
+
+/// A Rust function of the values of expressions, for what the query model has no word for.
+///
+/// It must give the same value for the same arguments. A panic counts as null.
+#[derive(Clone)]
+pub struct Closure {
+    /// What plans call it.
+    pub name: SmolStr,
+    /// What it is computed of.
+    pub args: Vec<Expr>,
+    /// What it computes.
+    pub function: NativeFunction,
+}
+
+/// What a [`Closure`] computes.
+pub type NativeFunction = Arc<dyn Fn(&[Value]) -> Value + Send + Sync>;
+
+impl fmt::Debug for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({:?})", self.name, self.args)
+    }
+}
+
+impl PartialEq for Closure {
+    fn eq(&self, other: &Closure) -> bool {
+        Arc::ptr_eq(&self.function, &other.function) && self.args == other.args
+    }
+}
+
+impl Expr {
+    /// Whether some part of it, itself included, is what is asked for; parts of included queries
+    /// are not looked at.
+    pub fn any(&self, what: &mut impl FnMut(&Expr) -> bool) -> bool {
+        what(self)
+            || match self {
+                Expr::Ref(_) | Expr::Value(_) | Expr::Include(_) => false,
+                Expr::Call(_, args) | Expr::Aggregate(_, args) => args.iter().any(|a| a.any(what)),
+                Expr::Object(entries) => entries.iter().any(|e| e.expr().any(what)),
+                Expr::Closure(closure) => closure.args.iter().any(|a| a.any(what)),
+            }
+    }
+
     /// Whether an aggregate occurs in it.
     pub fn has_aggregate(&self) -> bool {
-        match self {
-            Projection::Expr(expr) => expr.has_aggregate(),
-            Projection::Object(fields) => fields.iter().any(|(_, p)| p.has_aggregate()),
-        }
+        self.any(&mut |e| matches!(e, Expr::Aggregate(..)))
     }
 }
 

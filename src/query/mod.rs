@@ -11,5 +11,8 @@ mod tree;
 
 pub use error::QueryError;
 pub use function::{AggregateFunction, Function};
-pub(crate) use function::{Datum, to_number};
-pub use ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};
+pub(crate) use function::{Datum, to_number, to_text};
+pub use ir::{
+    Closure, Entry, Expr, Include, Join, JoinKind, Materialization, NativeFunction, OrderBy, Query,
+    Source,
+};

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::error::QueryError;
 use super::function::{AggregateFunction, Function};
-use super::ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};
+use super::ir::{Entry, Expr, Include, Join, JoinKind, Materialization, OrderBy, Query, Source};
 use super::tree::Tree;
 use crate::value::{Direction, Nulls, Value};
 
@@ -56,12 +56,20 @@ fn object(tree: &Tree) -> Result<&[(String, Tree)]> {
 
 /// Checks that an object has no other fields than these.
 fn only(tree: &Tree, fields: &[&str]) -> Result<()> {
-    for (i, (key, _)) in object(tree)?.iter().enumerate() {
+    for (key, _) in object(tree)? {
         if !fields.contains(&key.as_str()) {
             let error = QueryError::new("", format!("unknown field `{key}`"));
             return Err(error.suggest(key, fields.iter().copied()));
         }
-        if object(tree)?[..i].iter().any(|(other, _)| other == key) {
+    }
+    unique(tree)
+}
+
+/// Checks that no field of an object is given twice.
+fn unique(tree: &Tree) -> Result<()> {
+    let entries = object(tree)?;
+    for (i, (key, _)) in entries.iter().enumerate() {
+        if entries[..i].iter().any(|(other, _)| other == key) {
             return Err(QueryError::new("", format!("field `{key}` is given twice")));
         }
     }
@@ -109,6 +117,15 @@ fn list<T>(tree: &Tree, key: &str, read: impl Fn(&Tree) -> Result<T>) -> Result<
     })
 }
 
+/// A list that must not be empty.
+fn some<T>(tree: &Tree, key: &str, read: impl Fn(&Tree) -> Result<T>) -> Result<Vec<T>> {
+    required(tree, key)?;
+    match list(tree, key, read)? {
+        empty if empty.is_empty() => Err(QueryError::new(key, "must not be empty")),
+        items => Ok(items),
+    }
+}
+
 fn count(tree: &Tree, key: &str) -> Result<Option<usize>> {
     let Some(tree) = clause(tree, key) else {
         return Ok(None);
@@ -127,6 +144,8 @@ fn query(tree: &Tree) -> Result<Query> {
     only(
         tree,
         &[
+            "withRecursive",
+            "maxRounds",
             "from",
             "join",
             "where",
@@ -141,13 +160,16 @@ fn query(tree: &Tree) -> Result<Query> {
         ],
     )?;
     Ok(Query {
+        recursive: clause(tree, "withRecursive")
+            .map_or(Ok(Vec::new()), |t| at("withRecursive", t, definitions))?,
+        max_rounds: count(tree, "maxRounds")?.map(|n| n as u64),
         from: at("from", required(tree, "from")?, source)?,
         joins: list(tree, "join", join)?,
         filters: list(tree, "where", condition)?,
         group_by: list(tree, "groupBy", expr)?,
         having: list(tree, "having", condition)?,
         select: clause(tree, "select")
-            .map(|t| at("select", t, projection))
+            .map(|t| at("select", t, selection))
             .transpose()?,
         distinct: flag(tree, "distinct")?,
         order_by: list(tree, "orderBy", order_by)?,
@@ -157,17 +179,26 @@ fn query(tree: &Tree) -> Result<Query> {
     })
 }
 
+fn definitions(tree: &Tree) -> Result<Vec<(SmolStr, Query)>> {
+    let definition = |(name, tree): &(String, Tree)| Ok((name.into(), at(name, tree, query)?));
+    unique(tree)?;
+    object(tree)?.iter().map(definition).collect()
+}
+
+fn alias(tree: &Tree) -> Result<SmolStr> {
+    at("alias", required(tree, "alias")?, |t| match text(t)? {
+        "" => Err(QueryError::new("", "must not be empty")),
+        s if s.starts_with('$') => Err(QueryError::new(
+            "",
+            format!("`{s}`: names with `$` are reserved"),
+        )),
+        s => Ok(s.into()),
+    })
+}
+
+const SOURCES: [&str; 4] = ["collectionRef", "queryRef", "unionFrom", "unionAll"];
+
 fn source(tree: &Tree) -> Result<Source> {
-    let alias = |tree: &Tree| -> Result<SmolStr> {
-        at("alias", required(tree, "alias")?, |t| match text(t)? {
-            "" => Err(QueryError::new("", "must not be empty")),
-            s if s.starts_with('$') => Err(QueryError::new(
-                "",
-                format!("`{s}`: names with `$` are reserved"),
-            )),
-            s => Ok(s.into()),
-        })
-    };
     match at("type", required(tree, "type")?, text)? {
         "collectionRef" => {
             only(tree, &["type", "collection", "alias"])?;
@@ -185,10 +216,17 @@ fn source(tree: &Tree) -> Result<Source> {
                 alias: alias(tree)?,
             })
         }
-        "unionFrom" | "unionAll" => Err(QueryError::new("type", "unions are not there yet")),
+        "unionFrom" => {
+            only(tree, &["type", "sources"])?;
+            Ok(Source::UnionFrom(some(tree, "sources", source)?))
+        }
+        "unionAll" => {
+            only(tree, &["type", "queries"])?;
+            Ok(Source::UnionAll(some(tree, "queries", query)?))
+        }
         other => {
             let error = QueryError::new("type", format!("unknown source `{other}`"));
-            Err(error.suggest(other, ["collectionRef", "queryRef"]))
+            Err(error.suggest(other, SOURCES))
         }
     }
 }
@@ -256,7 +294,8 @@ const EXPRESSIONS: [&str; 4] = ["ref", "val", "func", "agg"];
 fn expr(tree: &Tree) -> Result<Expr> {
     match at("type", required(tree, "type")?, text)? {
         "ref" => {
-            only(tree, &["type", "path"])?;
+            // The builder says once more which source is meant.
+            only(tree, &["type", "path", "sourceAlias"])?;
             let path = list(tree, "path", |t| text(t).map(SmolStr::from))?;
             if path.is_empty() {
                 return Err(QueryError::new(
@@ -309,7 +348,7 @@ fn expr(tree: &Tree) -> Result<Expr> {
                     "an aggregate inside an aggregate",
                 ));
             }
-            Ok(Expr::Aggregate(function, Box::new(arg)))
+            Ok(Expr::Aggregate(function, vec![arg]))
         }
         other => {
             let error = QueryError::new("type", format!("unknown expression type `{other}`"));
@@ -318,28 +357,32 @@ fn expr(tree: &Tree) -> Result<Expr> {
     }
 }
 
-fn projection(tree: &Tree) -> Result<Projection> {
-    let entries = object(tree)?;
-    let is_expr = match tree.get("type") {
-        Some(Tree::Leaf(Value::Str(s))) => EXPRESSIONS.contains(&s.as_str()),
-        _ => false,
-    };
-    if is_expr {
-        return Ok(Projection::Expr(expr(tree)?));
+/// The value of a field of `select`, or of `select` itself.
+fn projection(tree: &Tree) -> Result<Expr> {
+    // A field may be called `type`: only a text can name the type of an expression.
+    match tree.get("type") {
+        Some(Tree::Leaf(Value::Str(name))) => match name.as_str() {
+            "includesSubquery" => include(tree),
+            "conditionalSelect" => conditional(tree),
+            name if EXPRESSIONS.contains(&name) => expr(tree),
+            _ => selection(tree),
+        },
+        _ => selection(tree),
     }
-    if let Some(Tree::Leaf(Value::Str(s))) = tree.get("type")
-        && matches!(s.as_str(), "includesSubquery" | "conditionalSelect")
+}
+
+/// How TanStack's builder marks what is spread.
+const SPREAD: &str = "__SPREAD_SENTINEL__";
+
+fn selection(tree: &Tree) -> Result<Expr> {
+    if let Some(Tree::Leaf(Value::Str(name))) = tree.get("type")
+        && EXPRESSIONS.contains(&name.as_str())
     {
-        return Err(QueryError::new("type", format!("`{s}` is not there yet")));
+        return expr(tree);
     }
-    let mut fields: Vec<(SmolStr, Projection)> = Vec::new();
-    for (key, value) in entries {
-        if matches!(key.as_str(), "__proto__" | "prototype" | "constructor") {
-            return Err(QueryError::new(
-                key.as_str(),
-                "this name is not allowed, as JavaScript clients would be harmed",
-            ));
-        }
+    unique(tree)?;
+    let mut entries = Vec::new();
+    for (key, value) in object(tree)? {
         let field = match value {
             Tree::Object(_) => at(key, value, projection)?,
             _ => {
@@ -348,12 +391,123 @@ fn projection(tree: &Tree) -> Result<Projection> {
                     .hint(r#"a constant is written {"type":"val","value":…}"#));
             }
         };
-        if fields.iter().any(|(k, _)| k == key) {
-            return Err(QueryError::new("", format!("field `{key}` is given twice")));
+        if key.starts_with(SPREAD) || key.starts_with("...") {
+            entries.push(Entry::Spread(field));
+        } else {
+            insert(&mut entries, key, field).map_err(|e| e.within(key))?;
         }
-        fields.push((key.into(), field));
     }
-    Ok(Projection::Object(fields))
+    Ok(Expr::Object(entries))
+}
+
+/// Adds a field; the dots of its name are steps into nested objects.
+fn insert(entries: &mut Vec<Entry>, path: &str, value: Expr) -> Result<()> {
+    let (name, rest) = match path.split_once('.') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    };
+    if matches!(name, "__proto__" | "prototype" | "constructor") {
+        let message =
+            format!("the name `{name}` is not allowed, as JavaScript clients would be harmed");
+        return Err(QueryError::new("", message));
+    }
+    let known = entries.iter_mut().find_map(|entry| match (entry, rest) {
+        (Entry::Field(n, Expr::Object(inner)), Some(_)) if n == name => Some(inner),
+        _ => None,
+    });
+    match (known, rest) {
+        (Some(inner), Some(rest)) => insert(inner, rest, value),
+        (_, Some(rest)) => {
+            let mut inner = Vec::new();
+            insert(&mut inner, rest, value)?;
+            entries.push(Entry::Field(name.into(), Expr::Object(inner)));
+            Ok(())
+        }
+        (_, None) => {
+            entries.push(Entry::Field(name.into(), value));
+            Ok(())
+        }
+    }
+}
+
+fn conditional(tree: &Tree) -> Result<Expr> {
+    only(tree, &["type", "branches", "defaultValue"])?;
+    let branches = some(tree, "branches", |branch| {
+        only(branch, &["condition", "value"])?;
+        Ok((
+            at("condition", required(branch, "condition")?, expr)?,
+            at("value", required(branch, "value")?, projection)?,
+        ))
+    })?;
+    let mut args: Vec<Expr> = branches.into_iter().flat_map(|(c, v)| [c, v]).collect();
+    if let Some(otherwise) = clause(tree, "defaultValue") {
+        args.push(at("defaultValue", otherwise, projection)?);
+    }
+    Ok(Expr::Call(Function::CaseWhen, args))
+}
+
+fn include(tree: &Tree) -> Result<Expr> {
+    only(
+        tree,
+        &[
+            "type",
+            "query",
+            "materialization",
+            "correlationField",
+            "childCorrelationField",
+            "parentFilters",
+            // What the rest says already.
+            "fieldName",
+            "parentProjection",
+            "scalarField",
+        ],
+    )?;
+    let mut query = at("query", required(tree, "query")?, query)?;
+    query
+        .filters
+        .extend(list(tree, "parentFilters", condition)?);
+    let correlation = match (
+        clause(tree, "correlationField"),
+        clause(tree, "childCorrelationField"),
+    ) {
+        (None, None) => None,
+        (Some(parent), Some(child)) => Some((
+            at("correlationField", parent, expr)?,
+            at("childCorrelationField", child, expr)?,
+        )),
+        _ => {
+            let message = "`correlationField` and `childCorrelationField` come together";
+            return Err(QueryError::new("", message));
+        }
+    };
+    let materialization = match clause(tree, "materialization") {
+        None => Materialization::Array,
+        Some(t) => at("materialization", t, |t| {
+            choose(
+                t,
+                &[
+                    ("collection", Materialization::Array),
+                    ("array", Materialization::Array),
+                    ("singleton", Materialization::Singleton),
+                    ("concat", Materialization::Concat),
+                ],
+            )
+        })?,
+    };
+    let scalar = clause(tree, "scalarField")
+        .map(|t| at("scalarField", t, text))
+        .transpose()?
+        .map(SmolStr::from);
+    if materialization == Materialization::Concat && scalar.is_none() {
+        let error = QueryError::new("", "`concat` needs a `scalarField`");
+        return Err(error.hint("the field of the child's `select` whose texts are put together"));
+    }
+    Ok(Expr::Include(Box::new(Include {
+        query,
+        correlation,
+        materialization,
+        scalar,
+    })))
 }
 
 fn order_by(tree: &Tree) -> Result<OrderBy> {
@@ -374,17 +528,17 @@ fn order_by(tree: &Tree) -> Result<OrderBy> {
             )?;
             if let Some(t) = clause(options, "direction") {
                 direction = at("direction", t, |t| {
-                    choose(t, [("asc", Direction::Asc), ("desc", Direction::Desc)])
+                    choose(t, &[("asc", Direction::Asc), ("desc", Direction::Desc)])
                 })?;
             }
             if let Some(t) = clause(options, "nulls") {
                 nulls = at("nulls", t, |t| {
-                    choose(t, [("first", Nulls::First), ("last", Nulls::Last)])
+                    choose(t, &[("first", Nulls::First), ("last", Nulls::Last)])
                 })?;
             }
             if let Some(t) = clause(options, "stringSort") {
                 let lexical = at("stringSort", t, |t| {
-                    choose(t, [("lexical", true), ("locale", false)])
+                    choose(t, &[("lexical", true), ("locale", false)])
                 })?;
                 if !lexical {
                     let error =
@@ -402,21 +556,14 @@ fn order_by(tree: &Tree) -> Result<OrderBy> {
     })
 }
 
-fn choose<T: Copy>(tree: &Tree, choices: [(&str, T); 2]) -> Result<T> {
+fn choose<T: Copy>(tree: &Tree, choices: &[(&str, T)]) -> Result<T> {
     let name = text(tree)?;
-    choices
-        .iter()
-        .find(|(n, _)| *n == name)
-        .map(|(_, v)| *v)
-        .ok_or_else(|| {
-            QueryError::new(
-                "",
-                format!(
-                    "must be `{}` or `{}`, not `{name}`",
-                    choices[0].0, choices[1].0
-                ),
-            )
-        })
+    let found = choices.iter().find(|(n, _)| *n == name);
+    found.map(|(_, v)| *v).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|(n, _)| format!("`{n}`")).collect();
+        let message = format!("must be {}, not `{name}`", names.join(" or "));
+        QueryError::new("", message)
+    })
 }
 
 #[cfg(test)]
@@ -504,12 +651,13 @@ mod tests {
         let query = Query::from_json(&format!(
             r#"{{{FROM},"select":{{"z":{{"type":"ref","path":["u","z"]}},"type":{{"type":"val","value":1}}}}}}"#
         ));
-        let Some(Projection::Object(fields)) = query.unwrap().select else {
+        let Some(Expr::Object(fields)) = query.unwrap().select else {
             panic!("an object")
         };
-        assert_eq!(
-            fields.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(),
-            ["z", "type"]
-        );
+        let name = |entry: &Entry| match entry {
+            Entry::Field(name, _) => name.to_string(),
+            Entry::Spread(_) => "...".into(),
+        };
+        assert_eq!(fields.iter().map(name).collect::<Vec<_>>(), ["z", "type"]);
     }
 }

@@ -190,12 +190,18 @@ const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
     plan: Arc<Plan>,
+    /// Whether the changes have positions.
+    ordered: bool,
     changes: Vec<Replaced>,
 }
 
 impl ChangeSet {
-    pub(super) fn new(plan: Arc<Plan>, changes: Vec<Replaced>) -> Self {
-        ChangeSet { plan, changes }
+    pub(super) fn new(plan: Arc<Plan>, ordered: bool, changes: Vec<Replaced>) -> Self {
+        ChangeSet {
+            plan,
+            ordered,
+            changes,
+        }
     }
 
     /// The number of changes.
@@ -212,7 +218,7 @@ impl ChangeSet {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
         // Sorted only when they are read: until then they are as hash tables left them.
         let mut sorted: Vec<&Replaced> = self.changes.iter().collect();
-        if self.plan.ordered {
+        if self.ordered {
             sorted.sort_by_key(|replaced| replaced.position());
         } else {
             let tuple = |r: &Replaced| r.new.as_ref().or(r.old.as_ref()).map(|t| sort_key(&[], t));

@@ -1,12 +1,15 @@
 //! A query's result: ordered rows by key, and what each batch changed in them.
 
 mod change;
+mod effect;
 mod keyed;
 mod ordered;
 
 use std::sync::Arc;
 
 pub use change::{Change, ChangeKind, ChangeSet, ResultRow};
+pub use effect::Effect;
+pub(crate) use effect::Watch;
 use keyed::Keyed;
 use ordered::OrderedRows;
 
@@ -63,7 +66,19 @@ impl View {
             }
             _ => true,
         });
-        ChangeSet::new(self.plan.clone(), changes)
+        ChangeSet::new(self.plan.clone(), self.plan.ordered, changes)
+    }
+
+    /// Becomes the result of another plan, of which `updates` are all tuples.
+    pub(crate) fn replace(&mut self, plan: Arc<Plan>, updates: &mut Updates) -> ChangeSet {
+        let tuples: Vec<_> = match &self.rows {
+            Rows::Keyed(rows) => rows.sorted().cloned().collect(),
+            Rows::Ordered(rows) => rows.iter().cloned().collect(),
+        };
+        updates.extend(tuples.into_iter().map(|tuple| (tuple, -1)));
+        differential_dataflow::consolidation::consolidate(updates);
+        self.plan = plan;
+        self.apply(updates)
     }
 
     /// The number of rows.

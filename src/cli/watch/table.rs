@@ -10,7 +10,7 @@ use comfy_table::{
 use crossterm::style::Stylize;
 
 use tailwater::engine::QueryId;
-use tailwater::plan::{Expr, Plan};
+use tailwater::plan::{Expr, Part, Plan};
 use tailwater::view::View;
 
 use super::cut;
@@ -71,8 +71,12 @@ impl Panel {
             rows: Vec::new(),
             total: 0,
         };
-        if let Expr::Object(fields) = &plan.output {
-            fields.iter().for_each(|(name, _)| _ = panel.column(name));
+        if let Expr::Object(parts) = &plan.output {
+            for part in parts {
+                if let Part::Field(name, _) = part {
+                    panel.column(name);
+                }
+            }
         }
         panel
     }

@@ -118,7 +118,7 @@ fn aggregate(wanted: &Aggregate, tuples: &[(&Option<Plain>, Diff)]) -> Value {
     let value = |(tuple, count): &(&Option<Plain>, Diff)| {
         tuple
             .as_ref()
-            .map(|tuple| (eval(&wanted.argument, tuple), *count))
+            .map(|tuple| (eval(&wanted.args[0], tuple), *count))
     };
     let known: Vec<_> = tuples
         .iter()
@@ -157,14 +157,16 @@ fn differential<'s>(node: &Node, scope: Scope<'s, Time>, inputs: &mut Inputs<'s>
         Node::Filter { input, predicates } => {
             differential(&input, scope, inputs).filter(move |tuple| passes(&predicates, tuple))
         }
-        Node::Project { input, fields } => differential(&input, scope, inputs).map(move |tuple| {
-            let key = match &tuple[..] {
-                [Some(row)] => row[0].clone(),
-                _ => keys(&tuple).into(),
-            };
-            one_row(key, eval_all(&fields, &tuple))
-        }),
-        Node::Distinct { input, fields } => {
+        Node::Project { input, fields, .. } => {
+            differential(&input, scope, inputs).map(move |tuple| {
+                let key = match &tuple[..] {
+                    [Some(row)] => row[0].clone(),
+                    _ => keys(&tuple).into(),
+                };
+                one_row(key, eval_all(&fields, &tuple))
+            })
+        }
+        Node::Distinct { input, fields, .. } => {
             let rows = differential(&input, scope, inputs).map(move |tuple| {
                 let fields = eval_all(&fields, &tuple);
                 one_row(fields.clone().into(), fields)
@@ -194,6 +196,7 @@ fn differential<'s>(node: &Node, scope: Scope<'s, Time>, inputs: &mut Inputs<'s>
             order,
             offset,
             limit,
+            ..
         } => {
             let all = differential(&input, scope, inputs).map(|tuple| ((), tuple));
             let stretch = all.reduce(move |_, tuples, output| {
@@ -207,6 +210,7 @@ fn differential<'s>(node: &Node, scope: Scope<'s, Time>, inputs: &mut Inputs<'s>
             });
             stretch.map(|((), tuple)| tuple)
         }
+        other => unreachable!("{other:?} is not used here"),
     }
 }
 

@@ -68,7 +68,7 @@ impl World {
     }
 
     pub(super) fn install(&mut self, node: &Node) -> Dataflow {
-        let mut dataflow = self.runtime.install(node, &mut self.store);
+        let mut dataflow = self.runtime.install(node, &mut self.store, 0);
         route(&self.all_rows(), &mut dataflow.feeds);
         self.runtime.begin(&mut dataflow);
         self.runtime.finish(&dataflow);

@@ -1,0 +1,168 @@
+//! Included queries: a child query in `select`, planned once for all parents.
+//!
+//! The parent's values that the child refers to are its *context*. The child is joined with the
+//! distinct contexts of the parents, and its groups, distinct rows and windows are kept apart by
+//! context; then each parent gets the rows of its own context.
+
+use std::collections::BTreeSet;
+
+use smol_str::SmolStr;
+
+use super::expr::{Expr, Label};
+use super::from::Parent;
+use super::scope::{SELECTED, Scope};
+use super::union::columns;
+use super::{Include, Node, build};
+use crate::query::{self, Query, QueryError, Source};
+use crate::value::Value;
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+/// What stands for the value that the child is correlated by, among the paths of a context.
+const CORRELATION: &str = "$parent";
+
+/// An included query that was met in `select`.
+pub(super) struct Included {
+    query: query::Include,
+    /// Complete but for its input.
+    plan: Include,
+}
+
+/// Adds the row of each included query to a node's tuples.
+pub(super) fn add(node: Node, scope: &mut Scope<'_>) -> Node {
+    scope.includes.drain(..).fold(node, |input, included| {
+        let plan = included.plan;
+        Node::Include(Box::new(Include { input, ..plan }))
+    })
+}
+
+/// Plans an included query; gives the column that will hold its value.
+pub(super) fn include(include: &query::Include, scope: &mut Scope<'_>) -> Result<Expr> {
+    let arity = scope.arity();
+    let column = |place| Expr::Column {
+        source: arity + place,
+        column: 1,
+        label: Label(format!("include #{place}").into()),
+    };
+    if let Some(place) = scope.includes.iter().position(|i| i.query == *include) {
+        return Ok(column(place));
+    }
+    let mut paths = Vec::new();
+    let mut context = Vec::new();
+    let correlation = match &include.correlation {
+        Some((parent, child)) => {
+            context.push(
+                scope
+                    .expr(parent)
+                    .map_err(|e| e.within("correlationField"))?,
+            );
+            let correlated = vec![CORRELATION.into()];
+            paths.push(correlated.clone());
+            let args = vec![child.clone(), query::Expr::Ref(correlated)];
+            Some(query::Expr::Call(query::Function::Eq, args))
+        }
+        None => None,
+    };
+    let names: BTreeSet<SmolStr> = scope.names().into_iter().map(SmolStr::from).collect();
+    let mut found = Vec::new();
+    free(&include.query, &names, &mut found);
+    for path in found {
+        context.push(scope.expr(&query::Expr::Ref(path.clone()))?);
+        paths.push(path);
+    }
+    if paths.is_empty() {
+        // All parents have the same children, if there are any parents.
+        context.push(Expr::Const(Value::Bool(true)));
+        paths.push(vec![CORRELATION.into()]);
+    }
+    let id = scope.env.fresh();
+    let parent = Parent {
+        node: Node::Distinct {
+            input: Box::new(Node::Bound(id)),
+            fields: context.clone(),
+            keyed: false,
+        },
+        paths,
+        correlation,
+    };
+    let planned = build::query(&include.query, scope.env, Some(parent));
+    let planned = planned.map_err(|e| e.within("query"))?;
+    let value = match &include.scalar {
+        None => planned.plan.output,
+        Some(field) => {
+            let known = planned.plan.output.known_fields();
+            if let Some(fields) = known
+                && !fields.iter().any(|(name, _)| name == field)
+            {
+                let error =
+                    QueryError::new("scalarField", format!("the child has no field `{field}`"));
+                return Err(error.suggest(field, fields.iter().map(|(n, _)| n.as_str())));
+            }
+            columns(&planned.plan.output, std::slice::from_ref(field)).remove(0)
+        }
+    };
+    scope.includes.push(Included {
+        query: include.clone(),
+        plan: Include {
+            id,
+            // Not known before the rest of the query is.
+            input: Node::Bound(id),
+            context,
+            child: planned.plan.root,
+            child_context: planned.context,
+            order: planned.plan.order,
+            value,
+            materialization: include.materialization,
+        },
+    });
+    Ok(column(scope.includes.len() - 1))
+}
+
+/// Collects the paths by which a query refers to names from outside of it.
+fn free(query: &Query, outside: &BTreeSet<SmolStr>, found: &mut Vec<Vec<SmolStr>>) {
+    let mut names = outside.clone();
+    let sources = [&query.from]
+        .into_iter()
+        .chain(query.joins.iter().map(|j| &j.source));
+    for source in sources {
+        let aliases = match source {
+            Source::UnionFrom(sources) => sources.iter().filter_map(Source::alias).collect(),
+            source => Vec::from_iter(source.alias()),
+        };
+        aliases.into_iter().for_each(|alias| {
+            names.remove(alias);
+        });
+    }
+    let ons = query.joins.iter().filter_map(|j| j.on.as_ref());
+    let orders = query.order_by.iter().map(|o| &o.expr);
+    let exprs = ons
+        .chain(&query.filters)
+        .chain(&query.group_by)
+        .chain(&query.having);
+    for expr in exprs.chain(&query.select).chain(orders) {
+        free_in(expr, &names, found);
+    }
+}
+
+fn free_in(expr: &query::Expr, names: &BTreeSet<SmolStr>, found: &mut Vec<Vec<SmolStr>>) {
+    expr.any(&mut |part| {
+        match part {
+            query::Expr::Ref(path) => {
+                let outside = path
+                    .first()
+                    .is_some_and(|name| name != SELECTED && names.contains(name));
+                if outside && !found.contains(path) {
+                    found.push(path.clone());
+                }
+            }
+            query::Expr::Include(include) => {
+                if let Some((parent, _)) = &include.correlation {
+                    free_in(parent, names, found);
+                }
+                free(&include.query, names, found);
+            }
+            _ => {}
+        }
+        false
+    });
+}
