@@ -259,6 +259,7 @@ fn windows() {
                 Direction::Asc
             },
             nulls,
+            collation: None,
         };
         let orders = [
             vec![],
@@ -348,6 +349,7 @@ fn update_among(size: i32) -> [usize; 3] {
         expr: column(0, 2),
         direction: Direction::Asc,
         nulls: Nulls::First,
+        collation: None,
     };
     let (input, limit) = (Box::new(a_rows.clone()), Some(10));
     let nodes = [

@@ -296,6 +296,7 @@ fn order_by(query: &Query, scope: &mut Scope<'_>) -> Result<Vec<OrderKey>> {
             expr,
             direction: order.direction,
             nulls: order.nulls,
+            collation: order.collation.clone(),
         })
     };
     query.order_by.iter().enumerate().map(lower).collect()

@@ -42,7 +42,11 @@ impl fmt::Display for OrderKey {
         } else {
             ""
         };
-        write!(f, "{}{direction}{nulls}", self.expr)
+        write!(f, "{}", self.expr)?;
+        if let Some(collation) = &self.collation {
+            write!(f, " collate {collation}")?;
+        }
+        write!(f, "{direction}{nulls}")
     }
 }
 

@@ -25,7 +25,7 @@ pub use key::KeyKind;
 use crate::query::{AggregateFunction, Function, JoinKind, Materialization, Query, QueryError};
 use crate::schema::{Catalog, Collection};
 use crate::value::{
-    Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
+    Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
 };
 
 /// A checked query, ready to run.
@@ -222,6 +222,8 @@ pub struct OrderKey {
     pub direction: Direction,
     /// Where null and missing stand.
     pub nulls: Nulls,
+    /// How strings compare; by code point without.
+    pub collation: Option<Collation>,
 }
 
 impl Plan {
@@ -340,6 +342,7 @@ pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
             component.expr.eval(tuple).as_ref(),
             component.direction,
             component.nulls,
+            component.collation.as_ref(),
         );
     }
     tuple.iter().for_each(|row| key.push_key(key_part(row)));

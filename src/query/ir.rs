@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::function::{AggregateFunction, Function};
-use crate::value::{Direction, Nulls, Value};
+use crate::value::{Collation, Direction, Nulls, Value};
 
 /// A query. Clauses apply in this order: `from` and `joins`, `filters`, `group_by`, `having`,
 /// `select`, `distinct`, `order_by`, `offset` and `limit`.
@@ -243,4 +243,6 @@ pub struct OrderBy {
     pub direction: Direction,
     /// Where null and missing stand.
     pub nulls: Nulls,
+    /// How strings compare; by code point without.
+    pub collation: Option<Collation>,
 }

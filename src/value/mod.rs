@@ -4,6 +4,7 @@
 //! that integer (`1.0` and `1` are one value, as in JavaScript), and the keys of an object are
 //! sorted. So values that are equal have equal bytes in a [`Row`].
 
+mod collation;
 mod json;
 mod order;
 mod packed;
@@ -13,6 +14,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+pub use collation::{CaseFirst, Collation, CollationError, CollationOptions, Sensitivity};
 pub use json::{EncodeSeed, from_json};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
@@ -111,17 +113,14 @@ impl Value {
 
     /// An object. Missing values are left out; of entries with one key the last wins.
     pub fn object<K: AsRef<str>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value {
-        let mut entries: Vec<(K, Value)> = entries
-            .into_iter()
-            .filter(|(_, v)| !matches!(v, Value::Missing))
-            .collect();
+        let mut entries: Vec<(K, Value)> = entries.into_iter().collect();
         entries.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         let mut builder = SeqBuilder::default();
         for (i, (key, value)) in entries.iter().enumerate() {
-            if entries
+            let last = entries
                 .get(i + 1)
-                .is_none_or(|next| next.0.as_ref() != key.as_ref())
-            {
+                .is_none_or(|next| next.0.as_ref() != key.as_ref());
+            if last && !matches!(value, Value::Missing) {
                 builder.push(ValueRef::Str(key.as_ref()));
                 builder.push(value.as_ref());
             }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Seq, Value, ValueRef};
+use super::{Collation, Seq, Value, ValueRef};
 
 /// One row's place in an order: bytes whose comparison compares the rows.
 ///
@@ -68,8 +68,15 @@ const PRESENT: u8 = 1;
 const NULLS_LAST: u8 = 2;
 
 impl SortKeyBuilder {
-    /// Appends one component of an `orderBy`: null and missing tie.
-    pub fn push(&mut self, value: ValueRef<'_>, direction: Direction, nulls: Nulls) {
+    /// Appends one component of an `orderBy`: null and missing tie. Strings go by code point, or by
+    /// a collation.
+    pub fn push(
+        &mut self,
+        value: ValueRef<'_>,
+        direction: Direction,
+        nulls: Nulls,
+        collation: Option<&Collation>,
+    ) {
         if value.is_nullish() {
             self.bytes.push(match nulls {
                 Nulls::First => NULLS_FIRST,
@@ -79,7 +86,13 @@ impl SortKeyBuilder {
         }
         self.bytes.push(PRESENT);
         let start = self.bytes.len();
-        encode(value, &mut self.bytes);
+        match (value, collation) {
+            (ValueRef::Str(s), Some(collation)) => {
+                self.bytes.push(STR);
+                encode_bytes(&collation.key(s), &mut self.bytes);
+            }
+            _ => encode(value, &mut self.bytes),
+        }
         if direction == Direction::Desc {
             self.bytes[start..].iter_mut().for_each(|b| *b = !*b);
         }
@@ -120,7 +133,8 @@ fn encode(value: ValueRef<'_>, out: &mut Bytes) {
         },
         ValueRef::Str(s) => {
             out.push(STR);
-            encode_str(s, out);
+            // UTF-8 orders by code point.
+            encode_bytes(s.as_bytes(), out);
         }
         ValueRef::Array(a) => {
             out.push(ARRAY);
@@ -152,17 +166,17 @@ fn encode_number(f: f64, above: u16, out: &mut Bytes) {
     out.extend_from_slice(&above.to_be_bytes());
 }
 
-/// UTF-8 orders by code point; END and its escape are escaped so that END can end the string.
-fn encode_str(s: &str, out: &mut Bytes) {
-    if s.bytes().any(|b| b <= 1) {
-        for b in s.bytes() {
+/// END and its escape are escaped so that END can end the bytes.
+fn encode_bytes(bytes: &[u8], out: &mut Bytes) {
+    if bytes.iter().any(|b| *b <= 1) {
+        for &b in bytes {
             match b {
                 0 | 1 => out.extend_from_slice(&[1, b + 1]),
                 _ => out.push(b),
             }
         }
     } else {
-        out.extend_from_slice(s.as_bytes());
+        out.extend_from_slice(bytes);
     }
     out.push(END);
 }
@@ -209,7 +223,7 @@ mod tests {
             let mut key = |v: &Value, direction| {
                 let mut builder = SortKeyBuilder::default();
                 match direction {
-                    Some(direction) => builder.push(v.as_ref(), direction, Nulls::First),
+                    Some(direction) => builder.push(v.as_ref(), direction, Nulls::First, None),
                     None => builder.push_key(v.as_ref()),
                 }
                 // What follows must not matter unless the values are equal.

@@ -94,6 +94,7 @@ fn compare(order: &[OrderKey], a: &Plain, b: &Plain) -> Ordering {
                          expr,
                          direction,
                          nulls,
+                         ..
                      }: &OrderKey| {
         let (a, b) = (eval(expr, a), eval(expr, b));
         let place = |v: &Value| {
