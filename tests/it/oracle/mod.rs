@@ -2,12 +2,17 @@
 //! the query from scratch, with nothing of the engine in it. `generate` makes random cases,
 //! `shrink` makes a failing one small.
 
+mod aggregates;
+mod evaluate;
 mod expressions;
 mod functions;
 mod generate;
 mod naive;
 mod queries;
+mod recursion;
+mod select;
 mod shrink;
+mod sources;
 mod store;
 mod value;
 
