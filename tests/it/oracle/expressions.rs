@@ -44,15 +44,24 @@ impl Maker<'_> {
             Ty::Str,
             Ty::Bool,
             Ty::Real,
+            Ty::Real,
             Ty::Mixed,
             Ty::Big,
+            Ty::Arr,
+            Ty::Arr,
         ]);
         (self.expression(atoms, ty, depth), ty)
     }
 
     /// An expression of a type (or null, or missing).
     pub(crate) fn expression(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
-        if depth == 0 || self.chance(50) {
+        // Texts and lists are made from others more often: there are many ways.
+        let plain = if matches!(ty, Ty::Arr | Ty::Real) {
+            25
+        } else {
+            50
+        };
+        if depth == 0 || self.chance(plain) {
             return match self.atom(atoms, ty) {
                 Some(atom) if !self.chance(8) => atom,
                 _ => self.literal(ty),
@@ -80,8 +89,8 @@ impl Maker<'_> {
         }
         match ty {
             Ty::Num => self.number(atoms, depth),
-            Ty::Real if self.chance(20) => {
-                let name = self.pick(&["power", "round"]);
+            Ty::Real if self.chance(45) => {
+                let name = self.pick(&["power", "power", "power", "round"]);
                 let other = self.pick(if name == "power" {
                     &[0, 1, 2, 3]
                 } else {
@@ -120,7 +129,7 @@ impl Maker<'_> {
                 )
             }
             Ty::Bool => self.condition(atoms, depth),
-            Ty::Arr if self.chance(50) => {
+            Ty::Arr if self.chance(45) => {
                 let count = self.rng.usize(0..=3);
                 let items = (0..count).map(|_| self.printable(atoms, depth));
                 func("array", items.collect())
