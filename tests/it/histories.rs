@@ -1,37 +1,68 @@
-//! Random histories over random queries: after every batch the result, its order, and the fold of
+//! Random histories over random queries: after every step the result, its order, and the fold of
 //! all change sets equal what an independent, naive evaluator computes from scratch.
 //!
 //! `TAILWATER_CASES` sets how many cases run, `TAILWATER_SEED` where they start: a failure prints a
 //! seed, and a shrunk query and history, that reproduce it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 use tailwater::engine::{Engine, QueryId};
 use tailwater::query::Query;
+use tailwater::view::ChangeSet;
 
-use crate::oracle::{self, Case};
+use crate::oracle::{self, Case, Step};
 
 type Rows = Vec<(String, Value)>;
+
+/// The steps the engine cannot take yet: fill in `engine.set_clock` and `engine.set_window` HERE.
+/// None ends the case early.
+fn moved(
+    engine: &mut Engine,
+    live: Option<QueryId>,
+    step: &Step,
+) -> Option<BTreeMap<QueryId, ChangeSet>> {
+    let _ = (engine, live);
+    match step {
+        // Some(engine.set_clock(*ms))
+        Step::Clock(_ms) => None,
+        // let changes = engine.set_window(live?, *offset as usize, limit.map(|n| n as usize));
+        // Some(BTreeMap::from([(live?, changes.unwrap())]))
+        Step::Window {
+            offset: _offset,
+            limit: _limit,
+        } => None,
+        Step::Batch(_) => unreachable!("a batch is applied"),
+    }
+}
 
 /// Runs a case; `Err` says at which step it went wrong and how.
 fn run(case: &Case) -> Result<(), String> {
     let mut engine = Engine::new();
+    let mut store = oracle::Store::default();
+    if let Some(ms) = case.start() {
+        store.set_clock(ms);
+        if moved(&mut engine, None, &Step::Clock(ms)).is_none() {
+            return Ok(());
+        }
+    }
     let query = Query::from_json(&case.query.to_string()).map_err(|e| format!("refused: {e}"))?;
     let live = engine
         .install(&query)
         .map_err(|e| format!("refused: {e}"))?;
-    let mut store = oracle::Store::default();
     let mut folded = rows(&engine, live);
     check(
         "before the first batch",
         &folded,
         &oracle::evaluate(&case.query, &store),
     )?;
-    for (i, batch) in case.batches.iter().map(Some).chain([None]).enumerate() {
-        let step = format!("after batch {i}");
-        let changed = match batch {
-            Some(messages) => {
+    // What the first installation shows; its window may have moved.
+    let mut shown = case.query.clone();
+    for (i, step) in case.steps.iter().map(Some).chain([None]).enumerate() {
+        let name = format!("after step {i}");
+        let changed = match step {
+            Some(Step::Batch(messages)) => {
                 store.apply(messages);
                 let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
                 let batch = engine
@@ -39,35 +70,48 @@ fn run(case: &Case) -> Result<(), String> {
                     .map_err(|e| e.to_string())?;
                 engine.apply(batch)
             }
+            Some(step) => {
+                match step {
+                    Step::Window { offset, limit } => {
+                        shown = oracle::with_window(&shown, *offset, *limit);
+                    }
+                    Step::Clock(ms) => store.set_clock(*ms),
+                    Step::Batch(_) => unreachable!(),
+                }
+                let Some(changed) = moved(&mut engine, Some(live), step) else {
+                    return Ok(());
+                };
+                changed
+            }
             None => {
                 store.finish();
                 engine.finish()
             }
         };
-        let expected = oracle::evaluate(&case.query, &store);
-        check(&step, &rows(&engine, live), &expected)?;
+        let expected = oracle::evaluate(&shown, &store);
+        check(&name, &rows(&engine, live), &expected)?;
         if let Some(changes) = changed.get(&live) {
             let changes: Vec<Value> =
                 serde_json::from_str(&serde_json::to_string(changes).unwrap()).unwrap();
             fold(&mut folded, &changes, query.order_by.is_empty())
-                .map_err(|e| format!("{step}: {e}"))?;
+                .map_err(|e| format!("{name}: {e}"))?;
         }
         if query.order_by.is_empty() {
             // Unordered change sets say nothing of positions.
             let mut expected = expected.clone();
             expected.sort_by(|a, b| a.0.cmp(&b.0));
-            check(&format!("{step}, folded"), &folded, &expected)?;
+            check(&format!("{name}, folded"), &folded, &expected)?;
         } else {
-            check(&format!("{step}, folded"), &folded, &expected)?;
+            check(&format!("{name}, folded"), &folded, &expected)?;
         }
-        // A query that comes later starts from the same result.
+        // A query that comes later starts from the same result, in its own window.
         let late = engine
             .install(&query)
             .map_err(|e| format!("refused: {e}"))?;
         check(
-            &format!("{step}, installed late"),
+            &format!("{name}, installed late"),
             &rows(&engine, late),
-            &expected,
+            &oracle::evaluate(&case.query, &store),
         )?;
         assert!(engine.uninstall(late));
     }
@@ -189,14 +233,31 @@ fn results_equal_a_recomputation(part: u64) {
             &case,
             |c| matches!(outcome(c), Err(e) if e.starts_with("refused") == refused),
         );
-        let batches: Vec<String> = small.batches.iter().map(|b| json!(b).to_string()).collect();
         panic!(
-            "seed {seed}: {}\nreproduce with `tailwater query q.json --events e.jsonl --emit snapshots`\nq.json: {}\ne.jsonl:\n{}",
+            "seed {seed}: {}\n{}",
             outcome(&small).unwrap_err(),
-            small.query,
-            batches.join("\n")
+            instructions(&small)
         );
     }
+}
+
+/// How to see a case again by hand. Files of events know nothing of clocks and windows: those stand
+/// beside, as comments.
+fn instructions(case: &Case) -> String {
+    let start = case.start().map(|ms| format!("# clock {ms}\n"));
+    let line = |step: &Step| match step {
+        Step::Batch(messages) => json!(messages).to_string(),
+        Step::Clock(ms) => format!("# clock {ms}"),
+        Step::Window { offset, limit } => format!("# window from {offset}, limit {limit:?}"),
+    };
+    let lines: Vec<String> = case.steps.iter().map(line).collect();
+    format!(
+        "reproduce with `tailwater query q.json --events e.jsonl --emit snapshots` (without the \
+         lines that start with #)\nq.json: {}\ne.jsonl:\n{}{}",
+        case.query,
+        start.unwrap_or_default(),
+        lines.join("\n")
+    )
 }
 
 const PARTS: u64 = 4;

@@ -44,15 +44,24 @@ impl Maker<'_> {
             Ty::Str,
             Ty::Bool,
             Ty::Real,
+            Ty::Real,
             Ty::Mixed,
             Ty::Big,
+            Ty::Arr,
+            Ty::Arr,
         ]);
         (self.expression(atoms, ty, depth), ty)
     }
 
     /// An expression of a type (or null, or missing).
     pub(crate) fn expression(&mut self, atoms: &[Atom], ty: Ty, depth: u32) -> Value {
-        if depth == 0 || self.chance(50) {
+        // Texts and lists are made from others more often: there are many ways.
+        let plain = if matches!(ty, Ty::Arr | Ty::Real) {
+            25
+        } else {
+            50
+        };
+        if depth == 0 || self.chance(plain) {
             return match self.atom(atoms, ty) {
                 Some(atom) if !self.chance(8) => atom,
                 _ => self.literal(ty),
@@ -80,6 +89,16 @@ impl Maker<'_> {
         }
         match ty {
             Ty::Num => self.number(atoms, depth),
+            Ty::Real if self.chance(45) => {
+                let name = self.pick(&["power", "power", "power", "round"]);
+                let other = self.pick(if name == "power" {
+                    &[0, 1, 2, 3]
+                } else {
+                    &[1, -1, 2, 0]
+                });
+                let base = self.expression(atoms, Ty::Num, 0);
+                func(name, vec![base, val(json!(other))])
+            }
             Ty::Real => {
                 if self.chance(30) {
                     return func(
@@ -97,8 +116,11 @@ impl Maker<'_> {
             }
             Ty::Str => {
                 if self.chance(40) {
-                    let name = self.pick(&["upper", "lower"]);
+                    let name = self.pick(&["upper", "lower", "trim"]);
                     return func(name, vec![self.expression(atoms, Ty::Str, depth)]);
+                }
+                if self.chance(45) {
+                    return self.part(atoms, depth);
                 }
                 let count = self.rng.usize(1..=3);
                 func(
@@ -107,13 +129,48 @@ impl Maker<'_> {
                 )
             }
             Ty::Bool => self.condition(atoms, depth),
-            Ty::Mixed | Ty::Big | Ty::Arr | Ty::Obj => self.expression(atoms, ty, 0),
+            Ty::Arr if self.chance(45) => {
+                let count = self.rng.usize(0..=3);
+                let items = (0..count).map(|_| self.printable(atoms, depth));
+                func("array", items.collect())
+            }
+            Ty::Arr => {
+                let text = self.expression(atoms, Ty::Str, depth);
+                let separator = self.pick(&[",", "x", "1"]);
+                func("split", vec![text, val(json!(separator))])
+            }
+            Ty::Big if self.chance(30) => func("abs", vec![self.expression(atoms, ty, 0)]),
+            Ty::Mixed | Ty::Big | Ty::Obj | Ty::Time => self.expression(atoms, ty, 0),
         }
+    }
+
+    /// A text made of another one.
+    fn part(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        let ty = self.pick(&[Ty::Str, Ty::Str, Ty::Str, Ty::Mixed]);
+        let text = self.expression(atoms, ty, depth);
+        if self.chance(50) {
+            let find = self.pick(&["x", "1", "ß", "a", "x,"]);
+            let with = self.pick(&["", "y", "xx", "é"]);
+            return func("replace", vec![text, val(json!(find)), val(json!(with))]);
+        }
+        let mut args = vec![text, val(json!(self.pick(&[0, 0, 1, 1, 2, -1, -2])))];
+        if self.chance(60) {
+            args.push(val(json!(self.pick(&[0, 1, 1, 2, 3]))));
+        }
+        func("substring", args)
     }
 
     fn number(&mut self, atoms: &[Atom], depth: u32) -> Value {
         let first = self.expression(atoms, Ty::Num, depth);
-        match self.rng.u32(..6) {
+        match self.rng.u32(..10) {
+            6 | 7 => {
+                let name = self.pick(&["abs", "floor", "ceil", "round"]);
+                func(name, vec![first])
+            }
+            8 => {
+                let by = self.pick(&[json!(2), json!(3), json!(-2), json!(0), json!(0.5)]);
+                func("mod", vec![first, val(by)])
+            }
             0 => func("add", vec![first, self.expression(atoms, Ty::Num, depth)]),
             1 => func(
                 "subtract",
@@ -172,7 +229,16 @@ impl Maker<'_> {
             }
             return func(name, args);
         }
-        match self.rng.u32(..20) {
+        match self.rng.u32(..21) {
+            20 => {
+                let name = self.pick(&["startsWith", "endsWith"]);
+                let part = if self.chance(60) {
+                    val(json!(self.pick(&["x", "1", "", "É", "e", "😀"])))
+                } else {
+                    self.expression(atoms, Ty::Str, 0)
+                };
+                func(name, vec![self.operand(atoms, Ty::Str, depth), part])
+            }
             0..=6 => {
                 let ty = self.pick(&[
                     Ty::Num,

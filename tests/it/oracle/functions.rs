@@ -1,4 +1,4 @@
-//! The functions and aggregates of query expressions, on values that are already computed.
+//! The functions of query expressions, on values that are already computed.
 
 use super::value::V;
 use std::cmp::Ordering;
@@ -36,6 +36,15 @@ pub(crate) fn call(name: &str, args: &[V]) -> V {
         "add" | "subtract" | "multiply" => arithmetic(name, &or_zero(&args[0]), &or_zero(&args[1])),
         "divide" => divide(&or_zero(&args[0]), &or_zero(&args[1])),
         "caseWhen" => case_when(args),
+        "array" => V::Arr(args.iter().cloned().map(V::or_null).collect()),
+        "abs" | "floor" | "ceil" | "round" => rounded(name, args),
+        "mod" | "power" => number_of_two(name, &args[0], &args[1]),
+        "trim" | "substring" | "replace" | "split" => of_texts(name, args),
+        "startsWith" | "endsWith" => compared(args, |text, part| match (text, part) {
+            (V::Str(text), V::Str(part)) if name == "startsWith" => text.starts_with(part),
+            (V::Str(text), V::Str(part)) => text.ends_with(part),
+            _ => false,
+        }),
         _ => panic!("unknown function {name:?}"),
     }
 }
@@ -142,7 +151,7 @@ fn mapped(value: &V, change: impl Fn(&str) -> String) -> V {
 }
 
 /// How `concat` shows a value: arrays and objects as JSON.
-fn text(value: &V) -> String {
+pub(super) fn text(value: &V) -> String {
     match value {
         V::Missing | V::Null => String::new(),
         V::Str(s) => s.clone(),
@@ -204,43 +213,85 @@ fn case_when(args: &[V]) -> V {
     V::Null
 }
 
-/// An aggregate over the values its argument has in the rows of a group. Null and missing never
-/// count.
-pub(crate) fn aggregate(name: &str, values: Vec<V>) -> V {
-    let values: Vec<V> = values.into_iter().filter(|v| !v.nullish()).collect();
-    match name {
-        "count" => V::int(values.len() as i128),
-        "sum" => sum(&values),
-        "avg" if values.is_empty() => V::Null,
-        "avg" => V::float(sum(&values).as_f64() / values.len() as f64),
-        "min" => values.into_iter().min_by(V::order).unwrap_or(V::Null),
-        "max" => values.into_iter().max_by(V::order).unwrap_or(V::Null),
-        _ => panic!("unknown aggregate {name:?}"),
+/// `abs`, `floor`, `ceil`, and `round` with perhaps a number of digits.
+fn rounded(name: &str, args: &[V]) -> V {
+    let digits = match args.get(1) {
+        None => 0,
+        Some(V::Int(digits)) => *digits as i32,
+        Some(_) => return V::Null,
+    };
+    match (&args[0], name) {
+        (V::Int(i), "abs") => V::int(i.abs()),
+        (V::Int(i), "round") if digits < 0 => {
+            let unit = 10i128.pow(digits.unsigned_abs());
+            let (below, rest) = (i.abs() / unit, i.abs() % unit);
+            V::int(i.signum() * (below + i128::from(2 * rest >= unit)) * unit)
+        }
+        (V::Int(i), _) => V::int(*i),
+        (V::Float(f), "abs") => V::float(f.abs()),
+        (V::Float(f), "floor") => V::float(f.floor()),
+        (V::Float(f), "ceil") => V::float(f.ceil()),
+        (V::Float(f), _) if digits < 0 => {
+            let unit = 10f64.powi(-digits);
+            V::float((f / unit).round() * unit)
+        }
+        (V::Float(f), _) => {
+            let parts = 10f64.powi(digits);
+            V::float((f * parts).round() / parts)
+        }
+        _ => V::Null,
     }
 }
 
-/// Whole numbers add up exactly, whatever the order; fractions as floats.
-fn sum(values: &[V]) -> V {
-    let (mut whole, mut fractions, mut has_fraction) = (0i128, 0f64, false);
-    for value in values {
-        match value.js_number() {
-            V::Int(i) => whole += i,
-            other => {
-                fractions += other.as_f64();
-                has_fraction = true;
-            }
-        }
+/// `mod` and `power`, of two numbers.
+fn number_of_two(name: &str, a: &V, b: &V) -> V {
+    let is_number = |v: &V| matches!(v, V::Int(_) | V::Float(_));
+    if !is_number(a) || !is_number(b) {
+        return V::Null;
     }
-    if has_fraction {
-        V::float(whole as f64 + fractions)
-    } else {
-        V::int(whole)
+    let exact = match (a, b) {
+        (V::Int(_), V::Int(0)) if name == "mod" => return V::Null,
+        (V::Int(a), V::Int(b)) if name == "mod" => Some(a % b),
+        (V::Int(a), V::Int(b)) => u32::try_from(*b).ok().and_then(|b| a.checked_pow(b)),
+        _ => None,
+    };
+    let (a, b) = (a.as_f64(), b.as_f64());
+    match (exact, if name == "mod" { a % b } else { a.powf(b) }) {
+        (Some(exact), _) => V::int(exact),
+        (None, float) if float.is_finite() => V::float(float),
+        _ => V::Null,
+    }
+}
+
+/// The functions of text that give nothing for anything else.
+fn of_texts(name: &str, args: &[V]) -> V {
+    match (name, args) {
+        ("trim", [V::Str(s)]) => V::str(s.trim()),
+        ("substring", [V::Str(s), V::Int(start), rest @ ..]) => {
+            let units: Vec<u16> = s.encode_utf16().collect();
+            let size = units.len() as i128;
+            let start = if *start < 0 { size + start } else { *start };
+            let start = start.clamp(0, size);
+            let end = match rest {
+                [] => size,
+                [V::Int(length)] => (start + length).clamp(start, size),
+                _ => return V::Null,
+            };
+            V::Str(String::from_utf16_lossy(
+                &units[start as usize..end as usize],
+            ))
+        }
+        ("replace", [V::Str(s), V::Str(find), V::Str(with)]) => V::Str(s.replace(find, with)),
+        ("split", [V::Str(s), V::Str(separator)]) => {
+            V::Arr(s.split(separator.as_str()).map(V::str).collect())
+        }
+        _ => V::Null,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{aggregate, call};
+    use super::call;
     use crate::oracle::value::V;
     use serde_json::{Value, json};
 
@@ -485,31 +536,117 @@ mod tests {
     }
 
     #[test]
-    fn aggregates_skip_null_and_missing() {
-        let over = |name, values: Value| {
-            let mut values: Vec<V> = values
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(V::from_json)
-                .collect();
-            values.push(V::Missing);
-            aggregate(name, values).json_text()
-        };
-        assert_eq!(
-            ["count", "sum", "avg", "min", "max"].map(|name| over(name, json!([null]))),
-            ["0", "0", "null", "null", "null"]
+    fn numbers_are_rounded_away_from_zero() {
+        check(
+            "abs",
+            &[
+                (json!([-0.5]), "0.5"),
+                (json!([i64::MIN]), "9223372036854775808"),
+            ],
         );
-        assert_eq!(over("avg", json!([null, 7, 0])), "3.5");
-        assert_eq!(over("sum", json!([0.25, 0.75, 1])), "2");
-        assert_eq!(
-            over("sum", json!([u64::MAX, u64::MAX, i64::MIN, i64::MIN])),
-            "18446744073709551614"
+        check(
+            "floor",
+            &[
+                (json!([-0.5]), "-1"),
+                (json!(["2"]), "null"),
+                (json!([null]), "null"),
+            ],
         );
-        assert_eq!(over("sum", json!([true, "2", "0.5"])), "3.5");
-        assert_eq!(over("min", json!([0, 5])), "0");
-        assert_eq!(over("min", json!(["", "a", [0]])), "\"\"");
-        assert_eq!(over("max", json!([true, -5, "10", "9"])), "\"9\"");
-        assert_eq!(over("count", json!([0, "", false])), "3");
+        check(
+            "ceil",
+            &[
+                (json!([-0.5]), "0"),
+                (json!([u64::MAX]), "18446744073709551615"),
+            ],
+        );
+        check(
+            "round",
+            &[
+                (json!([2.5]), "3"),
+                (json!([-2.5]), "-3"),
+                (json!([0.25, 1]), "0.3"),
+                (json!([-0.75, 1]), "-0.8"),
+                (json!([7, 1]), "7"),
+                (json!([-15, -1]), "-20"),
+                (json!([14.5, -1]), "10"),
+                (json!([9007199254740993u64]), "9007199254740993"),
+            ],
+        );
+        check(
+            "mod",
+            &[
+                (json!([-7, 3]), "-1"),
+                (json!([5.5, 2]), "1.5"),
+                (json!([5, 0]), "null"),
+                (json!([5, 0.0]), "null"),
+                (json!(["5", 2]), "null"),
+                (json!([9007199254740993u64, 2]), "1"),
+            ],
+        );
+        check(
+            "power",
+            &[
+                (json!([2, 10]), "1024"),
+                (json!([-0.5, 3]), "-0.125"),
+                (json!([-0.75, 0.5]), "null"),
+                (json!([0, 0]), "1"),
+                (json!([null, 1]), "null"),
+            ],
+        );
+    }
+
+    #[test]
+    fn parts_of_texts() {
+        check(
+            "trim",
+            &[(json!(["\t x y \n"]), "\"x y\""), (json!([5]), "null")],
+        );
+        check(
+            "substring",
+            &[
+                (json!(["straße", 4]), "\"ße\""),
+                (json!(["straße", -2]), "\"ße\""),
+                (json!(["straße", -9, 2]), "\"st\""),
+                (json!(["straße", 1, 3]), "\"tra\""),
+                (json!(["straße", 4, 9]), "\"ße\""),
+                (json!(["straße", 9]), "\"\""),
+                (json!(["😀x", 2]), "\"x\""),
+                (json!(["x", null]), "null"),
+                (json!([5, 0]), "null"),
+            ],
+        );
+        check(
+            "replace",
+            &[
+                (json!(["xyx", "x", "zz"]), "\"zzyzz\""),
+                (json!(["x", "x", null]), "null"),
+            ],
+        );
+        check(
+            "split",
+            &[
+                (json!(["a,b,", ","]), r#"["a","b",""]"#),
+                (json!(["", ","]), r#"[""]"#),
+                (json!([null, ","]), "null"),
+            ],
+        );
+        check(
+            "startsWith",
+            &[
+                (json!(["straße", "st"]), "true"),
+                (json!(["straße", "t"]), "false"),
+                (json!([5, "5"]), "false"),
+                (json!([5, null]), "null"),
+            ],
+        );
+        check(
+            "endsWith",
+            &[
+                (json!(["straße", "ße"]), "true"),
+                (json!([null, ""]), "null"),
+            ],
+        );
+        let array = call("array", &[V::Int(1), V::Missing, V::Arr(vec![])]);
+        assert_eq!(array.json_text(), "[1,null,[]]");
     }
 }

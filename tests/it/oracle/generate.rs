@@ -4,20 +4,54 @@
 //! that engines get wrong: null beside missing, `1` beside `1.0` and `"1"`, integers a float cannot
 //! hold, text whose order differs in UTF-16.
 
-use super::naive::evaluate;
+use super::naive::evaluate_within;
 use super::queries;
 use super::store::Store;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
-/// A query and the batches of messages it is asked over.
+/// A query and what happens while it is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) query: Value,
-    pub(crate) batches: Vec<Vec<Value>>,
+    pub(crate) steps: Vec<Step>,
 }
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Messages that come at once.
+    Batch(Vec<Value>),
+    /// The clock moves to these milliseconds.
+    Clock(i64),
+    /// Another window of the ordered rows is asked for.
+    Window { offset: u64, limit: Option<u64> },
+}
+
+impl Case {
+    /// Where the clock stands before anything happens; none for a query that does not ask for it.
+    pub(crate) fn start(&self) -> Option<i64> {
+        let asks = self.query.to_string().contains(r#""name":"now""#);
+        asks.then_some(START)
+    }
+}
+
+/// A query after the window was moved.
+pub(crate) fn with_window(query: &Value, offset: u64, limit: Option<u64>) -> Value {
+    let mut query = query.clone();
+    query["offset"] = json!(offset);
+    match limit {
+        Some(limit) => query["limit"] = json!(limit),
+        None => _ = query.as_object_mut().unwrap().remove("limit"),
+    }
+    query
+}
+
+const START: i64 = 1000;
+
+/// How much work evaluating a case may be, so that many run in a short time.
+const STEPS: u64 = 12_000;
 
 /// The types of generated values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,12 +66,17 @@ pub(crate) enum Ty {
     Bool,
     /// A number, text or boolean.
     Mixed,
+    /// Milliseconds, near those of the clock.
+    Time,
     Arr,
     Obj,
 }
 
+/// The columns that hold keys of rows.
+pub(crate) const LINKS: [&str; 3] = ["from", "link", "to"];
+
 /// The collections and their columns. The rows of "visits" are often equal: work for `distinct`.
-pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
+pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 4] = [
     (
         "people",
         &[
@@ -61,6 +100,17 @@ pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
             ("mixed", Ty::Mixed),
             ("n", Ty::Num),
             ("obj", Ty::Obj),
+            ("at", Ty::Time),
+        ],
+    ),
+    (
+        "edges",
+        &[
+            ("Z", Ty::Num),
+            ("at", Ty::Time),
+            ("from", Ty::Str),
+            ("g", Ty::Str),
+            ("to", Ty::Str),
         ],
     ),
     (
@@ -71,38 +121,67 @@ pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 3] = [
 
 const KEYS: [&str; 9] = ["1", "2", "3", "4", "9", "10", "é", "a\"b", "x,y"];
 
-/// The case of a seed. One that ends without rows, or often one with a single row, gives way to
-/// another.
+/// The case of a seed. One that is much work or ends without rows, or often one with a single row,
+/// gives way to another.
 pub(crate) fn case(seed: u64) -> Case {
     let mut rng = Rng::with_seed(seed);
+    let clock = rng.u32(..100) < 9;
     let mut tries = 12;
     loop {
-        let case = Case {
-            seed,
-            query: queries::query(&mut rng),
-            batches: history(&mut rng),
+        let query = queries::query(&mut rng, clock);
+        let batches = history(&mut rng);
+        if clock && !query.to_string().contains(r#""name":"now""#) {
+            continue;
+        }
+        let Some(rows) = evaluate_within(&query, &folded(&batches), STEPS) else {
+            continue;
         };
-        let rows = evaluate(&case.query, &folded(&case)).len();
         tries -= 1;
-        if tries == 0 || rows > 1 || (rows == 1 && rng.bool()) {
-            return case;
+        if tries <= 0 || rows.len() > 1 || (rows.len() == 1 && rng.bool()) {
+            let steps = steps(&mut rng, &query, batches, clock);
+            return Case { seed, query, steps };
         }
     }
 }
 
-/// The state at the end of a case's history.
-fn folded(case: &Case) -> Store {
+/// The state at the end of a history; the clock stands in the middle of its times.
+fn folded(batches: &[Vec<Value>]) -> Store {
     let mut store = Store::default();
-    for batch in &case.batches {
+    store.set_clock(3000);
+    for batch in batches {
         store.apply(batch);
     }
     store.finish();
     store
 }
 
+/// Puts steps of the clock, and of the window where it can move, between the batches.
+fn steps(rng: &mut Rng, query: &Value, batches: Vec<Vec<Value>>, clock: bool) -> Vec<Step> {
+    let windowed = query["orderBy"].is_array()
+        && query["limit"].is_number()
+        && query.get("singleResult").is_none();
+    let moving = windowed && rng.u32(..100) < 40;
+    let mut now = START;
+    let mut steps = Vec::new();
+    for (i, batch) in batches.into_iter().enumerate() {
+        steps.push(Step::Batch(batch));
+        if clock && i > 1 && rng.u32(..100) < 60 {
+            now += [0, 1, 249, 250, 250, 500, 500, 750, 999, 1500][rng.usize(..10)];
+            steps.push(Step::Clock(now));
+        }
+        if moving && rng.u32(..100) < 30 {
+            let limit = (rng.u32(..100) < 85).then(|| rng.u64(..=6));
+            let offset = rng.u64(..=4);
+            steps.push(Step::Window { offset, limit });
+        }
+    }
+    steps
+}
+
 /// A random value of a type, for a row or a literal.
 pub(crate) fn sample(rng: &mut Rng, ty: Ty) -> Value {
     let values = match ty {
+        Ty::Time => return json!(250 * rng.i64(2..=24)),
         Ty::Num | Ty::Real => json!([
             0, 0, 1, 1, 2, 2, 3, 4, -1, 5, 1.0, 2.0, 0.5, 1.5, 0.25, 2.25, -0.75
         ]),
@@ -122,7 +201,7 @@ pub(crate) fn sample(rng: &mut Rng, ty: Ty) -> Value {
         ]),
         Ty::Str => json!([
             "x", "x", "x", "y", "y", "z", "X", "é", "É", "", "10", "9", "1", "straße", "\u{ff5e}",
-            "😀"
+            "😀", " x "
         ]),
         Ty::Bool => json!([true, true, false]),
         Ty::Mixed => json!([1, 1, 1.0, "1", true, false, "x", "x", 0, "", 1.5, 2, "10"]),
@@ -151,7 +230,7 @@ fn row(rng: &mut Rng, columns: &[(&str, Ty)]) -> Value {
         match rng.u32(..100) {
             0..8 => row[name] = Value::Null,
             8..16 => {}
-            _ if *name == "link" => row[name] = json!(KEYS[rng.usize(..6)]),
+            _ if LINKS.contains(name) => row[name] = json!(KEYS[rng.usize(..6)]),
             _ => row[name] = sample(rng, *ty),
         }
     }
@@ -183,7 +262,7 @@ fn history(rng: &mut Rng) -> Vec<Vec<Value>> {
     }
     history.rng.shuffle(history.waiting.make_contiguous());
     let count = history.rng.usize(6..=12);
-    (0..count).map(|i| history.batch(i < 3)).collect()
+    (0..count).map(|i| history.batch(i < 4)).collect()
 }
 
 impl History<'_> {

@@ -2,13 +2,22 @@
 //! the query from scratch, with nothing of the engine in it. `generate` makes random cases,
 //! `shrink` makes a failing one small.
 
+mod aggregates;
+mod children;
+mod evaluate;
 mod expressions;
 mod functions;
 mod generate;
 mod naive;
+mod projections;
 mod queries;
+mod recursion;
+mod recursions;
+mod select;
 mod shrink;
+mod sources;
 mod store;
+mod times;
 mod value;
 
 #[cfg(test)]
@@ -18,7 +27,7 @@ mod tests;
 
 #[allow(unused_imports)] // what the tests beside this module use
 pub(crate) use self::{
-    generate::{Case, case},
+    generate::{Case, Step, case, with_window},
     naive::{evaluate, same_rows},
     shrink::shrink,
     store::Store,

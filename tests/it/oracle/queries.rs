@@ -5,10 +5,10 @@
 //! Numbers are of three types, so that results never hang on the order in which floats are added:
 //! only `Num` (small multiples of a power of two) and `Big` (whole) are ever summed.
 
-use super::expressions::{agg, func, reference, val};
-use super::generate::{COLLECTIONS, Ty};
+use super::expressions::{func, reference, val};
+use super::generate::{COLLECTIONS, LINKS, Ty};
 use fastrand::Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// An expression to build others from.
 #[derive(Clone)]
@@ -18,11 +18,17 @@ pub(crate) struct Atom {
 }
 
 /// A field of a row: its path and type.
-type Field = (Vec<String>, Ty);
+pub(crate) type Field = (Vec<String>, Ty);
 
-/// A random query.
-pub(crate) fn query(rng: &mut Rng) -> Value {
-    let mut maker = Maker { rng, aliases: 0 };
+/// A random query; `clock`: one that asks for the time.
+pub(crate) fn query(rng: &mut Rng, clock: bool) -> Value {
+    let mut maker = Maker {
+        rng,
+        aliases: 0,
+        recursive: Vec::new(),
+        due: None,
+        clock,
+    };
     let mut query = maker.query(2, true).0;
     if maker.chance(4) {
         query["singleResult"] = json!(true);
@@ -33,8 +39,21 @@ pub(crate) fn query(rng: &mut Rng) -> Value {
 /// Makes one query.
 pub(crate) struct Maker<'a> {
     pub(crate) rng: &'a mut Rng,
-    /// How many aliases were given out; they are distinct in the whole query.
-    aliases: usize,
+    /// How many aliases (and other names) were given out; they are distinct in the whole query.
+    pub(crate) aliases: usize,
+    /// The recursive queries that may be referred to here.
+    pub(crate) recursive: Vec<(String, Vec<Field>)>,
+    /// One of them that nothing refers to yet.
+    pub(crate) due: Option<(String, Vec<Field>)>,
+    /// Whether conditions ask for the time.
+    pub(crate) clock: bool,
+}
+
+/// What FROM and JOIN give.
+pub(crate) struct Given {
+    pub(crate) atoms: Vec<Atom>,
+    /// The fields of a row without SELECT.
+    pub(crate) fields: Vec<Field>,
 }
 
 impl Maker<'_> {
@@ -46,22 +65,99 @@ impl Maker<'_> {
         items[self.rng.usize(..items.len())].clone()
     }
 
+    pub(crate) fn name(&mut self, letter: &str) -> String {
+        self.aliases += 1;
+        format!("{letter}{}", self.aliases - 1)
+    }
+
     /// A query, and the fields its rows have. `depth`: how many more levels of subqueries there may
     /// be.
-    fn query(&mut self, depth: u32, top: bool) -> (Value, Vec<Field>) {
+    pub(crate) fn query(&mut self, depth: u32, top: bool) -> (Value, Vec<Field>) {
         let mut query = json!({});
-        let (from, alias, fields) = self.source(depth);
-        query["from"] = from;
-        let mut atoms = columns(&alias, &fields);
-        let mut sources = vec![(alias, fields)];
+        let known = self.recursive.len();
+        if depth > 0 && self.chance(if top { 13 } else { 2 }) {
+            self.recursion(&mut query);
+        }
         let joins = self.pick(if top {
             &[0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
         } else {
             &[0, 0, 0, 0, 0, 0, 1, 1, 1, 2]
         });
+        let Given {
+            mut atoms,
+            mut fields,
+        } = self.given(&mut query, depth, joins);
+        if self.chance(if top { 70 } else { 45 }) || self.clock && self.chance(50) {
+            query["where"] = self.wheres(&atoms, 2);
+        }
+        // How deep includes go that this query shall have.
+        let levels = if top && self.chance(18) {
+            self.pick(&[1, 1, 2, 2, 3, 3])
+        } else {
+            0
+        };
+        let mut selected = Vec::new();
+        if self.chance(if levels > 0 { 15 } else { 50 }) {
+            (atoms, fields) = self.group(&mut query, &atoms, levels);
+            if query.get("select").is_some() {
+                selected = fields.clone();
+            }
+        } else if levels > 0 || self.chance(60) {
+            let made = self.select(&atoms, &atoms, levels, if top { 8 } else { 5 });
+            query["select"] = made.select;
+            (fields, selected) = (made.fields, made.plain);
+        }
+        self.finish(&mut query, atoms, &selected, if top { 60 } else { 25 }, top);
+        self.recursive.truncate(known);
+        (query, fields)
+    }
+
+    /// Adds FROM and so many joins.
+    pub(crate) fn given(&mut self, query: &mut Value, depth: u32, joins: usize) -> Given {
+        let kind = if depth > 0 { self.rng.u32(..100) } else { 99 };
+        let (mut atoms, mut fields);
+        match kind {
+            0..8 => {
+                let sources: Vec<_> = (0..self.pick(&[2, 2, 3]))
+                    .map(|_| self.source(depth))
+                    .collect();
+                atoms = sources
+                    .iter()
+                    .flat_map(|(_, alias, fields)| columns(alias, fields))
+                    .collect();
+                fields = sources
+                    .iter()
+                    .flat_map(|(_, alias, fields)| under(alias, fields))
+                    .collect();
+                let mut sources: Vec<Value> = sources.into_iter().map(|(s, ..)| s).collect();
+                self.rng.shuffle(&mut sources);
+                query["from"] = json!({"type": "unionFrom", "sources": sources});
+            }
+            8..17 => {
+                (query["from"], fields) = self.union_all(depth - 1);
+                while fields.is_empty() {
+                    (query["from"], fields) = self.union_all(depth - 1);
+                }
+                atoms = fields
+                    .iter()
+                    .map(|(path, ty)| Atom {
+                        expression: reference(path),
+                        ty: *ty,
+                    })
+                    .collect();
+            }
+            _ => {
+                let alias;
+                (query["from"], alias, fields) = self.source(depth);
+                atoms = columns(&alias, &fields);
+                if joins > 0 {
+                    fields = under(&alias, &fields);
+                }
+            }
+        }
         for _ in 0..joins {
-            let (source, alias, fields) = self.source(depth);
-            let new = columns(&alias, &fields);
+            let (source, alias, new_fields) = self.source(depth);
+            let new = columns(&alias, &new_fields);
             let join = self.join(source, &atoms, &new);
             query
                 .as_object_mut()
@@ -72,35 +168,27 @@ impl Maker<'_> {
                 .unwrap()
                 .push(join);
             atoms.extend(new);
-            sources.push((alias, fields));
+            fields.extend(under(&alias, &new_fields));
         }
-        if self.chance(if top { 70 } else { 45 }) {
-            query["where"] = self.conditions(&atoms, 2);
-        }
-        let mut fields = match sources.as_slice() {
-            [(_, fields)] => fields.clone(),
-            _ => sources
-                .iter()
-                .flat_map(|(alias, fields)| under(alias, fields))
-                .collect(),
-        };
-        let grouped = self.chance(50);
-        if grouped {
-            (atoms, fields) = self.group(&mut query, &atoms);
-        } else if self.chance(60) {
-            let (select, selected) = self.select(&atoms);
-            query["select"] = select;
-            fields = selected;
-        }
-        self.finish(&mut query, atoms, &fields, top);
-        (query, fields)
+        Given { atoms, fields }
     }
 
     /// A FROM or JOIN source, its alias and its fields.
-    fn source(&mut self, depth: u32) -> (Value, String, Vec<Field>) {
+    pub(crate) fn source(&mut self, depth: u32) -> (Value, String, Vec<Field>) {
+        let recursive = match self.due.take() {
+            Some(due) => Some(due),
+            None if !self.recursive.is_empty() && self.chance(25) => {
+                Some(self.pick(&self.recursive.clone()))
+            }
+            None => None,
+        };
+        if let Some((name, fields)) = recursive {
+            let alias = self.name("t");
+            let source = json!({"type": "collectionRef", "collection": name, "alias": alias});
+            return (source, alias, fields);
+        }
         let sub = (depth > 0 && self.chance(22)).then(|| self.query(depth - 1, false));
-        let alias = format!("t{}", self.aliases);
-        self.aliases += 1;
+        let alias = self.name("t");
         if let Some((query, fields)) = sub {
             return (
                 json!({"type": "queryRef", "query": query, "alias": alias}),
@@ -108,17 +196,11 @@ impl Maker<'_> {
                 fields,
             );
         }
-        let (collection, columns) = self.pick(&COLLECTIONS);
-        let mut fields: Vec<Field> = columns
-            .iter()
-            .map(|(name, ty)| (vec![(*name).to_owned()], *ty))
-            .collect();
-        if columns.iter().any(|(_, ty)| *ty == Ty::Obj) {
-            fields.push((vec!["obj".into(), "p".into()], Ty::Num));
-            fields.push((vec!["obj".into(), "q".into()], Ty::Str));
-        }
+        let collection = self.rng.usize(..COLLECTIONS.len());
+        let fields = fields_of(collection);
+        let name = COLLECTIONS[collection].0;
         (
-            json!({"type": "collectionRef", "collection": collection, "alias": alias}),
+            json!({"type": "collectionRef", "collection": name, "alias": alias}),
             alias,
             fields,
         )
@@ -156,7 +238,7 @@ impl Maker<'_> {
         join
     }
 
-    fn turned(&mut self, left: Value, right: Value) -> Value {
+    pub(crate) fn turned(&mut self, left: Value, right: Value) -> Value {
         func(
             "eq",
             if self.chance(50) {
@@ -168,19 +250,23 @@ impl Maker<'_> {
     }
 
     /// The two sides of a join equality.
-    fn equality(&mut self, old: &[Atom], new: &[Atom]) -> (Value, Value) {
+    pub(crate) fn equality(&mut self, old: &[Atom], new: &[Atom]) -> (Value, Value) {
         let key = |atoms: &[Atom]| {
-            atoms
-                .iter()
-                .find(|atom| atom.expression["path"][1] == "$key")
-                .unwrap()
-                .expression
-                .clone()
+            let key = atoms.iter().find(|atom| is_key(atom));
+            key.map(|atom| atom.expression.clone())
         };
-        let link = |atom: &&Atom| atom.expression["path"][1] == "link";
-        match (old.iter().find(link), new.iter().find(link)) {
-            (Some(atom), _) if self.chance(35) => return (atom.expression.clone(), key(new)),
-            (_, Some(atom)) if self.chance(35) => return (key(old), atom.expression.clone()),
+        let is_link = |atom: &&Atom| {
+            let name = &atom.expression["path"][1];
+            LINKS.iter().any(|link| name == link)
+        };
+        let link = |maker: &mut Self, atoms: &[Atom]| {
+            let links: Vec<&Atom> = atoms.iter().filter(is_link).collect();
+            (!links.is_empty()).then(|| maker.pick(&links).expression.clone())
+        };
+        match (link(self, old), link(self, new), key(old), key(new)) {
+            (Some(link), _, _, Some(key)) if self.chance(30) => return (link, key),
+            (_, Some(link), Some(key), _) if self.chance(30) => return (key, link),
+            (Some(one), Some(other), ..) if self.chance(20) => return (one, other),
             _ => {}
         }
         let ty = self.pick(&[
@@ -212,18 +298,32 @@ impl Maker<'_> {
     }
 
     /// A column of this type; one of another type, else the key, where there is none.
-    fn column(&mut self, atoms: &[Atom], ty: Ty) -> Value {
+    pub(crate) fn column(&mut self, atoms: &[Atom], ty: Ty) -> Value {
         for wanted in [ty, Ty::Str] {
             let fitting: Vec<&Atom> = atoms.iter().filter(|atom| atom.ty == wanted).collect();
             if !fitting.is_empty() {
                 return self.pick(&fitting).expression.clone();
             }
         }
-        unreachable!("every source has its key")
+        self.pick(atoms).expression // the rows of a union may have neither
+    }
+
+    /// The items of `where`, perhaps with one that asks for the time.
+    pub(crate) fn wheres(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        let mut items = self.conditions(atoms, depth);
+        if self.clock
+            && self.chance(80)
+            && let Some(condition) = self.time_condition(atoms)
+        {
+            let items = items.as_array_mut().unwrap();
+            items.truncate(self.rng.usize(..2));
+            items.push(condition);
+        }
+        items
     }
 
     /// One to three items of `where` or `having`, some as `{expression}`.
-    fn conditions(&mut self, atoms: &[Atom], depth: u32) -> Value {
+    pub(crate) fn conditions(&mut self, atoms: &[Atom], depth: u32) -> Value {
         let count = self.pick(&[1, 1, 1, 2, 2, 3]);
         let mut items = Vec::new();
         for _ in 0..count {
@@ -237,158 +337,19 @@ impl Maker<'_> {
         Value::Array(items)
     }
 
-    /// A select of columns, expressions, whole rows and nested objects; and the fields it makes.
-    fn select(&mut self, atoms: &[Atom]) -> (Value, Vec<Field>) {
-        let (mut select, mut fields) = (Map::new(), Vec::new());
-        for i in 0..self.rng.usize(1..=4) {
-            let name = format!("f{i}");
-            if self.chance(12) {
-                let mut nested = Map::new();
-                for j in 0..self.rng.usize(1..=2) {
-                    let (expression, ty) = self.any(atoms, 1);
-                    nested.insert(format!("h{j}"), expression);
-                    fields.push((vec![name.clone(), format!("h{j}")], ty));
-                }
-                select.insert(name, Value::Object(nested));
-            } else {
-                let (expression, ty) = self.any(atoms, 2);
-                select.insert(name.clone(), expression);
-                fields.push((vec![name], ty));
-            }
-        }
-        (Value::Object(select), fields)
-    }
-
-    /// Adds groupBy, select and having; gives the atoms for ORDER BY and the fields of the result.
-    fn group(&mut self, query: &mut Value, atoms: &[Atom]) -> (Vec<Atom>, Vec<Field>) {
-        let mut pool: Vec<Atom> = Vec::new();
-        for _ in 0..self.pick(&[0, 1, 1, 1, 1, 1, 1, 2, 2, 3]) {
-            let key = self.group_key(atoms);
-            if pool.iter().all(|atom| atom.expression != key.expression) {
-                pool.push(key);
-            }
-        }
-        let keys = pool.clone();
-        let aggregates = self.rng.usize(1..=3);
-        for _ in 0..aggregates {
-            pool.push(self.aggregate(atoms));
-        }
-        let mut fields = Vec::new();
-        if !keys.is_empty() {
-            query["groupBy"] = keys.iter().map(|key| key.expression.clone()).collect();
-        }
-        if !keys.is_empty() && self.chance(8) {
-            fields = keys
-                .iter()
-                .enumerate()
-                .map(|(i, key)| (vec![format!("__key_{i}")], key.ty))
-                .collect();
-        } else {
-            let mut wanted: Vec<Atom> = keys
-                .iter()
-                .filter(|_| self.rng.u32(..100) < 85)
-                .cloned()
-                .collect();
-            wanted.extend(pool[keys.len()..].iter().cloned());
-            if self.chance(40) {
-                let (expression, ty) = self.any(&pool, 2);
-                wanted.push(Atom { expression, ty });
-            }
-            self.rng.shuffle(&mut wanted);
-            let nest = self.chance(12);
-            let mut select = Map::new();
-            for (i, Atom { expression, ty }) in wanted.into_iter().enumerate() {
-                let name = format!("f{i}");
-                fields.push((
-                    if nest {
-                        vec![name.clone(), "h".into()]
-                    } else {
-                        vec![name.clone()]
-                    },
-                    ty,
-                ));
-                select.insert(
-                    name,
-                    if nest {
-                        json!({"h": expression})
-                    } else {
-                        expression
-                    },
-                );
-            }
-            query["select"] = Value::Object(select);
-        }
-        if self.chance(40) {
-            pool.push(self.aggregate(atoms)); // one that is not selected
-        }
-        if self.chance(if keys.is_empty() { 20 } else { 50 }) {
-            let mut known = pool.clone();
-            if query.get("select").is_some() {
-                known.extend(columns("$selected", &fields).split_off(2));
-            }
-            query["having"] = self.conditions(&known, 1);
-        }
-        (pool, fields)
-    }
-
-    fn group_key(&mut self, atoms: &[Atom]) -> Atom {
-        let ty = self.pick(&[
-            Ty::Str,
-            Ty::Str,
-            Ty::Str,
-            Ty::Bool,
-            Ty::Mixed,
-            Ty::Num,
-            Ty::Num,
-            Ty::Big,
-            Ty::Obj,
-            Ty::Arr,
-        ]);
-        let fitting: Vec<Atom> = atoms
-            .iter()
-            .filter(|atom| atom.ty == ty && atom.expression["path"][1] != "$key")
-            .cloned()
-            .collect();
-        if fitting.is_empty() || self.chance(15) {
-            let ty = self.pick(&[Ty::Str, Ty::Bool, Ty::Num]);
-            return Atom {
-                expression: self.expression(atoms, ty, 1),
-                ty,
-            };
-        }
-        self.pick(&fitting)
-    }
-
-    fn aggregate(&mut self, atoms: &[Atom]) -> Atom {
-        let (expression, ty) = match self.rng.u32(..10) {
-            0..=2 => (agg("count", self.pick(atoms).expression), Ty::Num),
-            3 | 4 => (agg("sum", self.expression(atoms, Ty::Num, 1)), Ty::Num),
-            5 => match self.atom(atoms, Ty::Big) {
-                Some(big) => (agg("sum", big), Ty::Real),
-                None => (agg("count", self.pick(atoms).expression), Ty::Num),
-            },
-            6 => (agg("avg", self.expression(atoms, Ty::Num, 1)), Ty::Real),
-            _ => {
-                let (argument, ty) = self.any(atoms, 1);
-                let name = self.pick(&["min", "max"]);
-                (agg(name, argument), ty)
-            }
-        };
-        Atom { expression, ty }
-    }
-
-    /// Adds distinct, orderBy and the window.
-    fn finish(&mut self, query: &mut Value, mut atoms: Vec<Atom>, fields: &[Field], top: bool) {
-        let has_select = query.get("select").is_some();
-        let selected = if has_select {
-            columns("$selected", fields).split_off(2)
-        } else {
-            Vec::new()
-        };
+    /// Adds distinct, orderBy (with such a chance) and the window. `fields`: those of `$selected`.
+    pub(crate) fn finish(
+        &mut self,
+        query: &mut Value,
+        mut atoms: Vec<Atom>,
+        fields: &[Field],
+        order: u32,
+        top: bool,
+    ) {
         if self.chance(14) {
             query["distinct"] = json!(true);
             // Only what all the rows that are equal agree on.
-            if has_select {
+            if query.get("select").is_some() {
                 atoms.clear();
             } else {
                 let keys = |atom: &Atom| {
@@ -396,11 +357,11 @@ impl Maker<'_> {
                         .get("groupBy")
                         .is_none_or(|keys| keys.as_array().unwrap().contains(&atom.expression))
                 };
-                atoms.retain(|atom| atom.expression["path"][1] != "$key" && keys(atom));
+                atoms.retain(|atom| !is_key(atom) && keys(atom));
             }
         }
-        atoms.extend(selected);
-        let ordered = !atoms.is_empty() && self.chance(if top { 60 } else { 25 });
+        atoms.extend(columns("$selected", fields).split_off(2));
+        let ordered = !atoms.is_empty() && self.chance(order);
         if ordered {
             let count = self.pick(&[1, 1, 2, 2, 3]);
             let keys: Vec<Value> = (0..count).map(|_| self.order_key(&atoms)).collect();
@@ -435,8 +396,27 @@ impl Maker<'_> {
     }
 }
 
+/// Whether an atom is the key of a source's row.
+pub(crate) fn is_key(atom: &Atom) -> bool {
+    atom.expression["path"][1] == "$key"
+}
+
+/// The fields of a collection's rows.
+pub(crate) fn fields_of(collection: usize) -> Vec<Field> {
+    let columns = COLLECTIONS[collection].1;
+    let mut fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, ty)| (vec![(*name).to_owned()], *ty))
+        .collect();
+    if columns.iter().any(|(_, ty)| *ty == Ty::Obj) {
+        fields.push((vec!["obj".into(), "p".into()], Ty::Num));
+        fields.push((vec!["obj".into(), "q".into()], Ty::Str));
+    }
+    fields
+}
+
 /// The atoms of a source: its row as a whole, its key, its fields.
-fn columns(alias: &str, fields: &[Field]) -> Vec<Atom> {
+pub(crate) fn columns(alias: &str, fields: &[Field]) -> Vec<Atom> {
     let path = |rest: &[String]| reference(&[&[alias.to_owned()], rest].concat());
     let mut atoms = vec![
         Atom {

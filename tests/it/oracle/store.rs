@@ -15,6 +15,8 @@ pub(crate) struct Store {
     snapshot: Option<Collections>,
     /// A `reset` came and nothing followed yet: the old rows stay visible until then.
     reset_pending: bool,
+    /// Milliseconds, for `now()`.
+    clock: i64,
 }
 
 impl Store {
@@ -37,6 +39,15 @@ impl Store {
                 None => self.change(message),
             }
         }
+    }
+
+    /// Moves the clock; it never goes back.
+    pub(crate) fn set_clock(&mut self, ms: i64) {
+        self.clock = self.clock.max(ms);
+    }
+
+    pub(crate) fn clock(&self) -> i64 {
+        self.clock
     }
 
     /// The stream ended: a reset that nothing followed takes effect; a snapshot that never ended

@@ -59,6 +59,11 @@ impl V {
         matches!(self, V::Missing)
     }
 
+    /// The value, or null: arrays have no holes.
+    pub(crate) fn or_null(self) -> V {
+        if self.is_missing() { V::Null } else { self }
+    }
+
     pub(crate) fn is_true(&self) -> bool {
         matches!(self, V::Bool(true))
     }
