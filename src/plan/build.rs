@@ -94,8 +94,7 @@ fn refers_to_itself(select: &Projection) -> bool {
         match expr {
             query::Expr::Ref(path) => path[0] == SELECTED,
             query::Expr::Value(_) => false,
-            query::Expr::Call(_, args) => args.iter().any(refers),
-            query::Expr::Aggregate(_, argument) => refers(argument),
+            query::Expr::Call(_, args) | query::Expr::Aggregate(_, args) => args.iter().any(refers),
         }
     }
     match select {
@@ -243,7 +242,21 @@ fn is_condition(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::Call(
-            Eq | Gt | Gte | Lt | Lte | In | Like | Ilike | And | Or | Not | IsNull | IsUndefined,
+            Eq | Gt
+                | Gte
+                | Lt
+                | Lte
+                | In
+                | Like
+                | Ilike
+                | StartsWith
+                | EndsWith
+                | RegexMatch
+                | And
+                | Or
+                | Not
+                | IsNull
+                | IsUndefined,
             _
         )
     )

@@ -96,18 +96,13 @@ fn explain(node: &Node) -> Explanation {
         }
         Node::Aggregate {
             keys, aggregates, ..
-        } => {
-            let aggregates = aggregates
-                .iter()
-                .map(|a| format!("{}({})", a.function.as_str(), a.argument));
-            (
-                "aggregate",
-                vec![
-                    ("by", join(keys, ", ")),
-                    ("compute", join(aggregates, ", ")),
-                ],
-            )
-        }
+        } => (
+            "aggregate",
+            vec![
+                ("by", join(keys, ", ")),
+                ("compute", join(aggregates, ", ")),
+            ],
+        ),
         Node::Project { fields, .. } => ("project", vec![("fields", join(fields, ", "))]),
         Node::Distinct { fields, .. } => ("distinct", vec![("fields", join(fields, ", "))]),
         Node::Window {

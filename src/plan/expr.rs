@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use smol_str::SmolStr;
 
+use super::Aggregate;
 use super::key::KeyKind;
 use crate::query::{Datum, Function};
 use crate::schema::Collection;
@@ -293,13 +294,7 @@ impl fmt::Display for Expr {
             Expr::Key { source, .. } => write!(f, "key({source})"),
             Expr::Field(base, name) => write!(f, "{base}.{name}"),
             Expr::Const(value) => write!(f, "{value}"),
-            Expr::Call(function, args) => {
-                write!(f, "{}(", function.as_str())?;
-                for (i, arg) in args.iter().enumerate() {
-                    write!(f, "{}{arg}", if i > 0 { ", " } else { "" })?;
-                }
-                f.write_str(")")
-            }
+            Expr::Call(function, args) => write_call(f, function.as_str(), args),
             Expr::Object(fields) => {
                 f.write_str("{")?;
                 for (i, (name, expr)) in fields.iter().enumerate() {
@@ -308,5 +303,19 @@ impl fmt::Display for Expr {
                 f.write_str("}")
             }
         }
+    }
+}
+
+fn write_call(f: &mut fmt::Formatter<'_>, name: &str, args: &[Expr]) -> fmt::Result {
+    write!(f, "{name}(")?;
+    for (i, arg) in args.iter().enumerate() {
+        write!(f, "{}{arg}", if i > 0 { ", " } else { "" })?;
+    }
+    f.write_str(")")
+}
+
+impl fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_call(f, self.function.as_str(), &self.args)
     }
 }

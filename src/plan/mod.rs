@@ -132,8 +132,8 @@ pub struct Join {
 pub struct Aggregate {
     /// What is computed.
     pub function: AggregateFunction,
-    /// Of what.
-    pub argument: Expr,
+    /// Of what: the value, then what else the function takes.
+    pub args: Vec<Expr>,
 }
 
 /// One component of an order.

@@ -150,8 +150,8 @@ impl Scope<'_> {
             query::Expr::Call(function, args) => {
                 Ok(Expr::Call(*function, each(args, |arg| self.expr(arg))?))
             }
-            query::Expr::Aggregate(function, argument) => {
-                let argument = self.row_expr(argument).map_err(|e| e.within("args[0]"))?;
+            query::Expr::Aggregate(function, args) => {
+                let args = each(args, |arg| self.row_expr(arg))?;
                 let Stage::Groups { keys, aggregates } = &mut self.stage else {
                     return Err(QueryError::new(
                         "",
@@ -160,7 +160,7 @@ impl Scope<'_> {
                 };
                 let wanted = Aggregate {
                     function: *function,
-                    argument,
+                    args,
                 };
                 let place = aggregates
                     .iter()
@@ -169,7 +169,7 @@ impl Scope<'_> {
                         aggregates.push(wanted);
                         aggregates.len() - 1
                     });
-                let text = format!("{}({})", function.as_str(), aggregates[place].argument);
+                let text = aggregates[place].to_string();
                 Ok(Expr::Column {
                     source: 0,
                     column: 1 + keys.len() + place,

@@ -121,8 +121,8 @@ pub enum Expr {
     Value(Value),
     /// A function call.
     Call(Function, Vec<Expr>),
-    /// An aggregate over the group.
-    Aggregate(AggregateFunction, Box<Expr>),
+    /// An aggregate over the group, of its value and what else it takes.
+    Aggregate(AggregateFunction, Vec<Expr>),
 }
 
 impl Expr {

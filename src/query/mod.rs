@@ -11,5 +11,5 @@ mod tree;
 
 pub use error::QueryError;
 pub use function::{AggregateFunction, Function};
-pub(crate) use function::{Datum, to_number};
+pub(crate) use function::{Datum, direction_of, quantile_of, to_number};
 pub use ir::{Expr, Join, JoinKind, OrderBy, Projection, Query, Source};
