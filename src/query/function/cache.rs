@@ -55,8 +55,8 @@ mod tests {
         assert_eq!(made, 3);
         for i in 0..100 {
             assert_eq!(
-                cache.get(&i.to_string(), |t| t.len()),
-                1 + usize::from(i > 9)
+                cache.get(&i.to_string(), |_| -i),
+                if (1..4).contains(&i) { i } else { -i }
             );
         }
         assert_eq!(cache.entries.len(), CAPACITY);

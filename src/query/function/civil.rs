@@ -160,15 +160,21 @@ mod tests {
                 .checked_add(jiff::Span::new().days(days))
                 .unwrap();
             let ours = Date::from_days(days.into());
-            assert_eq!(ours.year, theirs.year().into());
-            assert_eq!(ours.month, theirs.month().into());
-            assert_eq!(ours.day, theirs.day().into());
-            let days = days.into();
-            assert_eq!(
-                weekday(days),
-                theirs.weekday().to_monday_one_offset().into()
-            );
-            assert_eq!(week(days), theirs.iso_week_date().week().into());
+            let ours = [
+                ours.year,
+                ours.month,
+                ours.day,
+                weekday(days.into()),
+                week(days.into()),
+            ];
+            let theirs = [
+                i64::from(theirs.year()),
+                theirs.month().into(),
+                theirs.day().into(),
+                theirs.weekday().to_monday_one_offset().into(),
+                theirs.iso_week_date().week().into(),
+            ];
+            assert_eq!(ours, theirs);
         }
     }
 }

@@ -16,10 +16,7 @@ mod zone;
 
 pub use aggregate::AggregateFunction;
 pub(crate) use aggregate::{direction_of, quantile_of};
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "conditional selects will need it")
-)]
+#[allow(unused_imports, reason = "conditional selects will need it")]
 pub(crate) use logic::truthy;
 pub(crate) use number::to_number;
 

@@ -302,3 +302,6 @@ fn sqlite_fractions(format: &str) -> String {
     }
     out + rest
 }
+
+#[cfg(test)]
+mod tests;
