@@ -126,6 +126,14 @@ pub enum Expr {
 }
 
 impl Expr {
+    /// The constant, if it is one.
+    pub(super) fn as_constant(&self) -> Option<&Value> {
+        match self {
+            Expr::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether an aggregate occurs in it.
     pub fn has_aggregate(&self) -> bool {
         match self {

@@ -317,11 +317,7 @@ fn expr(tree: &Tree) -> Result<Expr> {
 
 /// The arguments that are constants.
 fn constants(args: &[Expr]) -> Vec<Option<&Value>> {
-    let constant = |arg| match arg {
-        &Expr::Value(ref value) => Some(value),
-        _ => None,
-    };
-    args.iter().map(constant).collect()
+    args.iter().map(Expr::as_constant).collect()
 }
 
 fn projection(tree: &Tree) -> Result<Projection> {

@@ -240,6 +240,8 @@ impl Natural {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::SQRT_2;
+
     use super::*;
 
     fn moments(values: &[Value]) -> Moments {
@@ -285,9 +287,9 @@ mod tests {
             assert!(close, "{values:?}: {found}, not {expected}");
         }
         let large = [u64::MAX, u64::MAX - 2].map(Value::from);
-        assert_eq!(moments(&large).deviation(), 1.4142135623730951.into());
+        assert_eq!(moments(&large).deviation(), SQRT_2.into());
         let large = [i64::MIN, i64::MIN + 2].map(Value::from);
-        assert_eq!(moments(&large).deviation(), 1.4142135623730951.into());
+        assert_eq!(moments(&large).deviation(), SQRT_2.into());
     }
 
     #[test]

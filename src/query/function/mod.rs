@@ -247,8 +247,8 @@ mod tests {
     use super::*;
     use crate::value::from_json;
 
-    /// What a function makes of arguments in JSON, or `undefined`, as JSON.
-    pub(super) fn call(function: Function, args: &[&str]) -> String {
+    /// What a function makes of arguments in JSON, or `undefined`.
+    fn evaluate(function: Function, args: &[&str]) -> Value {
         let value = |text: &&str| match *text {
             "undefined" => Value::Missing,
             "Infinity" => Value::Float(f64::INFINITY),
@@ -259,7 +259,11 @@ mod tests {
         function
             .call(args.len(), &|i| Datum::Ref(args[i].as_ref()))
             .into_value()
-            .to_string()
+    }
+
+    /// What a function makes of arguments in JSON, or `undefined`, as JSON.
+    pub(super) fn call(function: Function, args: &[&str]) -> String {
+        evaluate(function, args).to_string()
     }
 
     pub(super) fn check(table: &[(Function, &[&str], &str)]) {
@@ -351,10 +355,18 @@ mod tests {
         ];
         let mut rng = fastrand::Rng::with_seed(1);
         for &(function, name, low, high) in Function::ALL {
-            for _ in 0..4000 {
+            use Function::{Add, CaseWhen, Coalesce, Divide, Lower, Multiply, Subtract, Upper};
+            let passes_on = [
+                Add, CaseWhen, Coalesce, Divide, Lower, Multiply, Subtract, Upper,
+            ];
+            for _ in 0..2000 {
                 let n = rng.usize(low..=high.min(low + 2));
                 let args: Vec<&str> = (0..n).map(|_| *rng.choice(&values).unwrap()).collect();
-                let _ = (call(function, &args), name);
+                if let Value::Float(f) = evaluate(function, &args)
+                    && !passes_on.contains(&function)
+                {
+                    assert!(f.is_finite(), "{name}({})", args.join(", "));
+                }
             }
         }
     }
