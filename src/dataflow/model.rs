@@ -175,14 +175,34 @@ fn joins_over_joins() {
 }
 
 fn aggregates(argument: &Expr) -> Vec<Aggregate> {
-    use AggregateFunction::{Avg, Count, Max, Min, Sum};
-    let functions = [Count, Sum, Avg, Min, Max].into_iter();
-    functions
-        .map(|function| Aggregate {
-            function,
-            args: vec![argument.clone()],
-        })
-        .collect()
+    use AggregateFunction::*;
+    let of = |function, more: &[Expr]| Aggregate {
+        function,
+        args: [std::slice::from_ref(argument), more].concat(),
+    };
+    let plain = [
+        Count,
+        Sum,
+        Avg,
+        Min,
+        Max,
+        CountDistinct,
+        Stddev,
+        Median,
+        ArrayAgg,
+        First,
+        Last,
+    ];
+    let ordered = [column(0, 2), Expr::Const("desc".into())];
+    let mut all: Vec<Aggregate> = plain
+        .into_iter()
+        .map(|function| of(function, &[]))
+        .collect();
+    all.push(of(Quantile, &[Expr::Const(0.3.into())]));
+    all.push(of(ArrayAgg, &ordered));
+    all.push(of(First, &ordered));
+    all.push(of(Last, &ordered[..1]));
+    all
 }
 
 #[test]

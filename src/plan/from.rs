@@ -223,7 +223,21 @@ fn is_condition(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::Call(
-            Eq | Gt | Gte | Lt | Lte | In | Like | Ilike | And | Or | Not | IsNull | IsUndefined,
+            Eq | Gt
+                | Gte
+                | Lt
+                | Lte
+                | In
+                | Like
+                | Ilike
+                | StartsWith
+                | EndsWith
+                | RegexMatch
+                | And
+                | Or
+                | Not
+                | IsNull
+                | IsUndefined,
             _
         )
     )

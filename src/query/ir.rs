@@ -216,6 +216,14 @@ impl PartialEq for Closure {
 }
 
 impl Expr {
+    /// The constant, if it is one.
+    pub(super) fn as_constant(&self) -> Option<&Value> {
+        match self {
+            Expr::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether some part of it, itself included, is what is asked for; parts of included queries
     /// are not looked at.
     pub fn any(&self, what: &mut impl FnMut(&Expr) -> bool) -> bool {

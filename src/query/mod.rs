@@ -11,7 +11,7 @@ mod tree;
 
 pub use error::QueryError;
 pub use function::{AggregateFunction, Function};
-pub(crate) use function::{Datum, to_number, to_text};
+pub(crate) use function::{Datum, direction_of, quantile_of, to_number, to_text};
 pub use ir::{
     Closure, Entry, Expr, Include, Join, JoinKind, Materialization, NativeFunction, OrderBy, Query,
     Source,

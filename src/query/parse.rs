@@ -328,6 +328,7 @@ fn expr(tree: &Tree) -> Result<Expr> {
             function
                 .check_arity(args.len())
                 .map_err(|m| QueryError::new("args", m))?;
+            function.check_constants(&constants(&args))?;
             Ok(Expr::Call(function, args))
         }
         "agg" => {
@@ -337,26 +338,27 @@ fn expr(tree: &Tree) -> Result<Expr> {
                 QueryError::new("name", format!("unknown aggregate `{name}`"))
                     .suggest(name, AggregateFunction::names())
             })?;
-            let mut args = list(tree, "args", expr)?;
-            let (Some(arg), true) = (args.pop(), args.is_empty()) else {
-                return Err(QueryError::new(
-                    "args",
-                    format!("`{name}` takes one argument"),
-                ));
-            };
-            if arg.has_aggregate() {
-                return Err(QueryError::new(
-                    "args[0]",
-                    "an aggregate inside an aggregate",
-                ));
+            let args = list(tree, "args", expr)?;
+            function
+                .check_arity(args.len())
+                .map_err(|m| QueryError::new("args", m))?;
+            if let Some(i) = args.iter().position(Expr::has_aggregate) {
+                let place = format!("args[{i}]");
+                return Err(QueryError::new(place, "an aggregate inside an aggregate"));
             }
-            Ok(Expr::Aggregate(function, vec![arg]))
+            function.check_constants(&constants(&args))?;
+            Ok(Expr::Aggregate(function, args))
         }
         other => {
             let error = QueryError::new("type", format!("unknown expression type `{other}`"));
             Err(error.suggest(other, EXPRESSIONS))
         }
     }
+}
+
+/// The arguments that are constants.
+fn constants(args: &[Expr]) -> Vec<Option<&Value>> {
+    args.iter().map(Expr::as_constant).collect()
 }
 
 /// The value of a field of `select`, or of `select` itself.
@@ -658,6 +660,18 @@ mod tests {
             (
                 r#""select":{"n":{"c":{"type":"agg","name":"cuont","args":[]}}}"#,
                 "`select.n.c.name`: unknown aggregate `cuont` (did you mean `count`?)",
+            ),
+            (
+                r#""select":{"n":{"type":"func","name":"dateTrunc","args":[{"type":"val","value":"days"},{"type":"val","value":1}]}}"#,
+                "`select.n.args[0]`: `days` is not a unit (did you mean `day`?)",
+            ),
+            (
+                r#""select":{"n":{"type":"agg","name":"quantile","args":[{"type":"ref","path":["u","a"]},{"type":"val","value":2}]}}"#,
+                "`select.n.args[1]`: must be a number from 0 to 1, not 2",
+            ),
+            (
+                r#""select":{"n":{"type":"agg","name":"sum","args":[]}}"#,
+                "`select.n.args`: `sum` takes 1 argument, not 0",
             ),
             (
                 r#""select":{"n":5}"#,

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use differential_dataflow::VecCollection;
@@ -114,33 +114,63 @@ fn compare(order: &[OrderKey], a: &Plain, b: &Plain) -> Ordering {
     ordered.unwrap_or_else(|| keys(a).cmp(&keys(b)))
 }
 
-/// An aggregate of a group's tuples; the floats that occur add up exactly.
+/// An aggregate of a group's tuples, whose values are numbers that floats add up exactly.
 fn aggregate(wanted: &Aggregate, tuples: &[(&Option<Plain>, Diff)]) -> Value {
-    let value = |(tuple, count): &(&Option<Plain>, Diff)| {
-        tuple
-            .as_ref()
-            .map(|tuple| (eval(&wanted.args[0], tuple), *count))
-    };
-    let known: Vec<_> = tuples
+    use AggregateFunction::*;
+    let mut known: Vec<&Plain> = tuples
         .iter()
-        .filter_map(value)
-        .filter(|(v, _)| !nullish(v))
+        .filter_map(|(tuple, count)| Some((tuple.as_ref()?, *count)))
+        .flat_map(|(tuple, count)| std::iter::repeat_n(tuple, count as usize))
+        .filter(|tuple| !nullish(&eval(&wanted.args[0], tuple)))
         .collect();
-    let count: Diff = known.iter().map(|(_, n)| n).sum();
-    let sum = || -> f64 {
-        known
+    if matches!(wanted.function, ArrayAgg | First | Last) {
+        let order = wanted.args.get(1).map(|expr| OrderKey {
+            expr: expr.clone(),
+            direction: match wanted.args.get(2) {
+                Some(_) => Direction::Desc,
+                None => Direction::Asc,
+            },
+            nulls: Nulls::First,
+            collation: None,
+        });
+        let order: Vec<OrderKey> = order.into_iter().collect();
+        known.sort_by(|a, b| compare(&order, a, b));
+    }
+    let values: Vec<Value> = known.iter().map(|t| eval(&wanted.args[0], t)).collect();
+    let floats = || {
+        values
             .iter()
-            .map(|(v, n)| v.as_ref().as_f64().expect("a number") * *n as f64)
-            .sum()
+            .map(|v| v.as_ref().as_f64().expect("a number"))
     };
-    let values = known.iter().map(|(v, _)| v.clone());
+    let n = values.len() as f64;
+    let quantile = |p: f64| {
+        let mut sorted: Vec<f64> = floats().collect();
+        sorted.sort_by(f64::total_cmp);
+        let place = p * (n - 1.0);
+        let (low, high) = (
+            sorted[place.floor() as usize],
+            sorted[place.ceil() as usize],
+        );
+        Value::float(low + (high - low) * place.fract())
+    };
     match wanted.function {
-        AggregateFunction::Count => Value::from(count as i64),
-        AggregateFunction::Sum => Value::float(sum()),
-        AggregateFunction::Avg if count == 0 => Value::Null,
-        AggregateFunction::Avg => Value::float(sum() / count as f64),
-        AggregateFunction::Min => values.min().unwrap_or(Value::Null),
-        AggregateFunction::Max => values.max().unwrap_or(Value::Null),
+        Count => Value::from(values.len() as i64),
+        Sum => Value::float(floats().sum()),
+        CountDistinct => Value::from(values.into_iter().collect::<BTreeSet<_>>().len() as i64),
+        ArrayAgg => Value::from(values),
+        _ if values.is_empty() => Value::Null,
+        Avg => Value::float(floats().sum::<f64>() / n),
+        Min => values.into_iter().min().unwrap_or_default(),
+        Max => values.into_iter().max().unwrap_or_default(),
+        First => values[0].clone(),
+        Last => values[values.len() - 1].clone(),
+        Median => quantile(0.5),
+        Quantile => quantile(0.3),
+        Stddev if n < 2.0 => Value::Null,
+        Stddev => {
+            let (sum, squares) = (floats().sum::<f64>(), floats().map(|f| f * f).sum::<f64>());
+            Value::float(((n * squares - sum * sum) / (n * (n - 1.0))).sqrt())
+        }
     }
 }
 

@@ -1,26 +1,31 @@
-//! Group by: count, sum, avg, min and max of each group, updated in place.
+//! Group by: the aggregates of each group, updated in place.
 //!
-//! A change costs the same whatever the size of its group: counts and sums are adjusted, and the
-//! values of `min` and `max` are kept in an ordered multiset.
+//! A change costs at most the logarithm of its group's size: counts and sums are adjusted, and the
+//! values of `min`, `median`, `first` and the like are kept in order. Only `arrayAgg` costs what its
+//! result is long.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+mod bag;
+mod moments;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use hashbrown::HashTable;
 
 use super::Updates;
-use super::exact_sum::ExactSum;
 use super::operator::Unary;
 use crate::plan::{Aggregate as Wanted, Expr};
-use crate::query::{AggregateFunction, to_number};
 use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, Value, ValueRef, hash_bytes};
+use state::{Keep, Read, State, needs};
 
 /// One row a group: the array of its values as key, the values, the aggregates.
 pub(super) struct Aggregate {
     keys: Vec<Expr>,
     arguments: Vec<Argument>,
-    /// Which argument each aggregate is computed of.
-    outputs: Vec<(AggregateFunction, usize)>,
+    /// Which of a group's states each aggregate is read from.
+    outputs: Vec<(Read, usize)>,
+    /// Whether what comes in a tick is to be looked at before what leaves.
+    sequential: bool,
     groups: Vec<Group>,
     free: Vec<u32>,
     index: HashTable<u32>,
@@ -30,11 +35,14 @@ pub(super) struct Aggregate {
     key: Vec<u8>,
 }
 
-/// An expression that aggregates are computed of, and what they need to know of it.
+/// An expression that aggregates are computed of, and what is kept of its values.
 struct Argument {
     expr: Expr,
-    sum: bool,
-    extremes: bool,
+    /// Where the group's states of it start.
+    start: usize,
+    keeps: Vec<Keep>,
+    /// Whether it is enough to know that there is a value.
+    counted: bool,
 }
 
 struct Group {
@@ -46,42 +54,53 @@ struct Group {
     touched: bool,
 }
 
-#[derive(Default, Clone)]
-struct State {
-    /// How many values are neither null nor missing.
-    count: isize,
-    sum: ExactSum,
-    extremes: BTreeMap<Value, isize>,
-}
-
 impl Aggregate {
     pub(super) fn new(keys: Vec<Expr>, wanted: Vec<Wanted>) -> Self {
         let mut arguments: Vec<Argument> = Vec::new();
         let mut outputs = Vec::new();
-        for Wanted { function, mut args } in wanted {
-            let argument = args.swap_remove(0);
-            let place = arguments
+        for wanted in wanted {
+            let (keep, read) = needs(&wanted);
+            let expr = wanted
+                .args
+                .into_iter()
+                .next()
+                .unwrap_or(Expr::Const(Value::Null));
+            let argument = arguments
                 .iter()
-                .position(|a| a.expr == argument)
+                .position(|a| a.expr == expr)
                 .unwrap_or_else(|| {
                     arguments.push(Argument {
-                        expr: argument,
-                        sum: false,
-                        extremes: false,
+                        expr,
+                        start: 0,
+                        keeps: Vec::new(),
+                        counted: false,
                     });
                     arguments.len() - 1
                 });
-            match function {
-                AggregateFunction::Count => {}
-                AggregateFunction::Sum | AggregateFunction::Avg => arguments[place].sum = true,
-                AggregateFunction::Min | AggregateFunction::Max => arguments[place].extremes = true,
-            }
-            outputs.push((function, place));
+            let keeps = &mut arguments[argument].keeps;
+            let kept = keeps.iter().position(|k| *k == keep).unwrap_or_else(|| {
+                keeps.push(keep);
+                keeps.len() - 1
+            });
+            outputs.push((read, argument, kept));
         }
+        let mut start = 0;
+        for argument in &mut arguments {
+            argument.start = start;
+            argument.counted = argument.keeps.iter().all(|keep| *keep == Keep::Count);
+            start += argument.keeps.len();
+        }
+        let outputs = outputs
+            .into_iter()
+            .map(|(read, argument, kept)| (read, arguments[argument].start + kept))
+            .collect();
+        let mut keeps = arguments.iter().flat_map(|argument| &argument.keeps);
+        let sequential = keeps.any(Keep::is_sequential);
         let mut aggregate = Aggregate {
             keys,
             arguments,
             outputs,
+            sequential,
             groups: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
@@ -112,7 +131,7 @@ impl Aggregate {
 
     /// The group of the key that was read, marked as touched.
     fn group(&mut self) -> usize {
-        let (groups, key) = (&mut self.groups, &self.key);
+        let (groups, key, arguments) = (&mut self.groups, &self.key, &self.arguments);
         let found = self.index.entry(
             hash_bytes(key),
             |&place| *groups[place as usize].key == **key,
@@ -124,7 +143,10 @@ impl Aggregate {
                 let group = Group {
                     key: key.clone().into(),
                     rows: 0,
-                    states: vec![State::default(); self.arguments.len()].into(),
+                    states: arguments
+                        .iter()
+                        .flat_map(|argument| argument.keeps.iter().map(Keep::nothing))
+                        .collect(),
                     emitted: None,
                     touched: false,
                 };
@@ -148,14 +170,37 @@ impl Aggregate {
         place as usize
     }
 
+    /// Brings a tuple into its group, or takes it out.
+    fn change(&mut self, tuple: &Tuple, diff: isize) {
+        self.read_key(tuple);
+        let place = self.group();
+        let group = &mut self.groups[place];
+        group.rows += diff;
+        for argument in &self.arguments {
+            let states = &mut group.states[argument.start..];
+            if argument.counted {
+                if argument.expr.is_known(tuple) {
+                    states[0].count(diff);
+                }
+                continue;
+            }
+            let value = argument.expr.eval(tuple);
+            let value = value.as_ref();
+            if !value.is_nullish() {
+                for (keep, state) in argument.keeps.iter().zip(states) {
+                    state.add(keep, value, tuple, diff);
+                }
+            }
+        }
+    }
+
     fn row(&mut self, place: usize) -> Row {
         let group = &self.groups[place];
         self.builder.push(ValueRef::Array(Array(&group.key)));
         let values = Seq::new(&group.key);
         (0..values.len()).for_each(|i| self.builder.push_encoded(values.encoded(i)));
-        for (function, argument) in &self.outputs {
-            self.builder
-                .push(group.states[*argument].value(*function).as_ref());
+        for (read, state) in &self.outputs {
+            self.builder.push(group.states[*state].read(read).as_ref());
         }
         Row::new(&mut self.builder, &mut self.scratch)
     }
@@ -190,19 +235,16 @@ impl Aggregate {
 
 impl Unary for Aggregate {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
-        for (tuple, diff) in input.drain(..) {
-            self.read_key(&tuple);
-            let place = self.group();
-            let group = &mut self.groups[place];
-            group.rows += diff;
-            for (argument, state) in self.arguments.iter().zip(&mut group.states) {
-                if !argument.expr.is_known(&tuple) {
-                    continue;
+        if self.sequential {
+            for coming in [true, false] {
+                for (tuple, diff) in input.iter().filter(|(_, diff)| (*diff > 0) == coming) {
+                    self.change(tuple, *diff);
                 }
-                state.count += diff;
-                if argument.sum || argument.extremes {
-                    state.add(argument, argument.expr.eval(&tuple).as_ref(), diff);
-                }
+            }
+            input.clear();
+        } else {
+            for (tuple, diff) in input.drain(..) {
+                self.change(&tuple, diff);
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
@@ -223,48 +265,6 @@ impl Unary for Aggregate {
         self.touched = touched;
         if !self.is_global() {
             self.compact();
-        }
-    }
-}
-
-impl State {
-    fn add(&mut self, argument: &Argument, value: ValueRef<'_>, diff: isize) {
-        if argument.sum {
-            match value {
-                ValueRef::Int(_) | ValueRef::Float(_) => self.sum.add(value, diff),
-                other => self.sum.add(to_number(other).as_ref(), diff),
-            }
-        }
-        if argument.extremes {
-            match self.extremes.entry(value.to_owned()) {
-                Entry::Vacant(entry) => drop(entry.insert(diff)),
-                Entry::Occupied(mut entry) => {
-                    *entry.get_mut() += diff;
-                    if *entry.get() == 0 {
-                        entry.remove();
-                    }
-                }
-            }
-        }
-    }
-
-    fn value(&self, function: AggregateFunction) -> Value {
-        let known = |entry: Option<(&Value, &isize)>| entry.map_or(Value::Null, |(v, _)| v.clone());
-        match function {
-            AggregateFunction::Count => Value::int(self.count as i128),
-            AggregateFunction::Sum => self.sum.value(),
-            AggregateFunction::Avg if self.count == 0 => Value::Null,
-            AggregateFunction::Avg => {
-                let sum = self
-                    .sum
-                    .value()
-                    .as_ref()
-                    .as_f64()
-                    .expect("a sum is a number");
-                Value::float(sum / self.count as f64)
-            }
-            AggregateFunction::Min => known(self.extremes.first_key_value()),
-            AggregateFunction::Max => known(self.extremes.last_key_value()),
         }
     }
 }

@@ -1,0 +1,223 @@
+//! What is kept of the values of a group, and the aggregates that are read from it.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::bag::Bag;
+use super::moments::Moments;
+use crate::dataflow::exact_sum::ExactSum;
+use crate::plan::{self, Expr, OrderKey, sort_key};
+use crate::query::{AggregateFunction, direction_of, quantile_of, to_number};
+use crate::value::{Direction, Nulls, Row, SortKey, Value, ValueRef};
+
+/// What is to be kept of the values of an argument. Several aggregates may be read from one.
+#[derive(Debug, PartialEq)]
+pub(super) enum Keep {
+    Count,
+    Sum,
+    /// Each value and how often it came.
+    Values,
+    Moments,
+    /// The numbers in order.
+    Numbers,
+    /// The values in an order.
+    Ordered(Vec<OrderKey>),
+}
+
+/// How an aggregate is read from what is kept.
+#[derive(Debug)]
+pub(super) enum Read {
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    CountDistinct,
+    Stddev,
+    /// Null without a number from 0 to 1.
+    Quantile(Option<f64>),
+    All,
+    First,
+    Last,
+}
+
+/// What an aggregate needs, and how it is read from that.
+pub(super) fn needs(wanted: &plan::Aggregate) -> (Keep, Read) {
+    let constant = |i: usize| match wanted.args.get(i) {
+        Some(Expr::Const(value)) => Some(value),
+        _ => None,
+    };
+    let ordered = || {
+        let order = wanted.args.get(1).map(|expr| OrderKey {
+            expr: expr.clone(),
+            direction: constant(2).and_then(direction_of).unwrap_or(Direction::Asc),
+            nulls: Nulls::First,
+            collation: None,
+        });
+        Keep::Ordered(order.into_iter().collect())
+    };
+    match wanted.function {
+        AggregateFunction::Count => (Keep::Count, Read::Count),
+        AggregateFunction::Sum => (Keep::Sum, Read::Sum),
+        AggregateFunction::Avg => (Keep::Sum, Read::Avg),
+        AggregateFunction::Min => (Keep::Values, Read::Min),
+        AggregateFunction::Max => (Keep::Values, Read::Max),
+        AggregateFunction::CountDistinct => (Keep::Values, Read::CountDistinct),
+        AggregateFunction::Stddev => (Keep::Moments, Read::Stddev),
+        AggregateFunction::Median => (Keep::Numbers, Read::Quantile(Some(0.5))),
+        AggregateFunction::Quantile => {
+            let p = constant(1).and_then(quantile_of);
+            (Keep::Numbers, Read::Quantile(p))
+        }
+        AggregateFunction::ArrayAgg => (ordered(), Read::All),
+        AggregateFunction::First => (ordered(), Read::First),
+        AggregateFunction::Last => (ordered(), Read::Last),
+    }
+}
+
+/// What is kept of the values of an argument in one group.
+#[derive(Debug)]
+pub(super) enum State {
+    Count(isize),
+    Sum { count: isize, sum: ExactSum },
+    Values(BTreeMap<Value, isize>),
+    Moments(Box<Moments>),
+    Numbers(Bag<Value>),
+    Ordered(Bag<(SortKey, Value)>),
+}
+
+impl Keep {
+    /// What is kept of no values.
+    pub(super) fn nothing(&self) -> State {
+        match self {
+            Keep::Count => State::Count(0),
+            Keep::Sum => State::Sum {
+                count: 0,
+                sum: ExactSum::default(),
+            },
+            Keep::Values => State::Values(BTreeMap::new()),
+            Keep::Moments => State::Moments(Box::default()),
+            Keep::Numbers => State::Numbers(Bag::default()),
+            Keep::Ordered(_) => State::Ordered(Bag::default()),
+        }
+    }
+
+    /// Whether a value must have come before it may leave, also within a tick.
+    pub(super) fn is_sequential(&self) -> bool {
+        matches!(self, Keep::Numbers | Keep::Ordered(_))
+    }
+}
+
+impl State {
+    /// Counts a value of which nothing else must be known.
+    #[inline]
+    pub(super) fn count(&mut self, diff: isize) {
+        if let State::Count(count) = self {
+            *count += diff;
+        }
+    }
+
+    /// Adds a value that is neither null nor missing, so many times, or takes it away.
+    pub(super) fn add(
+        &mut self,
+        keep: &Keep,
+        value: ValueRef<'_>,
+        tuple: &[Option<Row>],
+        diff: isize,
+    ) {
+        match self {
+            State::Count(count) => *count += diff,
+            State::Sum { count, sum } => {
+                *count += diff;
+                match value {
+                    ValueRef::Int(_) | ValueRef::Float(_) => sum.add(value, diff),
+                    other => sum.add(to_number(other).as_ref(), diff),
+                }
+            }
+            State::Values(values) => match values.entry(value.to_owned()) {
+                Entry::Vacant(entry) => drop(entry.insert(diff)),
+                Entry::Occupied(mut entry) => {
+                    *entry.get_mut() += diff;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
+                }
+            },
+            State::Moments(moments) => moments.add(to_number(value).as_ref(), diff),
+            State::Numbers(numbers) => match value {
+                ValueRef::Float(f) if f.is_nan() => {}
+                ValueRef::Int(_) | ValueRef::Float(_) => numbers.add(value.to_owned(), diff),
+                _ => {}
+            },
+            State::Ordered(values) => {
+                if let Keep::Ordered(order) = keep {
+                    values.add((sort_key(order, tuple), value.to_owned()), diff);
+                }
+            }
+        }
+    }
+
+    /// An aggregate of the values.
+    pub(super) fn read(&self, read: &Read) -> Value {
+        match (self, read) {
+            (State::Count(count), Read::Count) => Value::int(*count as i128),
+            (State::Sum { sum, .. }, Read::Sum) => sum.value(),
+            (State::Sum { count: 0, .. }, Read::Avg) => Value::Null,
+            (State::Sum { count, sum }, Read::Avg) => {
+                let sum = sum.value().as_ref().as_f64();
+                Value::float(sum.expect("a sum is a number") / *count as f64)
+            }
+            (State::Values(values), Read::Min) => known(values.first_key_value().map(|(v, _)| v)),
+            (State::Values(values), Read::Max) => known(values.last_key_value().map(|(v, _)| v)),
+            (State::Values(values), Read::CountDistinct) => Value::int(values.len() as i128),
+            (State::Moments(moments), Read::Stddev) => moments.deviation(),
+            (State::Numbers(numbers), Read::Quantile(p)) => {
+                p.map_or(Value::Null, |p| quantile(numbers, p))
+            }
+            (State::Ordered(values), Read::All) => {
+                Value::array(values.iter().map(|(_, value)| value.as_ref()))
+            }
+            (State::Ordered(values), Read::First) => known(values.get(0).map(|(_, v)| v)),
+            (State::Ordered(values), Read::Last) => {
+                let last = values
+                    .len()
+                    .checked_sub(1)
+                    .and_then(|last| values.get(last));
+                known(last.map(|(_, v)| v))
+            }
+            (state, read) => unreachable!("{read:?} is not read from {state:?}"),
+        }
+    }
+}
+
+fn known(value: Option<&Value>) -> Value {
+    value.cloned().unwrap_or(Value::Null)
+}
+
+/// As `percentile_cont` of SQL: between the two numbers around the position.
+fn quantile(numbers: &Bag<Value>, p: f64) -> Value {
+    let Some(last) = numbers.len().checked_sub(1) else {
+        return Value::Null;
+    };
+    let position = p * last as f64;
+    let below = (position.floor() as usize).min(last);
+    let part = position - below as f64;
+    let (Some(low), Some(high)) = (numbers.get(below), numbers.get((below + 1).min(last))) else {
+        return Value::Null;
+    };
+    if part == 0.0 || low == high {
+        return low.clone();
+    }
+    let (Some(low), Some(high)) = (low.as_ref().as_f64(), high.as_ref().as_f64()) else {
+        return Value::Null;
+    };
+    let between = low + (high - low) * part;
+    match between.is_finite() {
+        true => Value::float(between),
+        // The distance may be beyond the range of floats.
+        false => match low * (1.0 - part) + high * part {
+            between if between.is_nan() => Value::Null,
+            between => Value::float(between),
+        },
+    }
+}
