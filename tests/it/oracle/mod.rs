@@ -21,6 +21,8 @@ mod times;
 mod value;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod tests;
