@@ -9,6 +9,7 @@ mod expressions;
 mod functions;
 mod generate;
 mod naive;
+mod parts;
 mod projections;
 mod queries;
 mod recursion;
@@ -20,6 +21,10 @@ mod store;
 mod times;
 mod value;
 
+#[cfg(test)]
+mod include_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod statistics;
 #[cfg(test)]

@@ -204,7 +204,7 @@ impl Maker<'_> {
         if !keys.is_empty() {
             query["groupBy"] = keys.iter().map(|key| key.expression.clone()).collect();
         }
-        let fields: Vec<Field> = if !keys.is_empty() && levels == 0 && self.chance(8) {
+        let fields: Vec<Field> = if !keys.is_empty() && levels == 0 && self.chance(13) {
             keys.iter()
                 .enumerate()
                 .map(|(i, key)| (vec![format!("__key_{i}")], key.ty))

@@ -30,7 +30,7 @@ pub(crate) fn query(rng: &mut Rng, clock: bool) -> Value {
         clock,
     };
     let mut query = maker.query(2, true).0;
-    if maker.chance(4) {
+    if maker.chance(6) {
         query["singleResult"] = json!(true);
     }
     query
