@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use regex::{Regex, RegexBuilder};
 
@@ -59,14 +60,7 @@ fn strict<'a>(function: Function, n: usize, arg: &dyn Fn(usize) -> Datum<'a>) ->
         Function::Split => {
             let separator = arg(1);
             match separator.as_ref().as_str()? {
-                "" => {
-                    let mut buffer = [[0; 4]];
-                    let mut chars = Vec::new();
-                    for c in s.chars() {
-                        chars.push(Value::from(&*c.encode_utf8(&mut buffer[0])));
-                    }
-                    Value::from(chars)
-                }
+                "" => Value::array(s.split("").filter(|c| !c.is_empty()).map(ValueRef::Str)),
                 separator => Value::array(s.split(separator).map(ValueRef::Str)),
             }
         }
@@ -103,11 +97,13 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
         .build()
 }
 
-fn regex(pattern: &str) -> Option<Regex> {
+fn regex(pattern: &str) -> Option<Rc<Regex>> {
     thread_local! {
-        static REGEXES: RefCell<Cache<Option<Regex>>> = const { RefCell::new(Cache::new()) };
+        // A clone of the expression itself would start without its working memory.
+        static REGEXES: RefCell<Cache<Option<Rc<Regex>>>> = const { RefCell::new(Cache::new()) };
     }
-    REGEXES.with_borrow_mut(|cache| cache.get(pattern, |pattern| compile(pattern).ok()))
+    REGEXES
+        .with_borrow_mut(|cache| cache.get(pattern, |pattern| compile(pattern).ok().map(Rc::new)))
 }
 
 /// Whether a constant may be a regular expression; null makes the test unknown.

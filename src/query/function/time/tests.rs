@@ -65,6 +65,8 @@ fn sums_keep_their_offset_where_they_can() {
     );
     let found = call(DateAdd, &[unit, "-1", &time, &zone]);
     assert_eq!(call(Datetime, &[&found]), "\"2024-11-03T06:30:00.000Z\"");
+    // Python takes the first of the two even when it adds nothing.
+    assert_eq!(call(DateAdd, &[unit, "0", &found, &zone]), found);
     let found = call(DateAdd, &[unit, "-2", &time, &zone]);
     assert_eq!(call(Datetime, &[&found]), "\"2024-11-02T05:30:00.000Z\"");
 }

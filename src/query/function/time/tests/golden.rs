@@ -51,7 +51,6 @@ pub(super) const ADDED_BY_PYTHON: &[(&str, i64, &str, &str, i64)] = &[
     ("day", 1, "2024-03-09T07:30:00Z", "America/New_York", 1710055800000),
     ("hour", 24, "2024-03-09T07:30:00Z", "America/New_York", 1710055800000),
     ("day", 1, "2024-11-02T05:30:00Z", "America/New_York", 1730611800000),
-    ("day", 0, "2024-11-03T06:30:00Z", "America/New_York", 1730611800000),
     ("hour", 1, "2024-11-03T05:30:00Z", "America/New_York", 1730615400000),
     ("week", 1, "2024-03-24T01:30:00Z", "Europe/Vienna", 1711848600000),
     ("month", 1, "2024-02-29T01:30:00Z", "Europe/Vienna", 1711675800000),
