@@ -1,7 +1,7 @@
-//! Comparisons with the clock: tuples come and go as time passes.
+//! Conditions on the clock: tuples come and go as time passes.
 //!
-//! All tuples stand in the order of what is compared, so that a moving clock looks only at those
-//! between where it was and where it is.
+//! For each comparison, all tuples stand in the order of what is compared, so that a moving clock
+//! looks only at those between where it was and where it is.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -10,78 +10,99 @@ use differential_dataflow::consolidation::consolidate;
 
 use super::Updates;
 use super::operator::Unary;
-use crate::plan::ClockCondition;
-use crate::query::Datum;
-use crate::value::{Tuple, Value, ValueRef};
+use crate::plan::{ClockCondition, Comparison, Expr};
+use crate::value::{Tuple, Value};
 
-/// The tuples that compare with the clock as asked for.
+/// The tuples for which a condition on the clock is true.
 pub(super) struct Clock {
     condition: ClockCondition,
-    /// The clock's side of the comparison.
-    moment: Value,
+    /// The condition at the time that it is.
+    predicate: Expr,
     consolidated: bool,
+    indexes: Vec<Index>,
+}
+
+/// The tuples in the order of one comparison's side.
+struct Index {
+    comparison: Comparison,
+    /// What the clock's side comes to.
+    moment: Value,
     tuples: BTreeSet<(Value, Tuple)>,
 }
 
 impl Clock {
     pub(super) fn new(condition: ClockCondition, now: i64, consolidated: bool) -> Self {
+        let index = |comparison: &Comparison| Index {
+            comparison: comparison.clone(),
+            moment: moment(comparison, now),
+            tuples: BTreeSet::new(),
+        };
         Clock {
-            moment: moment(&condition, now),
+            indexes: condition.comparisons.iter().map(index).collect(),
+            predicate: condition.predicate.at_time(now),
             condition,
             consolidated,
-            tuples: BTreeSet::new(),
         }
-    }
-
-    /// Whether a value of the tuples' side compares with a moment as asked for.
-    fn test(&self, value: &Value, moment: &Value) -> bool {
-        let sides = [value, moment];
-        let result = self
-            .condition
-            .function
-            .call(2, &|i| Datum::Ref(sides[i].as_ref()));
-        matches!(result.as_ref(), ValueRef::Bool(true))
     }
 
     /// Lets the clock stand at another time, and says what that changes.
     pub(super) fn set(&mut self, now: i64, output: &mut Updates) {
-        let new = moment(&self.condition, now);
-        if new == self.moment {
+        let mut met: Vec<&Tuple> = Vec::new();
+        let several = self.indexes.len() > 1;
+        for index in &mut self.indexes {
+            let new = moment(&index.comparison, now);
+            let old = std::mem::replace(&mut index.moment, new);
+            index.met_since(&old, &mut met);
+        }
+        if several {
+            met.sort_unstable();
+            met.dedup();
+        }
+        let new = self.condition.predicate.at_time(now);
+        for tuple in met {
+            match (self.predicate.test(tuple), new.test(tuple)) {
+                (false, true) => output.push((tuple.clone(), 1)),
+                (true, false) => output.push((tuple.clone(), -1)),
+                _ => {}
+            }
+        }
+        self.predicate = new;
+    }
+}
+
+impl Index {
+    /// The tuples whose comparison may have another outcome than when the clock's side was `old`.
+    fn met_since<'a>(&'a self, old: &Value, met: &mut Vec<&'a Tuple>) {
+        let new = &self.moment;
+        if new == old {
             return;
         }
-        let old = std::mem::replace(&mut self.moment, new);
-        let new = &self.moment;
         let mut look = |from: Bound<&Value>, to: Bound<&Value>| {
             // No tuple is the least one: it stands before all tuples of a value.
-            let none = |value: &Value| (value.clone(), Tuple::new());
-            let from = from.map(none);
-            let tuples = self.tuples.range((from, Unbounded));
+            let from = from.map(|value| (value.clone(), Tuple::new()));
             let inside = |value: &Value| match to {
                 Included(end) => value <= end,
                 Excluded(end) => value < end,
                 Unbounded => true,
             };
-            for (value, tuple) in tuples.take_while(|(value, _)| inside(value)) {
-                match (self.test(value, &old), self.test(value, new)) {
-                    (false, true) => output.push((tuple.clone(), 1)),
-                    (true, false) => output.push((tuple.clone(), -1)),
-                    _ => {}
-                }
-            }
+            let tuples = self.tuples.range((from, Unbounded));
+            let tuples = tuples.take_while(|(value, _)| inside(value));
+            met.extend(tuples.map(|(_, tuple)| tuple));
         };
         // Values of the moment's own type compare in their order; others as JavaScript has it.
-        let Some((first, end)) = of_type(&old).filter(|of| Some(of) == of_type(new).as_ref())
-        else {
-            return look(Unbounded, Unbounded);
-        };
-        look(Unbounded, Excluded(&first));
-        look(Included((&old).min(new)), Included((&old).max(new)));
-        look(Included(&end), Unbounded);
+        match of_type(old).filter(|of| Some(of) == of_type(new).as_ref()) {
+            None => look(Unbounded, Unbounded),
+            Some((first, end)) => {
+                look(Unbounded, Excluded(&first));
+                look(Included(old.min(new)), Included(old.max(new)));
+                look(Included(&end), Unbounded);
+            }
+        }
     }
 }
 
-fn moment(condition: &ClockCondition, now: i64) -> Value {
-    condition.clock.at_time(now).eval(&[]).into_value()
+fn moment(comparison: &Comparison, now: i64) -> Value {
+    comparison.clock.at_time(now).eval(&[]).into_value()
 }
 
 /// Where the values of a number's or a string's type begin and end in the order of values.
@@ -99,20 +120,22 @@ impl Unary for Clock {
             consolidate(input);
         }
         for (tuple, diff) in input.drain(..) {
-            let value = self.condition.expr.eval(&tuple).into_value();
-            let is_nan = matches!(value, Value::Float(f) if f.is_nan());
-            if value.as_ref().is_nullish() || is_nan {
-                continue;
+            for index in &mut self.indexes {
+                let value = index.comparison.expr.eval(&tuple).into_value();
+                // Of an unknown value, nothing ever becomes known.
+                if value.as_ref().is_nullish() {
+                    continue;
+                }
+                let entry = (value, tuple.clone());
+                let there = match diff > 0 {
+                    true => index.tuples.insert(entry),
+                    false => index.tuples.remove(&entry),
+                };
+                debug_assert!(there, "a tuple comes once, and leaves after that");
             }
-            if self.test(&value, &self.moment) {
-                output.push((tuple.clone(), diff));
+            if self.predicate.test(&tuple) {
+                output.push((tuple, diff));
             }
-            let entry = (value, tuple);
-            let there = match diff > 0 {
-                true => self.tuples.insert(entry),
-                false => self.tuples.remove(&entry),
-            };
-            debug_assert!(there, "a tuple comes once, and leaves after that");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use smol_str::SmolStr;
 
 use super::env::Env;
-use super::expr::{Expr, Label, Part};
+use super::expr::{Expr, Label, Part, Shape};
 use super::from::{self, Parent, conjuncts};
 use super::key::{KeyKind, Template};
 use super::scope::{Names, SELECTED, Scope, Source, Stage, group_field, leaves};
@@ -160,14 +160,18 @@ fn selection(query: &Query, scope: &Scope<'_>) -> query::Expr {
         Names::Alias(alias) => query::Expr::Ref(vec![alias.clone()]),
         Names::Fields | Names::Aliases => query::Expr::Ref(Vec::new()),
     };
-    let entry = |s: &Source| match &s.names {
-        Names::Alias(alias) => Entry::Field(alias.clone(), row(s)),
-        Names::Fields | Names::Aliases => Entry::Spread(row(s)),
+    let entries = |s: &Source| match (&s.names, &s.shape) {
+        (Names::Alias(alias), _) => vec![Entry::Field(alias.clone(), row(s))],
+        (Names::Aliases, Shape::Fields(aliases)) => {
+            let field = |a: &SmolStr| Entry::Field(a.clone(), query::Expr::Ref(vec![a.clone()]));
+            aliases.iter().map(field).collect()
+        }
+        (Names::Fields | Names::Aliases, _) => vec![Entry::Spread(row(s))],
     };
     match (&query.select, &scope.sources[..]) {
         (Some(select), _) => select.clone(),
-        (None, [source]) => row(source),
-        (None, sources) => query::Expr::Object(sources.iter().map(entry).collect()),
+        (None, [source]) if source.names != Names::Aliases => row(source),
+        (None, sources) => query::Expr::Object(sources.iter().flat_map(entries).collect()),
     }
 }
 

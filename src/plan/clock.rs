@@ -1,7 +1,7 @@
 //! Conditions on the engine's clock: comparisons of a row with a moment.
 
 use super::expr::Expr;
-use super::{ClockCondition, Node};
+use super::{ClockCondition, Comparison, Node};
 use crate::query::{self, Function, Query, QueryError};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -37,17 +37,14 @@ pub(super) fn check_places(query: &Query) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a condition which speaks of the clock compares a row with a moment.
+/// Checks what a condition says of the clock.
 pub(super) fn check(conjunct: &Expr) -> Result<()> {
-    match conjunct.has_clock() {
-        true => condition(conjunct).map(drop),
-        false => Ok(()),
-    }
+    condition(conjunct.clone()).map(drop)
 }
 
 /// The tuples for which all conditions, each of which speaks of the clock, are true.
 pub(super) fn clocked(node: Node, conditions: Vec<Expr>) -> Result<Node> {
-    conditions.iter().try_fold(node, |node, expr| {
+    conditions.into_iter().try_fold(node, |node, expr| {
         Ok(Node::Clock {
             input: Box::new(node),
             condition: condition(expr)?,
@@ -55,41 +52,59 @@ pub(super) fn clocked(node: Node, conditions: Vec<Expr>) -> Result<Node> {
     })
 }
 
-/// Sorts a comparison: what refers to rows on one side, the clock on the other.
-fn condition(conjunct: &Expr) -> Result<ClockCondition> {
-    use Function::{Eq, Gt, Gte, Lt, Lte};
+fn condition(predicate: Expr) -> Result<ClockCondition> {
+    let mut comparisons = Vec::new();
+    find(&predicate, &mut comparisons)?;
+    Ok(ClockCondition {
+        predicate,
+        comparisons,
+    })
+}
+
+/// Finds the comparisons with the clock in an expression.
+fn find(expr: &Expr, found: &mut Vec<Comparison>) -> Result<()> {
+    use Function::{Eq, Gt, Gte, Lt, Lte, Now};
+    match expr {
+        expr if !expr.has_clock() => Ok(()),
+        Expr::Call(Eq | Gt | Gte | Lt | Lte, args) => {
+            found.push(comparison(args[0].clone(), args[1].clone())?);
+            Ok(())
+        }
+        Expr::Call(Now, _) => {
+            let message = "`now` can only stand in a comparison: `eq`, `gt`, `gte`, `lt` or `lte`";
+            Err(QueryError::new("", message).hint(HINT))
+        }
+        expr => expr
+            .children()
+            .into_iter()
+            .try_for_each(|part| find(part, found)),
+    }
+}
+
+/// Sorts the sides of a comparison: what refers to rows on one side, the clock on the other.
+fn comparison(mut expr: Expr, mut clock: Expr) -> Result<Comparison> {
     let wrong = |message: &str| Err(QueryError::new("", message).hint(HINT));
-    let Expr::Call(function @ (Eq | Gt | Gte | Lt | Lte), args) = conjunct else {
-        return wrong("`now` can only stand in a comparison: `eq`, `gt`, `gte`, `lt` or `lte`");
-    };
-    let (mut function, mut expr, mut clock) = (*function, args[0].clone(), args[1].clone());
     if expr.has_clock() {
         (expr, clock) = (clock, expr);
-        function = turned(function);
     }
     if expr.has_clock() {
         return wrong("`now` can only stand on one side of a comparison");
     }
     // Brings what the clock's side says of the row over to the other side.
     while clock.sources() != 0 {
-        let (Expr::Call(operation @ (Function::Add | Function::Subtract), args), 0) =
-            (&clock, expr.sources())
-        else {
+        let Expr::Call(operation @ (Function::Add | Function::Subtract), args) = &clock else {
             break;
         };
         let (a, b) = (args[0].clone(), args[1].clone());
         let minus = |a, b| Expr::Call(Function::Subtract, vec![a, b]);
-        (clock, expr, function) = match (*operation, a.has_clock(), b.has_clock()) {
-            // now + b ? expr  is  now ? expr - b
-            (Function::Add, true, false) => (a, minus(expr, b), function),
-            (Function::Add, false, true) => (b, minus(expr, a), function),
-            // now - b ? expr  is  now ? expr - (0 - b): `add` would join strings
-            (Function::Subtract, true, false) => {
-                let zero = Expr::Const(0.into());
-                (a, minus(expr, minus(zero, b)), function)
-            }
-            // a - now ? expr  is  now ? a - expr, turned
-            (Function::Subtract, false, true) => (b, minus(a, expr), turned(function)),
+        (clock, expr) = match (*operation, a.has_clock(), b.has_clock()) {
+            // now + b meets expr where now meets expr - b
+            (Function::Add, true, false) => (a, minus(expr, b)),
+            (Function::Add, false, true) => (b, minus(expr, a)),
+            // now - b meets expr where now meets expr - (0 - b): `add` would join strings
+            (Function::Subtract, true, false) => (a, minus(expr, minus(Expr::Const(0.into()), b))),
+            // a - now meets expr where now meets a - expr
+            (Function::Subtract, false, true) => (b, minus(a, expr)),
             _ => break,
         };
     }
@@ -99,20 +114,5 @@ fn condition(conjunct: &Expr) -> Result<ClockCondition> {
     if expr.sources() == 0 {
         return wrong("a comparison with `now` must refer to a row");
     }
-    Ok(ClockCondition {
-        function,
-        expr,
-        clock,
-    })
-}
-
-/// The same comparison with its sides exchanged.
-fn turned(function: Function) -> Function {
-    match function {
-        Function::Gt => Function::Lt,
-        Function::Gte => Function::Lte,
-        Function::Lt => Function::Gt,
-        Function::Lte => Function::Gte,
-        other => other,
-    }
+    Ok(Comparison { expr, clock })
 }

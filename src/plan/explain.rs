@@ -106,9 +106,12 @@ fn explain(node: &Node) -> Explanation {
             )
         }
         Node::Clock { condition, .. } => {
-            let (function, clock) = (condition.function.as_str(), &condition.clock);
-            let text = format!("{function}({}, {clock})", condition.expr);
-            ("clock", vec![("where", text)])
+            let index = condition.comparisons.iter().map(|c| &c.expr);
+            let details = vec![
+                ("where", condition.predicate.to_string()),
+                ("index", join(index, ", ")),
+            ];
+            ("clock", details)
         }
         Node::Union(_) => ("union", Vec::new()),
         Node::Include(include) => {

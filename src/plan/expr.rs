@@ -260,17 +260,21 @@ impl Expr {
         }
     }
 
+    /// What it is computed of.
+    pub(super) fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Field(base, _) => vec![base],
+            Expr::Call(_, args) | Expr::Native(NativeCall { args, .. }) => args.iter().collect(),
+            Expr::Object(parts) => parts.iter().map(Part::expr).collect(),
+            Expr::Column { .. } | Expr::Row { .. } | Expr::Key { .. } | Expr::Const(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Whether some part of it, itself included, is what is asked for.
     pub(super) fn any(&self, what: &mut impl FnMut(&Expr) -> bool) -> bool {
-        what(self)
-            || match self {
-                Expr::Field(base, _) => base.any(what),
-                Expr::Call(_, args) | Expr::Native(NativeCall { args, .. }) => {
-                    args.iter().any(|a| a.any(what))
-                }
-                Expr::Object(parts) => parts.iter().any(|p| p.expr().any(what)),
-                Expr::Column { .. } | Expr::Row { .. } | Expr::Key { .. } | Expr::Const(_) => false,
-            }
+        what(self) || self.children().into_iter().any(|part| part.any(what))
     }
 
     /// The places of the sources that occur, one bit each.

@@ -22,7 +22,7 @@ pub(crate) use expr::Rendered;
 pub use expr::{Expr, Label, NativeCall, Part, Shape};
 pub use key::KeyKind;
 
-use crate::query::{AggregateFunction, Function, JoinKind, Materialization, Query, QueryError};
+use crate::query::{AggregateFunction, JoinKind, Materialization, Query, QueryError};
 use crate::schema::{Catalog, Collection};
 use crate::value::{
     Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
@@ -55,11 +55,11 @@ pub enum Node {
         /// What must be true of them.
         predicates: Vec<Expr>,
     },
-    /// The tuples that compare with the clock as asked for.
+    /// The tuples for which a condition on the clock is true.
     Clock {
         /// The tuples to look at.
         input: Box<Node>,
-        /// The comparison.
+        /// The condition.
         condition: ClockCondition,
     },
     /// Pairs of tuples, concatenated.
@@ -115,11 +115,18 @@ pub enum Node {
     Bound(usize),
 }
 
-/// Compares something of a tuple with something that only depends on the clock.
+/// A condition that becomes true or false of a tuple as time passes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClockCondition {
-    /// `eq`, `gt`, `gte`, `lt` or `lte`, the tuple's side first.
-    pub function: Function,
+    /// The condition, over a tuple and the clock.
+    pub predicate: Expr,
+    /// Where it may change: at the time at which one of these meets.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// What of a tuple is compared with what of the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
     /// The tuple's side.
     pub expr: Expr,
     /// The clock's side.
