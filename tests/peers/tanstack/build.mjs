@@ -132,8 +132,8 @@ function included(node, { collections, rows }) {
 
 /** TanStack's IR as JSON, with collections named by their id. */
 export function toJson(query) {
-  const text = JSON.stringify(query._getQuery(), (key, value) => (key === 'collection' && typeof value !== 'string' ? value.id : value))
-  return JSON.parse(text)
+  const named = (key, value) => (key === 'collection' && typeof value !== 'string' ? value.id : value)
+  return JSON.parse(JSON.stringify(query._getQuery(), named))
 }
 
 /** The names of all collections that a query reads. */

@@ -50,7 +50,7 @@ export class Queries {
     const own = expand(scope)
     const expressions = new Expressions(random, own)
     const conditions = new Expressions(random, [...own, ...(outer ?? []).filter(() => random.chance(50))])
-    ir.where = random.some(random.weighted([[50, 0], [35, 1], [15, 2]]), () => (outer ? conditions : expressions).condition())
+    ir.where = random.some(random.weighted([[60, 0], [30, 1], [10, 2]]), () => (outer ? conditions : expressions).condition())
     if (ir.where.length === 0) delete ir.where
 
     const kind = random.weighted([[60, 'rows'], [22, 'groups'], [outer || !source ? 8 : 0, 'aggregate'], [10, 'distinct']])
@@ -167,9 +167,10 @@ export class Queries {
         shape[name] = kind
       }
     })
-    const number = aggregates.find(([, kind]) => kind === 'num')?.[0]
+    const numbers = aggregates.filter(([, kind], i) => kind === 'num' && ir.select[`v${i}`]).map(([aggregate]) => aggregate)
+    const number = numbers[0]
     if (number && random.chance(25)) {
-      const other = random.chance(50) ? val(2) : (aggregates.findLast(([, kind]) => kind === 'num')[0])
+      const other = random.chance(50) ? val(2) : numbers.at(-1)
       ir.select.e = random.pick([
         () => func('add', number, other),
         () => func('coalesce', number, val(0)),

@@ -74,6 +74,7 @@ class Source {
     if (messages.length === 0) return
     const before = new Map()
     for (const { key, value, headers } of messages) {
+      if (value && value.id !== key) throw new Skip('a row without its key as `id`')
       if (!before.has(key)) before.set(key, this.#rows.get(key))
       if (headers.operation === 'delete') this.#rows.delete(key)
       else this.#rows.set(key, value)
