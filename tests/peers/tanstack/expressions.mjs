@@ -79,7 +79,7 @@ export class Expressions {
       case 1:
         return func(random.pick(['upper', 'lower']), this.text(depth - 1))
     }
-    const part = () => this.of(random.pick(['str', 'str', 'num', 'bool', 'arr']), depth - 1)
+    const part = () => this.of(random.pick(['str', 'str', 'num', 'bool']), depth - 1)
     return func('concat', ...random.some(random.between(1, 3), part))
   }
 

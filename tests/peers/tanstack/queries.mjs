@@ -3,19 +3,17 @@
 // `PEERS_WITHOUT=union,include,…` leaves clauses out that the engine under test lacks.
 
 import { INSIDE } from './data.mjs'
+import { keyDepth, totalOrder } from './differences.mjs'
 import { agg, Expressions, func, PLAIN, ref, val } from './expressions.mjs'
+import { isGroup } from './rows.mjs'
 
 const without = new Set((process.env.PEERS_WITHOUT ?? '').split(','))
 const has = clause => !without.has(clause)
 
-/**
- * What a query says of itself to the one around it: the kinds of its result's fields, and whether
- * its keys are plain text, which order alike here and there.
- */
+/** What a query says of itself to the one around it: the kinds of its result's fields. */
 class Shape {
-  constructor(fields, plainKeys) {
+  constructor(fields) {
     this.fields = fields
-    this.plainKeys = plainKeys
   }
 }
 
@@ -45,8 +43,8 @@ export class Queries {
     const { random } = this
     const ir = {}
     const scope = []
-    let plainKeys = this.from(ir, scope, depth, { child: Boolean(outer), branch })
-    plainKeys = this.joins(ir, scope, depth, { child: Boolean(outer) }) && plainKeys
+    this.from(ir, scope, depth, { child: Boolean(outer), branch })
+    this.joins(ir, scope, depth, { child: Boolean(outer) })
     const own = expand(scope)
     const expressions = new Expressions(random, own)
     const conditions = new Expressions(random, [...own, ...(outer ?? []).filter(() => random.chance(50))])
@@ -62,20 +60,17 @@ export class Queries {
       if (branch || plain || must || random.chance(65)) {
         const selects = new Selects(this, expressions, scope, { depth, outer, branch, plain, source })
         ir.select = selects.object()
-        shape = new Shape(selects.fields, plainKeys)
-      } else shape = new Shape(Object.fromEntries(resultFields(ir, scope)), plainKeys)
-      if (plain && !branch) {
-        ir.distinct = true
-        shape.plainKeys = false
-      }
+        shape = new Shape(selects.fields)
+      } else shape = new Shape(Object.fromEntries(resultFields(ir, scope)))
+      if (plain && !branch) ir.distinct = true
     }
-    if (!branch) this.order(ir, own, expressions, shape, Boolean(outer))
+    if (!branch) this.order(ir, expressions, shape, Boolean(outer))
     return { ir, shape }
   }
 
   collection() {
     const name = this.random.pick(Object.keys(this.collections))
-    return { ref: { type: 'collectionRef', collection: name, alias: this.alias() }, shape: new Shape(this.collections[name], true) }
+    return { ref: { type: 'collectionRef', collection: name, alias: this.alias() }, shape: new Shape(this.collections[name]) }
   }
 
   /** A collection or a query, under a new alias. */
@@ -92,40 +87,36 @@ export class Queries {
       const sources = random.some(random.between(2, 3), () => this.source(depth - 1))
       ir.from = { type: 'unionFrom', sources: sources.map(s => s.ref) }
       for (const { ref: { alias }, shape } of sources) scope.push({ path: [alias], fields: shape.fields })
-      return sources.every(s => s.shape.plainKeys)
+      return
     }
     if (union === 'unionAll') {
       const fields = Object.fromEntries(['x', 'y', 'z'].slice(0, random.between(1, 3)).map(name => [name, random.pick(PLAIN)]))
       const branches = random.some(random.between(2, 3), () => this.make({ depth: depth - 1, branch: fields }))
       ir.from = { type: 'unionAll', queries: branches.map(b => b.ir) }
       scope.push({ path: [], fields })
-      return branches.every(b => b.shape.plainKeys)
+      return
     }
     const { ref: source, shape } = this.source(child ? depth - 1 : depth)
     ir.from = source
     scope.push({ path: [source.alias], fields: shape.fields })
-    return shape.plainKeys
   }
 
-  /** Adds joins; whether the keys of the result are plain. */
+  /** Adds joins. */
   joins(ir, scope, depth, { child }) {
     const { random } = this
     const count = random.weighted(child ? [[90, 0], [10, 1]] : [[60, 0], [28, 1], [12, 2]])
-    let plain = true
     for (let i = 0; i < count; i++) {
       const { ref: source, shape } = this.source(depth - 1 < 0 ? 0 : depth - 1)
       const left = new Expressions(random, expand(scope))
       const here = [{ path: [source.alias], fields: shape.fields }]
       const right = new Expressions(random, expand(here))
       const keys = random.some(random.weighted([[75, 1], [20, 2], [5, 3]]), () => this.equality(left, right)).filter(Boolean)
-      if (keys.length === 0) return plain
+      if (keys.length === 0) return
       const type = random.pick(['inner', 'left', 'right', 'full'])
       const on = keys.length === 1 ? keys[0] : func('and', ...keys)
       ;(ir.join ??= []).push({ type, from: source, on })
       scope.push(here[0])
-      plain = plain && shape.plainKeys && type === 'inner'
     }
-    return plain
   }
 
   equality(left, right) {
@@ -147,7 +138,7 @@ export class Queries {
     const { random } = this
     const expressions = new Expressions(random, fields)
     const keys = keyed ? random.some(random.weighted([[60, 1], [30, 2], [10, 3]]), () => expressions.of(random.pick(PLAIN), random.chance(80) ? 0 : 1)).filter(k => k.type !== 'val') : []
-    if (keyed && keys.length === 0) keys.push(ref(fields[0].path))
+    if (keyed && keys.length === 0) keys.push(expressions.field(...PLAIN) ?? func('length', val('')))
     if (keyed) ir.groupBy = keys
     const kindOf = key => (key.type === 'ref' ? fields.find(f => f.path.join() === key.path.join()).kind : kindOfFunction(key))
     ir.select = {}
@@ -186,7 +177,7 @@ export class Queries {
       else if (of === 1 && keys.length) ir.having = [func('not', func('eq', random.pick(keys), val(random.pick(['x', 1, '2', 0]))))]
       else if (seen.length) ir.having = [having.condition(1)]
     }
-    return new Shape(shape, false)
+    return new Shape(shape)
   }
 
   aggregate(expressions) {
@@ -204,35 +195,26 @@ export class Queries {
   }
 
   /** orderBy, limit and offset. */
-  order(ir, own, expressions, shape, child) {
+  order(ir, expressions, shape, child) {
     const { random } = this
-    const grouped = Boolean(ir.groupBy) || isAggregate(ir.select)
-    if (isAggregate(ir.select) && !ir.groupBy) return
-    const selected = Object.entries(shape.fields).filter(([, kind]) => PLAIN.includes(kind) || kind === 'real')
-    const unordered = child && !shape.plainKeys ? 0 : 50
-    if (random.chance(unordered)) {
-      if (random.chance(4)) ir.singleResult = true
-      if (!ir.singleResult || shape.plainKeys) return
-      delete ir.singleResult
+    if (isGroup(ir)) return
+    const plainKeys = keyDepth(ir) <= 2
+    if (random.chance(child && !plainKeys ? 0 : 50)) {
+      if (plainKeys && random.chance(4)) ir.singleResult = true
       return
     }
+    const selected = Object.entries(shape.fields).filter(([name, kind]) => ir.select?.[name] && (PLAIN.includes(kind) || kind === 'real'))
     const items = random.some(random.weighted([[60, 1], [30, 2], [10, 3]]), () => {
-      const fromSelect = ir.select && selected.length && (grouped || ir.distinct || random.chance(30))
-      if (fromSelect) return ref(['$selected', random.pick(selected)[0]])
-      if (grouped || ir.distinct) return undefined
+      if (ir.groupBy || ir.distinct || random.chance(30)) return selected.length ? ref(['$selected', random.pick(selected)[0]]) : undefined
       return expressions.of(random.pick(PLAIN), 1)
-    }).filter(Boolean)
-    if (!shape.plainKeys) {
+    }).filter(item => item && item.type !== 'val')
+    if (!plainKeys) {
       // Ties are broken by keys, which are not ours: leave none.
-      if (ir.distinct) {
-        if (Object.keys(ir.select).some(name => !selected.some(([other]) => other === name))) return
-        items.push(...selected.map(([name]) => ref(['$selected', name])))
-      } else if (ir.groupBy) items.push(...ir.groupBy)
-      else {
-        const ids = own.filter(field => field.kind === 'key' && field.path.at(-1) === 'id' && field.path.length === 2)
-        if (!this.identified(ir)) return
-        items.push(...ids.map(field => ref(field.path)))
-      }
+      if (ir.distinct && Object.keys(ir.select).length > selected.length) return
+      ir.groupBy?.forEach((key, i) => (ir.select[`k${i}`] ??= key))
+      const total = totalOrder(ir)
+      if (!total) return
+      items.push(...total)
     }
     if (items.length === 0) return
     ir.orderBy = items.map(expression => ({
@@ -242,11 +224,6 @@ export class Queries {
     if (random.chance(55)) ir.limit = random.between(0, 4)
     if (random.chance(20)) ir.offset = random.between(0, 2)
     if (random.chance(10)) ir.singleResult = true
-  }
-
-  /** Whether the `id` columns in scope tell all rows apart. */
-  identified(ir) {
-    return [ir.from, ...(ir.join ?? []).map(join => join.from)].every(source => source.type === 'collectionRef')
   }
 }
 
@@ -351,7 +328,7 @@ class Selects {
       ir.where = random.chance(85) ? [link, ...(ir.where ?? [])] : [func('and', link, ...(ir.where?.splice(0, 1) ?? [val(true)])), ...(ir.where ?? [])]
       const node = { type: 'includesSubquery', query: ir, materialization }
       if (materialization === 'singleton') ir.singleResult = true
-      const scalars = ir.groupBy || isAggregate(ir.select) ? [] : own.filter(f => PLAIN.includes(f.kind))
+      const scalars = ir.groupBy || isGroup(ir) ? [] : own.filter(f => PLAIN.includes(f.kind))
       if (materialization === 'concat' || (materialization === 'array' && random.chance(25))) {
         if (!scalars.length || ir.distinct || ir.orderBy?.some(o => o.expression.path?.[0] === '$selected')) continue
         ir.select = { __includes_scalar__: new Expressions(random, scalars).of(random.pick(PLAIN), 1) }
@@ -378,10 +355,6 @@ Queries.prototype.link = function (child, parent) {
   const [c, p] = random.pick(likely.length && random.chance(60) ? likely : pairs)
   const sides = [ref(c.path), ref(p.path)]
   return func('eq', ...(random.chance(70) ? sides : sides.reverse()))
-}
-
-function isAggregate(select) {
-  return Boolean(select) && Object.values(select).some(value => value?.type === 'agg' || (value?.type === 'func' && isAggregate(value.args)) || (value && value.type === undefined && isAggregate(value)))
 }
 
 /** All paths that can be referred to, into objects too. */

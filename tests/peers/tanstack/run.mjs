@@ -2,10 +2,13 @@
 
 import * as db from '@tanstack/db'
 import { build, collectionsOf, Skip } from './build.mjs'
+import { known } from './differences.mjs'
 import { row, textKey } from './rows.mjs'
 
 /** The result before the first batch and after each. `fresh` asks a new live query each time. */
 export function run({ query: ir, batches }, fresh = false) {
+  const difference = known(ir)
+  if (difference) throw new Skip(difference)
   const sources = new Map([...collectionsOf(ir)].map(name => [name, new Source(name)]))
   const collections = Object.fromEntries([...sources].map(([name, source]) => [name, source.collection]))
   let live
