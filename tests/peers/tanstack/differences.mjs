@@ -8,16 +8,23 @@ export function known(ir, place = 'top') {
   if (Array.isArray(ir)) return first(ir, item => known(item, place))
   if (!ir || typeof ir !== 'object') return undefined
   if (ir.type === 'includesSubquery') return known(ir.query, 'include')
+  if (ir.type === 'agg' && ['min', 'max', 'avg'].includes(ir.name) && !notNull(ir.args[0])) return `${ir.name} of what may be null`
   if (ir.from) {
     const ordered = ir.orderBy?.length > 0
     if (isGroup(ir) && place === 'sub') return 'a subquery that aggregates without groupBy'
     if (isGroup(ir) && ordered) return 'an order of one row'
     if (ir.groupBy?.length && !ir.select) return 'groups without select'
     if (ir.groupBy?.length && ir.orderBy?.some(item => refersToSource(item.expression))) return 'groups in the order of a source column'
+    if (place === 'sub' && ir.groupBy?.length === 1 && ir.groupBy[0].name !== 'coalesce') return 'a subquery of groups whose key may be null'
     const matters = ordered || ir.singleResult || place === 'include'
     if (matters && !isGroup(ir) && keyDepth(ir) > 2 && !isTotal(ir)) return 'ties, which TanStack breaks by other keys'
   }
   return first(Object.values(ir), value => known(value, 'sub'))
+}
+
+/** Whether an expression is never null: TanStack counts null as 0 in some aggregates. */
+function notNull(node) {
+  return node.name === 'coalesce' && node.args.at(-1).type === 'val' && node.args.at(-1).value !== null
 }
 
 function first(items, check) {

@@ -2,7 +2,7 @@
 //
 // `PEERS_WITHOUT=union,include,…` leaves clauses out that the engine under test lacks.
 
-import { INSIDE } from './data.mjs'
+import { INSIDE, value } from './data.mjs'
 import { keyDepth, totalOrder } from './differences.mjs'
 import { agg, Expressions, func, PLAIN, ref, val } from './expressions.mjs'
 import { isGroup } from './rows.mjs'
@@ -53,7 +53,7 @@ export class Queries {
 
     const kind = random.weighted([[60, 'rows'], [22, 'groups'], [outer || !source ? 8 : 0, 'aggregate'], [10, 'distinct']])
     let shape
-    if (!branch && (kind === 'groups' || kind === 'aggregate')) shape = this.groups(ir, own, kind === 'groups')
+    if (!branch && (kind === 'groups' || kind === 'aggregate')) shape = this.groups(ir, own, kind === 'groups', source)
     else {
       const plain = kind === 'distinct'
       const must = source && (ir.join || ir.from.type === 'unionFrom')
@@ -134,19 +134,22 @@ export class Queries {
   }
 
   /** groupBy, aggregates and having; the shape of the result. */
-  groups(ir, fields, keyed) {
+  groups(ir, fields, keyed, source) {
     const { random } = this
     const expressions = new Expressions(random, fields)
     const keys = keyed ? random.some(random.weighted([[60, 1], [30, 2], [10, 3]]), () => expressions.of(random.pick(PLAIN), random.chance(80) ? 0 : 1)).filter(k => k.type !== 'val') : []
     if (keyed && keys.length === 0) keys.push(expressions.field(...PLAIN) ?? func('length', val('')))
-    if (keyed) ir.groupBy = keys
     const kindOf = key => (key.type === 'ref' ? fields.find(f => f.path.join() === key.path.join()).kind : kindOfFunction(key))
+    const kinds = keys.map(kindOf)
+    // A single key is the row's key as it is, and null cannot be told from an unmatched side.
+    if (source && keys.length === 1) keys[0] = func('coalesce', keys[0], val(PLAIN.includes(kinds[0]) ? value(random, kinds[0]) : 'none'))
+    if (keyed) ir.groupBy = keys
     ir.select = {}
     const shape = {}
     keys.forEach((key, i) => {
       if (random.chance(85)) {
         ir.select[`k${i}`] = key
-        shape[`k${i}`] = kindOf(key)
+        shape[`k${i}`] = kinds[i]
       }
     })
     const aggregates = random.some(random.between(1, 3), () => this.aggregate(expressions))
