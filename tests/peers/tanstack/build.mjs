@@ -116,7 +116,7 @@ function included(node, { collections, rows }) {
   // The builder takes these out of the child's conditions; here they go back.
   const link = correlationField && { type: 'func', name: 'eq', args: [childCorrelationField, correlationField] }
   const where = [...(link ? [link] : []), ...parentFilters, ...(node.query.where ?? [])]
-  const query = build({ ...node.query, where }, collections, rows)
+  const query = build({ ...node.query, where, singleResult: materialization === 'singleton' }, collections, rows)
   switch (materialization) {
     case 'collection':
       return query

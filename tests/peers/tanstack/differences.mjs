@@ -11,6 +11,9 @@ export function known(ir, place = 'top') {
   if (ir.type === 'agg' && ['min', 'max', 'avg'].includes(ir.name) && !notNull(ir.args[0])) return `${ir.name} of what may be null`
   if (ir.from) {
     const ordered = ir.orderBy?.length > 0
+    if (ir.distinct && place === 'include') return 'distinct rows of all parents at once'
+    if (Object.values(ir.select ?? {}).some(isEmpty)) return 'an empty object in select'
+    if (ir.orderBy?.some(item => isObject(ir.select?.[item.expression.path?.[1]]))) return 'an order by objects'
     if (isGroup(ir) && place === 'sub') return 'a subquery that aggregates without groupBy'
     if (isGroup(ir) && ordered) return 'an order of one row'
     if (ir.groupBy?.length && !ir.select) return 'groups without select'
@@ -33,6 +36,15 @@ function first(items, check) {
     if (found) return found
   }
   return undefined
+}
+
+/** Whether a value of `select` is no single expression. */
+function isObject(value) {
+  return Boolean(value) && !['ref', 'val', 'func', 'agg'].includes(value.type)
+}
+
+function isEmpty(value) {
+  return isObject(value) && (Object.keys(value).length === 0 || (value.type === undefined && Object.values(value).some(isEmpty)))
 }
 
 function refersToSource(node) {

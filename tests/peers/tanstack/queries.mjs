@@ -35,8 +35,8 @@ export class Queries {
   }
 
   /**
-   * A query and its shape. `outer` are the fields of the rows around an include; `fields` are
-   * names and kinds that the result must have, for the branch of a union; a `source` must have a
+   * A query and its shape. `outer` are the fields of the rows around an include; `branch` says
+   * the names and kinds that the result of a union's branch must have; a `source` must have a
    * select where its rows would hold others.
    */
   make({ depth, outer, branch, source = false }) {
@@ -51,7 +51,7 @@ export class Queries {
     ir.where = random.some(random.weighted([[60, 0], [30, 1], [10, 2]]), () => (outer ? conditions : expressions).condition())
     if (ir.where.length === 0) delete ir.where
 
-    const kind = random.weighted([[60, 'rows'], [22, 'groups'], [outer || !source ? 8 : 0, 'aggregate'], [10, 'distinct']])
+    const kind = random.weighted([[60, 'rows'], [22, 'groups'], [outer || !source ? 8 : 0, 'aggregate'], [outer ? 0 : 10, 'distinct']])
     let shape
     if (!branch && (kind === 'groups' || kind === 'aggregate')) shape = this.groups(ir, own, kind === 'groups', source)
     else {
@@ -91,7 +91,7 @@ export class Queries {
     }
     if (union === 'unionAll') {
       const fields = Object.fromEntries(['x', 'y', 'z'].slice(0, random.between(1, 3)).map(name => [name, random.pick(PLAIN)]))
-      const branches = random.some(random.between(2, 3), () => this.make({ depth: depth - 1, branch: fields }))
+      const branches = random.some(random.between(2, 3), i => this.make({ depth: depth - 1, branch: { fields, all: i === 0 } }))
       ir.from = { type: 'unionAll', queries: branches.map(b => b.ir) }
       scope.push({ path: [], fields })
       return
@@ -241,11 +241,11 @@ class Selects {
     const { random } = this
     const select = {}
     if (this.branch) {
-      for (const [name, kind] of Object.entries(this.branch)) {
-        if (random.chance(88)) select[name] = this.expressions.of(kind, 1)
+      for (const [name, kind] of Object.entries(this.branch.fields)) {
+        if (this.branch.all || random.chance(85)) select[name] = this.expressions.of(kind, 1)
         this.fields[name] = kind
       }
-      if (Object.keys(select).length === 0) select[Object.keys(this.branch)[0]] = val(null)
+      if (Object.keys(select).length === 0) select[Object.keys(this.branch.fields)[0]] = val(null)
       return select
     }
     const count = random.between(1, 4)

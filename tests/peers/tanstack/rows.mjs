@@ -44,18 +44,23 @@ function sourceKey(from, key) {
     case 'queryRef':
       return keyParts(from.query, key)
     case 'unionFrom': {
-      const [, alias, , rest] = key.match(/^([^:]*):([^:]*):([^]*)$/)
-      const inner = sourceKey(from.sources.find(source => source.alias === alias), rest)
+      const [alias, raw] = branchKey(key)
+      const inner = sourceKey(from.sources.find(source => source.alias === alias), raw)
       return inner === undefined ? undefined : JSON.stringify([alias, inner])
     }
     case 'unionAll': {
-      const [, branch, type, rest] = key.match(/^([^:]*):([^:]*):([^]*)$/)
-      const raw = type === 'string' ? rest : type === 'undefined' ? undefined : JSON.parse(rest)
+      const [branch, raw] = branchKey(key)
       const inner = keyParts(from.queries[branch], raw)
       return inner === undefined ? undefined : JSON.stringify([Number(branch), inner])
     }
   }
   return String(key)
+}
+
+/** Of a union's key: `branch:type:key`. */
+function branchKey(key) {
+  const [, branch, type, text] = key.match(/^([^:]*):([^:]*):([^]*)$/)
+  return [branch, type === 'string' ? text : type === 'undefined' ? undefined : JSON.parse(text)]
 }
 
 /** Whether a query aggregates without `groupBy`. */
