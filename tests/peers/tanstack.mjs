@@ -5,14 +5,15 @@
 //   what it cannot answer         → {"skip":"reason"}
 //
 // `snapshots` holds the result before the first batch and after each, so one more than there are
-// batches. `fresh` asks a new live query at each step instead of one that followed the history.
+// batches. `fresh` asks a new live query at each step instead of one that followed the history; `raw`
+// answers also what is known to differ.
 
 import { createInterface } from 'node:readline'
 import { generate } from './tanstack/generate.mjs'
 import { run } from './tanstack/run.mjs'
 
 function answer(request) {
-  if (request.case) return { snapshots: run(request.case, request.fresh) }
+  if (request.case) return { snapshots: run(request.case, request) }
   let reply
   // A case that never has a row says little: it gives way to another.
   for (const variant of [0, 1, 2]) {

@@ -108,6 +108,7 @@ export class Expressions {
         if (array) return func('in', this.leaf(random.pick(['num', 'str'])), array)
       }
     }
-    return func(random.pick(['eq', 'eq', 'gt', 'gte', 'lt', 'lte']), this.of(kind, down), this.leaf(kind))
+    const other = random.chance(92) ? kind : random.pick(PLAIN)
+    return func(random.pick(['eq', 'eq', 'gt', 'gte', 'lt', 'lte']), this.of(kind, down), this.leaf(other))
   }
 }

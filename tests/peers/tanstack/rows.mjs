@@ -21,6 +21,8 @@ export function textKey(ir, key) {
 function keyParts(ir, key) {
   if (ir.distinct) return undefined
   if (ir.groupBy?.length) {
+    // Objects have numbers of their own, missing values none.
+    if (String(key).includes('runtimeReference')) return undefined
     if (ir.groupBy.length === 1) return key === undefined ? undefined : JSON.stringify([key])
     return typeof key !== 'string' || key.startsWith('~') ? undefined : JSON.stringify(JSON.parse(key))
   }

@@ -5,9 +5,12 @@ import { build, collectionsOf, Skip } from './build.mjs'
 import { known } from './differences.mjs'
 import { row, textKey } from './rows.mjs'
 
-/** The result before the first batch and after each. `fresh` asks a new live query each time. */
-export function run({ query: ir, batches }, fresh = false) {
-  const difference = known(ir)
+/**
+ * The result before the first batch and after each. `fresh` asks a new live query each time, `raw`
+ * answers also what is known to differ.
+ */
+export function run({ query: ir, batches }, { fresh = false, raw = false } = {}) {
+  const difference = !raw && known(ir)
   if (difference) throw new Skip(difference)
   const sources = new Map([...collectionsOf(ir)].map(name => [name, new Source(name)]))
   const collections = Object.fromEntries([...sources].map(([name, source]) => [name, source.collection]))
