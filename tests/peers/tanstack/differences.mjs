@@ -11,6 +11,7 @@ export function known(ir, place = 'top') {
   if (ir.type === 'agg' && ['min', 'max', 'avg'].includes(ir.name) && !notNull(ir.args[0])) return `${ir.name} of what may be null`
   if (ir.from) {
     const ordered = ir.orderBy?.length > 0
+    if (ir.join?.length && !ir.select && place === 'include') return 'joined children without select'
     if (ir.distinct && place === 'include') return 'distinct rows of all parents at once'
     if (Object.values(ir.select ?? {}).some(isEmpty)) return 'an empty object in select'
     if (ir.orderBy?.some(item => isObject(ir.select?.[item.expression.path?.[1]]))) return 'an order by objects'

@@ -56,7 +56,7 @@ export class Queries {
     if (!branch && (kind === 'groups' || kind === 'aggregate')) shape = this.groups(ir, own, kind === 'groups', source)
     else {
       const plain = kind === 'distinct'
-      const must = source && (ir.join || ir.from.type === 'unionFrom')
+      const must = (source || outer) && (ir.join || ir.from.type === 'unionFrom')
       if (branch || plain || must || random.chance(65)) {
         const selects = new Selects(this, expressions, scope, { depth, outer, branch, plain, source })
         ir.select = selects.object()
@@ -260,6 +260,8 @@ class Selects {
     if (aliased.length && !plain) makes.push([has('spread') ? 12 : 0, 'spread'], [5, 'whole'])
     if (!plain && has('conditional')) makes.push([6, 'conditional'])
     if (!plain && has('include') && this.depth > 0 && !this.source) makes.push([this.outer ? 15 : 25, 'include'])
+    // A spread may have given the name another kind.
+    delete this.fields[name]
     switch (random.weighted(makes)) {
       case 'expression': {
         const kind = random.pick(PLAIN)
