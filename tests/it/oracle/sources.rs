@@ -4,6 +4,7 @@ use super::evaluate::{Scope, World, eval, list, run};
 use super::functions::call;
 use super::value::V;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What identifies a row: the parts by which keys are ordered, and the text shown.
@@ -198,12 +199,31 @@ fn source_rows<'q>(source: &'q Value, world: &World, parent: Option<&Scope>) -> 
         .collect()
 }
 
+fn fields(row: &V) -> impl Iterator<Item = &String> {
+    match row {
+        V::Obj(fields) => Some(fields.keys()),
+        _ => None,
+    }
+    .into_iter()
+    .flatten()
+}
+
 fn collection_rows(name: &str, world: &World) -> Vec<(Key, V)> {
     if let Some(rows) = world.recursive_rows(name) {
-        return rows
-            .iter()
-            .map(|row| (Key::of_row(row), row.clone()))
-            .collect();
+        let names: BTreeSet<&String> = rows.iter().flat_map(fields).collect();
+        // Ordered by its fields, as a distinct row is.
+        let parts = |row: &V| {
+            let part = |name: &&String| match row {
+                V::Obj(fields) => fields.get(*name).cloned().unwrap_or(V::Missing),
+                _ => V::Missing,
+            };
+            V::Arr(names.iter().map(part).collect())
+        };
+        let key = |row: &V| Key {
+            parts: parts(row),
+            ..Key::of_row(row)
+        };
+        return rows.iter().map(|row| (key(row), row.clone())).collect();
     }
     let key = |text: String| Key {
         parts: V::str(text.as_str()),
