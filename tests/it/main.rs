@@ -7,3 +7,4 @@ mod histories;
 mod oracle;
 mod regressions;
 mod sharing;
+mod sql;

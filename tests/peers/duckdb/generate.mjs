@@ -1,0 +1,486 @@
+// Random query JSON that SQL can say. Expressions are typed, see functions.mjs; what slips through
+// and cannot be translated is thrown away by the caller, who asks again.
+
+import { constant } from './history.mjs'
+import { COLUMNS, TABLES } from './schema.mjs'
+
+const ref = (...path) => ({ type: 'ref', path })
+const val = (value) => ({ type: 'val', value })
+const func = (name, ...args) => ({ type: 'func', name, args })
+const agg = (name, ...args) => ({ type: 'agg', name, args })
+
+const COMPARISONS = ['eq', 'gt', 'gte', 'lt', 'lte']
+const PATTERNS = ['%', 'a%', '%b', '_', '%a%', 'A%', '', 'a\\%b', '_b%']
+
+export class Generator {
+  /** `absent` as in history.mjs; `features`: `functions`, `aggregates`, `unions`, `recursion`. */
+  constructor(random, absent, features) {
+    this.random = random
+    this.absent = absent
+    this.features = new Set(features)
+    this.aliases = 0
+    this.names = new Map()
+  }
+
+  query() {
+    const special = [
+      ...(this.features.has('recursion') ? ['recursion'] : []),
+      'countOf',
+    ]
+    if (this.random.chance(0.1)) return this[this.random.pick(special)]()
+    return this.select(0).query
+  }
+
+  // Expressions over `atoms`: a list of {expr, type, base?}, `base` for columns of collections.
+
+  of(type, atoms, depth) {
+    const fits = atoms.filter((atom) => atom.type === type || (type === 'num' && atom.type === 'int'))
+    if (depth <= 0 || this.random.chance(0.35)) {
+      if (fits.length > 0 && this.random.chance(0.8)) return this.random.pick(fits).expr
+      return this.random.chance(0.04) ? val(null) : val(constant(this.random, type))
+    }
+    return this[type](atoms, depth - 1)
+  }
+
+  any(atoms, depth = 2) {
+    return this.of(this.random.pick(['int', 'int', 'num', 'str', 'str', 'bool']), atoms, depth)
+  }
+
+  bool(atoms, depth) {
+    const { random } = this
+    const of = (type) => this.of(type, atoms, depth)
+    switch (random.pick(['compare', 'compare', 'compare', 'and', 'or', 'not', 'in', 'like', 'nullish', 'caseWhen', 'coalesce', 'starts'])) {
+      case 'compare': {
+        const type = random.pick(['int', 'int', 'num', 'str', 'bool'])
+        return func(random.pick(COMPARISONS), of(type), of(type === 'int' && random.chance(0.3) ? 'num' : type))
+      }
+      case 'and':
+        return func('and', ...random.list(2, 3, () => of('bool')))
+      case 'or':
+        return func('or', ...random.list(2, 3, () => of('bool')))
+      case 'not':
+        return func('not', of('bool'))
+      case 'in': {
+        const type = random.pick(['int', 'num', 'str'])
+        const items = random.list(0, 4, () => (random.chance(0.15) ? null : constant(random, type)))
+        return func('in', of(type), val(items))
+      }
+      case 'like':
+        return func(random.pick(['like', 'like', 'ilike']), of('str'), random.chance(0.9) ? val(random.pick(PATTERNS)) : of('str'))
+      case 'nullish': {
+        const tested = this.any(atoms, depth)
+        return func('or', func('isNull', tested), func('isUndefined', tested))
+      }
+      case 'starts':
+        if (!this.features.has('functions')) return of('bool')
+        return func(random.pick(['startsWith', 'endsWith']), of('str'), of('str'))
+      default:
+        return this.choice('bool', atoms, depth)
+    }
+  }
+
+  /** `coalesce` or `caseWhen` of a type. */
+  choice(type, atoms, depth) {
+    const of = (type) => this.of(type, atoms, depth)
+    if (this.random.chance(0.5)) return func('coalesce', ...this.random.list(1, 3, () => of(type)))
+    const branches = this.random.list(1, 2, () => [of('bool'), of(type)]).flat()
+    return func('caseWhen', ...branches, ...(this.random.chance(0.7) ? [of(type)] : []))
+  }
+
+  int(atoms, depth) {
+    const { random } = this
+    const of = (type) => this.of(type, atoms, depth)
+    const kinds = ['arithmetic', 'arithmetic', 'length', 'choice']
+    if (this.features.has('functions')) kinds.push('rounding', 'mod', 'date', 'date')
+    switch (random.pick(kinds)) {
+      case 'arithmetic':
+        return this.arithmetic('int', atoms, depth)
+      case 'length':
+        return func('length', of('str'))
+      case 'rounding':
+        return func(random.pick(['abs', 'floor', 'ceil', 'round']), of('int'))
+      case 'mod':
+        return func('mod', of('int'), of('int'))
+      case 'date':
+        return this.date(atoms, depth)
+      default:
+        return this.choice('int', atoms, depth)
+    }
+  }
+
+  /** Factors are atoms or constants, so that numbers stay small. */
+  arithmetic(type, atoms, depth) {
+    const name = this.random.pick(['add', 'subtract', 'multiply'])
+    const small = atoms.filter((atom) => !atom.time)
+    const below = name === 'multiply' ? 0 : depth
+    return func(name, this.of(type, small, below), this.of(type, small, below))
+  }
+
+  num(atoms, depth) {
+    const { random } = this
+    const of = (type) => this.of(type, atoms, depth)
+    const kinds = ['arithmetic', 'divide', 'choice']
+    if (this.features.has('functions')) kinds.push('rounding', 'mod')
+    switch (random.pick(kinds)) {
+      case 'arithmetic':
+        return this.arithmetic('num', atoms, depth)
+      case 'divide':
+        return func('divide', of('num'), of('num'))
+      case 'rounding':
+        return func(random.pick(['abs', 'floor', 'ceil', 'round']), of('num'))
+      case 'mod':
+        return func('mod', of('num'), of('num'))
+      default:
+        return this.choice('num', atoms, depth)
+    }
+  }
+
+  str(atoms, depth) {
+    const { random } = this
+    const of = (type) => this.of(type, atoms, depth)
+    const kinds = ['case', 'concat', 'choice']
+    if (this.features.has('functions')) kinds.push('trim', 'substring', 'replace')
+    switch (random.pick(kinds)) {
+      case 'case':
+        return func(random.pick(['upper', 'lower']), of('str'))
+      case 'concat':
+        return func('concat', ...random.list(1, 3, () => of(random.pick(['str', 'str', 'int', 'bool']))))
+      case 'trim':
+        return func('trim', of('str'))
+      case 'substring':
+        return func('substring', of('str'), val(random.between(-3, 3)), ...(random.chance(0.6) ? [val(random.between(0, 3))] : []))
+      case 'replace':
+        return func('replace', of('str'), val(random.pick(['a', 'b', '%', 'ab'])), of('str'))
+      default:
+        return this.choice('str', atoms, depth)
+    }
+  }
+
+  date(atoms, depth) {
+    const { random } = this
+    const times = atoms.filter((atom) => atom.time).map((atom) => atom.expr)
+    if (times.length === 0) return this.of('int', atoms, 0)
+    const units = ['second', 'minute', 'hour', 'day', 'week', 'month', 'quarter', 'year']
+    const unit = val(random.pick(units))
+    const time = () => {
+      const t = random.pick(times)
+      return random.chance(0.3) ? func('dateTrunc', val(random.pick(units)), t) : t
+    }
+    switch (random.pick(['dateTrunc', 'dateExtract', 'dateAdd', 'dateDiff'])) {
+      case 'dateTrunc':
+        return func('dateTrunc', unit, random.pick(times))
+      case 'dateExtract': {
+        const parts = ['year', 'quarter', 'month', 'week', 'day', 'dayOfWeek', 'dayOfYear', 'hour', 'minute', 'second', 'millisecond']
+        return func('dateExtract', val(random.pick(parts)), time())
+      }
+      case 'dateAdd':
+        return func('dateAdd', unit, val(random.between(-14, 14)), time())
+      default: {
+        const months = ['month', 'quarter', 'year'].includes(unit.value)
+        const end = () => (months ? func('dateTrunc', val(random.pick(['month', 'quarter', 'year'])), random.pick(times)) : time())
+        return func('dateDiff', unit, end(), end())
+      }
+    }
+  }
+
+  /** Values that may only be looked at: neither ordered nor grouped by. */
+  approximate(atoms) {
+    const column = this.random.pick(atoms.filter((a) => a.type === 'num' && a.base) ?? [])
+    if (!column) return undefined
+    return this.random.chance(0.5)
+      ? func('round', column.expr, val(this.random.between(-1, 2)))
+      : func('power', column.expr, val(this.random.between(-2, 3)))
+  }
+
+  /**
+   * An expression whose absence is always null or always missing, as groups and distinct rows tell
+   * the two apart and SQL does not.
+   */
+  settled(expr, atoms, outer) {
+    const base = expr.type === 'ref' && atoms.some((atom) => atom.base && atom.expr === expr)
+    const passes = ['caseWhen', 'upper', 'lower']
+    const settled = expr.type === 'func' ? !passes.includes(expr.name) : expr.type === 'val' || (base && (this.absent === 'missing' || (this.absent === 'null' && !outer)))
+    return settled && this.random.chance(0.9) ? expr : func('coalesce', expr)
+  }
+
+  // Queries: `{query, fields}` with the fields' names and types.
+
+  source(depth, used = 0) {
+    const alias = `t${this.aliases++}`
+    if (depth < 2 && this.random.chance(depth === 0 ? 0.25 : 0.1)) {
+      const { query, fields } = this.select(depth + 1)
+      const atoms = fields.map(({ name, type, time }) => ({ expr: ref(alias, ...name.split('.')), type, time }))
+      return { from: { type: 'queryRef', query, alias }, atoms }
+    }
+    return { from: { type: 'collectionRef', collection: this.random.pick(TABLES), alias }, atoms: tableAtoms(alias) }
+  }
+
+  join(earlier, next) {
+    const { random } = this
+    const type = random.pick(['inner', 'inner', 'left', 'left', 'right', 'full', 'outer', 'cross'])
+    if (type === 'cross') return { type, from: next.from }
+    const pair = () => {
+      const kind = random.pick(['int', 'int', 'int', 'str', 'num', 'bool'])
+      const sides = [earlier, next.atoms].map((atoms) => {
+        const fits = atoms.filter((a) => !a.time && (a.type === kind || (kind === 'num' && a.type === 'int')))
+        return random.pick(fits.length > 0 ? fits : [undefined])
+      })
+      return sides.includes(undefined) ? undefined : sides.map((a) => this.sideOf(a))
+    }
+    const pairs = random.list(1, random.chance(0.3) ? 2 : 1, pair).filter(Boolean)
+    if (pairs.length === 0) return { type: 'cross', from: next.from }
+    const conditions = pairs.map((sides) => func('eq', ...(random.chance(0.3) ? sides.reverse() : sides)))
+    if (random.chance(0.3)) {
+      const range = random.chance(0.7)
+      const kind = random.pick(['int', 'num', 'str'])
+      conditions.push(
+        range
+          ? func(random.pick(COMPARISONS.slice(1)), this.of(kind, earlier, 0), this.of(kind, next.atoms, 0))
+          : this.bool([...earlier, ...next.atoms], 1),
+      )
+    }
+    return { type, from: next.from, on: conditions.length === 1 ? conditions[0] : func('and', ...random.shuffled(conditions)) }
+  }
+
+  /** One side of an equality: a column, now and then something computed of it. */
+  sideOf({ expr, type }) {
+    if (this.random.chance(0.85)) return expr
+    return type === 'str' ? func('lower', expr) : type === 'bool' ? func('not', expr) : func('add', expr, val(1))
+  }
+
+  sources(depth) {
+    const { random } = this
+    if (this.features.has('unions') && random.chance(0.12)) return this.union(depth)
+    const first = this.source(depth)
+    let { atoms } = first
+    const join = []
+    let outer = false
+    for (let more = random.pick([0, 0, 0, 1, 1, 1, 2]); more > 0; more--) {
+      const next = this.source(depth)
+      join.push(this.join(atoms, next))
+      outer ||= ['left', 'right', 'full', 'outer'].includes(join.at(-1).type)
+      atoms = [...atoms, ...next.atoms]
+    }
+    return { query: { from: first.from, ...(join.length > 0 ? { join } : {}) }, atoms, outer }
+  }
+
+  union(depth) {
+    const { random } = this
+    if (random.chance(0.4)) {
+      const sources = random.list(2, 3, () => this.source(depth + 1))
+      const atoms = sources.flatMap((s) => s.atoms)
+      return { query: { from: { type: 'unionFrom', sources: sources.map((s) => s.from) } }, atoms, outer: true }
+    }
+    // The branches select the same fields, but not all need to have all.
+    const types = random.list(1, 3, () => random.pick(['int', 'num', 'str', 'bool']))
+    const queries = random.list(2, 3, () => this.select(depth + 1, types).query)
+    const atoms = types.map((type, n) => ({ expr: ref(`f${n}`), type }))
+    return { query: { from: { type: 'unionAll', queries } }, atoms, outer: true }
+  }
+
+  aggregate(atoms) {
+    const { random } = this
+    const more = this.features.has('aggregates')
+    const column = this.any(atoms, 1)
+    const typed = (type) => this.of(type, atoms, 1)
+    const names = ['count', 'count', 'sum', 'sum', 'avg', 'min', 'max']
+    if (more) names.push('countDistinct', 'median', 'quantile', 'stddev', 'arrayAgg', 'first', 'last')
+    const name = random.pick(names)
+    switch (name) {
+      case 'sum':
+      case 'avg':
+      case 'median': {
+        const type = random.pick(['int', 'num'])
+        // The sum of doubles is not to the last bit.
+        return { expr: agg(name, typed(type)), type: type === 'num' ? 'approx' : name === 'sum' ? 'int' : 'num' }
+      }
+      case 'stddev':
+        return { expr: agg(name, typed('num')), type: 'approx' }
+      case 'quantile':
+        return { expr: agg(name, typed('num'), val(random.pick([0, 0.1, 0.25, 0.5, 0.9, 1]))), type: 'approx' }
+      case 'count':
+        return { expr: agg(name, random.chance(0.3) ? val(1) : column), type: 'int' }
+      case 'countDistinct':
+        return { expr: agg(name, column), type: 'int' }
+      default: {
+        const type = random.pick(['int', 'num', 'str', 'bool'])
+        const order = ['arrayAgg', 'first', 'last'].includes(name) && random.chance(0.7)
+        const by = order ? [this.any(atoms, 1), ...(random.chance(0.5) ? [val(random.pick(['asc', 'desc']))] : [])] : []
+        return { expr: agg(name, typed(type), ...by), type: name === 'arrayAgg' ? 'list' : type }
+      }
+    }
+  }
+
+  /** `types`: those of the fields to select, in a branch of a union. */
+  select(depth, types) {
+    const { random } = this
+    const { query, atoms, outer } = this.sources(depth)
+    const where = random.list(0, random.pick([0, 1, 1, 2]), () => this.bool(atoms, 2))
+    if (where.length > 0) query.where = where
+    const kind = types ? 'rows' : random.pick(['rows', 'rows', 'rows', 'groups', 'groups', 'all', 'distinct'])
+    let fields
+    let scope = atoms // what may be ordered by
+    switch (kind) {
+      case 'groups':
+      case 'all': {
+        const kinds = ['int', 'int', 'str', 'bool', 'num']
+        const keys = kind === 'all' ? [] : random.list(1, random.pick([1, 2, 3]), () => random.pick(kinds)).map((type) => {
+          const expr = this.of(type, atoms, random.chance(0.7) ? 0 : 2)
+          return { expr: this.settled(expr, atoms, outer), type }
+        })
+        if (keys.length > 0) query.groupBy = keys.map((key) => key.expr)
+        const aggregates = random.list(1, 3, () => this.aggregate(atoms))
+        scope = [...keys, ...aggregates.filter(exact)]
+        fields = [...keys.filter(() => random.chance(0.85)), ...aggregates]
+        if (random.chance(0.2)) {
+          const type = random.pick(['int', 'str', 'bool'])
+          fields.push({ expr: this.of(type, scope, 1), type })
+        }
+        if (random.chance(0.3)) query.having = [this.bool([...scope, ...selectedAtoms(named(fields))], 1)]
+        break
+      }
+      case 'distinct':
+        query.distinct = true
+        fields = random.list(1, 3, () => random.pick(['int', 'str', 'bool', 'num'])).map((type) => {
+          const expr = this.of(type, atoms, random.chance(0.7) ? 0 : 2)
+          return { expr: this.settled(expr, atoms, outer), type }
+        })
+        break
+      default:
+        if (types) fields = types.map((type) => ({ expr: this.of(type, atoms, 1), type }))
+        else if (random.chance(0.2)) fields = undefined
+        else
+          fields = random.list(1, 4, () => {
+            const type = random.pick(['int', 'int', 'num', 'str', 'str', 'bool'])
+            return { expr: this.of(type, atoms, 2), type }
+          })
+        if (fields && !types && this.features.has('functions') && random.chance(0.15)) {
+          const expr = this.approximate(atoms)
+          if (expr) fields.push({ expr, type: 'approx' })
+        }
+    }
+    if (fields) {
+      fields = named(fields)
+      query.select = Object.fromEntries(fields.map((field) => [field.name, field.expr]))
+      scope = query.distinct ? [] : [...scope, ...selectedAtoms(fields)]
+    }
+    this.window(query, scope, fields, depth)
+    return { query, fields: fields ?? wholeRow(query, atoms) }
+  }
+
+  /** orderBy, limit, offset: seldom a limit in a subquery that does not order. */
+  window(query, scope, fields, depth) {
+    const { random } = this
+    const options = () => ({
+      ...(random.chance(0.7) ? { direction: random.pick(['asc', 'desc']) } : {}),
+      ...(random.chance(0.5) ? { nulls: random.pick(['first', 'last']) } : {}),
+    })
+    const by = (expr) => ({ expression: expr, ...(random.chance(0.8) ? { compareOptions: options() } : {}) })
+    const ordered = random.chance(depth > 0 ? 0.35 : 0.5)
+    if (ordered) {
+      // Ties of distinct rows go by keys that SQL does not have: all fields are ordered by.
+      const items = query.distinct
+        ? random.shuffled(selectedAtoms(fields)).map((atom) => atom.expr)
+        : random.list(1, random.pick([1, 1, 2]), () => this.any(scope, random.chance(0.8) ? 0 : 2))
+      query.orderBy = items.map(by)
+    }
+    if (query.distinct && !ordered) return
+    if (random.chance(ordered ? 0.6 : 0.12)) query.limit = random.pick([0, 1, 1, 2, 3, 3, 5, 8])
+    if (random.chance(ordered ? 0.25 : 0.05)) query.offset = random.pick([0, 1, 1, 2, 4])
+    if (random.chance(0.02)) query.singleResult = true
+  }
+
+  // Queries that people write.
+
+  /** How many rows of one table belong to each row of another: a left join of groups. */
+  countOf() {
+    const { random } = this
+    const [a, b, n] = ['a', 'b', 'n']
+    const column = random.pick(['i', 'j', 's'])
+    const key = func('coalesce', ref(b, column))
+    const counts = {
+      from: { type: 'collectionRef', collection: random.pick(TABLES), alias: b },
+      ...(random.chance(0.5) ? { where: [this.bool(tableAtoms(b), 1)] } : {}),
+      groupBy: [key],
+      select: { key, count: agg('count', val(1)), sum: agg('sum', ref(b, 'j')) },
+      ...(random.chance(0.3) ? { having: [func('gt', agg('count', val(1)), val(1))] } : {}),
+    }
+    const query = {
+      from: { type: 'collectionRef', collection: random.pick(TABLES), alias: a },
+      join: [{ type: 'left', from: { type: 'queryRef', query: counts, alias: n }, on: func('eq', ref(a, column), ref(n, 'key')) }],
+      select: { key: ref(a, column), n: func('coalesce', ref(n, 'count'), val(0)), sum: ref(n, 'sum') },
+    }
+    this.window(query, [{ expr: ref(n, 'count'), type: 'int' }, { expr: ref(a, 's'), type: 'str' }], undefined, 0)
+    return query
+  }
+
+  /** What can be reached over the edges from i to j, or with a counter up to a bound. */
+  recursion() {
+    const { random } = this
+    const collection = random.pick(TABLES)
+    const edges = (alias, filter) => ({
+      from: { type: 'collectionRef', collection, alias },
+      ...(filter ? { where: [this.bool(tableAtoms(alias), 1)] } : {}),
+    })
+    const counted = random.chance(0.3)
+    const end = (alias, column) => func('coalesce', ref(alias, column))
+    const start = {
+      ...edges('e', random.chance(0.4)),
+      select: { a: end('e', 'i'), b: end('e', 'j'), ...(counted ? { n: val(1) } : {}) },
+    }
+    const step = {
+      from: { type: 'collectionRef', collection: 'reach', alias: 'r' },
+      join: [{ type: 'inner', from: edges('x').from, on: func('eq', ref('r', 'b'), ref('x', 'i')) }],
+      select: { a: ref('r', 'a'), b: end('x', 'j'), ...(counted ? { n: func('add', ref('r', 'n'), val(1)) } : {}) },
+    }
+    const where = [
+      ...(counted ? [func('lt', ref('r', 'n'), val(random.between(2, 5)))] : []),
+      ...(random.chance(0.3) ? [this.bool(tableAtoms('x'), 1)] : []),
+    ]
+    if (where.length > 0) step.where = where
+    const query = {
+      withRecursive: { reach: { from: { type: 'unionAll', queries: [start, step] } } },
+      from: { type: 'collectionRef', collection: 'reach', alias: 'y' },
+    }
+    const y = ['a', 'b', ...(counted ? ['n'] : [])].map((name) => ({ expr: ref('y', name), type: 'int' }))
+    switch (random.pick(['rows', 'ordered', 'groups', 'join'])) {
+      case 'ordered':
+        query.select = Object.fromEntries(y.map(({ expr }) => [expr.path[1], expr]))
+        query.distinct = true
+        query.orderBy = y.map((_, n) => ({ expression: ref('$selected', y[n].expr.path[1]) }))
+        query.limit = random.between(1, 6)
+        break
+      case 'groups':
+        query.groupBy = [ref('y', 'a')]
+        query.select = { a: ref('y', 'a'), n: agg('count', val(1)), most: agg('max', ref('y', 'b')) }
+        break
+      case 'join':
+        query.join = [{ type: random.pick(['inner', 'left', 'full']), from: { type: 'collectionRef', collection, alias: 'z' }, on: func('eq', ref('y', 'b'), ref('z', 'i')) }]
+        query.select = { a: ref('y', 'a'), b: ref('y', 'b'), s: ref('z', 's') }
+        break
+      default:
+        if (random.chance(0.5)) query.where = [this.bool(y, 1)]
+    }
+    return query
+  }
+}
+
+const exact = ({ type }) => type !== 'approx' && type !== 'list'
+
+const named = (fields) => fields.map((field, n) => ({ ...field, name: `f${n}` }))
+
+const selectedAtoms = (fields) => fields.filter(exact).map(({ name, type }) => ({ expr: ref('$selected', name), type }))
+
+function tableAtoms(alias) {
+  return Object.entries(COLUMNS).map(([name, type]) => ({ expr: ref(alias, name), type, base: true, time: name === 'd' }))
+}
+
+/** The fields of a row that no select shaped. */
+function wholeRow(query, atoms) {
+  const nested = query.join || query.from.type === 'unionFrom'
+  return atoms.map(({ expr, type, time }) => ({
+    name: (nested || query.from.type === 'unionAll' ? expr.path : expr.path.slice(1)).join('.'),
+    type,
+    time,
+  }))
+}
