@@ -232,7 +232,8 @@ function relation(query, outer) {
     return exact(expression(expr, row)).sql
   })
 
-  let keys = grouped ? groups : rowKeys
+  // The first part tells a group of nulls from the unmatched side of an outer join.
+  let keys = grouped ? ['0::BIGINT', ...groups] : rowKeys
   if (query.distinct) {
     fields.forEach(([, field]) => exact(field))
     keys = null
