@@ -46,6 +46,15 @@ export class Generator {
     return this.of(this.random.pick(['int', 'int', 'num', 'str', 'str', 'bool']), atoms, depth)
   }
 
+  /** What SQL takes for an order or a group: not a constant. */
+  varying(atoms, make) {
+    for (let tries = 0; tries < 4; tries++) {
+      const expr = make()
+      if (expr.type !== 'val') return expr
+    }
+    return atoms.length > 0 ? this.random.pick(atoms).expr : make()
+  }
+
   bool(atoms, depth) {
     const { random } = this
     const of = (type) => this.of(type, atoms, depth)
@@ -325,7 +334,10 @@ export class Generator {
       case 'all': {
         const kinds = ['int', 'int', 'str', 'bool', 'num']
         const keys = kind === 'all' ? [] : random.list(1, random.pick([1, 2, 3]), () => random.pick(kinds)).map((type) => {
-          const expr = this.of(type, atoms, random.chance(0.7) ? 0 : 2)
+          const expr = this.varying(
+            atoms.filter((atom) => atom.type === type),
+            () => this.of(type, atoms, random.chance(0.7) ? 0 : 2),
+          )
           return { expr: this.settled(expr, atoms, outer), type }
         })
         if (keys.length > 0) query.groupBy = keys.map((key) => key.expr)
@@ -376,12 +388,12 @@ export class Generator {
       ...(random.chance(0.5) ? { nulls: random.pick(['first', 'last']) } : {}),
     })
     const by = (expr) => ({ expression: expr, ...(random.chance(0.8) ? { compareOptions: options() } : {}) })
-    const ordered = random.chance(depth > 0 ? 0.35 : 0.5)
+    const ordered = (query.distinct || scope.length > 0) && random.chance(depth > 0 ? 0.35 : 0.5)
     if (ordered) {
       // Ties of distinct rows go by keys that SQL does not have: all fields are ordered by.
       const items = query.distinct
         ? random.shuffled(selectedAtoms(fields)).map((atom) => atom.expr)
-        : random.list(1, random.pick([1, 1, 2]), () => this.any(scope, random.chance(0.8) ? 0 : 2))
+        : random.list(1, random.pick([1, 1, 2]), () => this.varying(scope, () => this.any(scope, random.chance(0.8) ? 0 : 2)))
       query.orderBy = items.map(by)
     }
     if (query.distinct && !ordered) return
