@@ -1,12 +1,14 @@
-//! Random queries that SQL can say, answered by DuckDB and compared after every batch: an oracle that
-//! nobody of this project wrote. The queries, and what each means in SQL, are in `tests/peers/`.
+//! Random queries that SQL can say, answered by DuckDB and compared after every batch, with the
+//! engine's and with the oracle's: a judge that nobody of this project wrote. The queries, and what each means in SQL, are in `tests/peers/`.
 //!
-//! `TAILWATER_SQL_CASES` sets how many cases run, `TAILWATER_SEED` where they start.
+//! `TAILWATER_SQL_CASES` sets how many cases run in both tests, `TAILWATER_SEED` where they start.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Once;
 
 use serde_json::{Value, json};
 use tailwater::engine::Engine;
@@ -26,8 +28,12 @@ struct DuckDb {
 
 impl DuckDb {
     fn start() -> DuckDb {
+        static INSTALLED: Once = Once::new();
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
-        if !peers.join("node_modules/@duckdb/node-api").exists() {
+        INSTALLED.call_once(|| {
+            if peers.join("node_modules/@duckdb/node-api").exists() {
+                return;
+            }
             let installed = Command::new("npm")
                 .args(["ci", "--no-audit", "--no-fund", "--prefix"])
                 .arg(&peers)
@@ -36,7 +42,7 @@ impl DuckDb {
                 installed.as_ref().is_ok_and(|status| status.success()),
                 "`npm ci --prefix tests/peers` must work for this test: {installed:?}"
             );
-        }
+        });
         let mut child = Command::new("node")
             .arg(peers.join("duckdb.mjs"))
             .stdin(Stdio::piped())
@@ -69,29 +75,54 @@ impl Drop for DuckDb {
     }
 }
 
-/// Runs a case through the engine; `Err` says at which batch the result differs and how.
-fn compare(query: &Value, batches: &Value, snapshots: &Value) -> Result<(), String> {
+/// Result rows after each batch.
+type Snapshots = Result<Vec<Vec<Value>>, String>;
+
+fn by_engine(case: &Case) -> Snapshots {
     let mut engine = Engine::new();
-    let ordered = query["orderBy"].as_array().is_some_and(|o| !o.is_empty());
-    let query = Query::from_json(&query.to_string()).map_err(|e| format!("refused: {e}"))?;
+    let query = Query::from_json(&case.query.to_string()).map_err(|e| format!("refused: {e}"))?;
     let live = engine
         .install(&query)
         .map_err(|e| format!("refused: {e}"))?;
-    let list = |value: &Value| value.as_array().expect("an array").clone();
-    for (i, (batch, expected)) in list(batches).iter().zip(list(snapshots)).enumerate() {
-        let texts: Vec<String> = list(batch).iter().map(Value::to_string).collect();
+    let mut snapshots = Vec::new();
+    for messages in &case.batches {
+        let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
         let batch = engine
             .decode(texts.iter().map(String::as_str))
             .map_err(|e| e.to_string())?;
         engine.apply(batch);
         let view = engine.view(live).expect("the query is installed");
-        let mut found: Vec<Value> = view
-            .rows()
-            .map(|row| bare(serde_json::to_value(row.json()).unwrap()))
-            .collect();
-        let mut expected: Vec<Value> = list(&expected).into_iter().map(bare).collect();
+        let rows = view.rows();
+        snapshots.push(
+            rows.map(|row| serde_json::to_value(row.json()).unwrap())
+                .collect(),
+        );
+    }
+    Ok(snapshots)
+}
+
+fn by_oracle(case: &Case) -> Snapshots {
+    let mut store = oracle::Store::default();
+    let snapshots = case.batches.iter().map(|messages| {
+        store.apply(messages);
+        let rows = oracle::evaluate(&case.query, &store).into_iter();
+        rows.map(|(_, value)| value).collect()
+    });
+    Ok(snapshots.collect())
+}
+
+/// `Err` says at which batch the results differ and how.
+fn compare(case: &Case, answer: &Value, judged: fn(&Case) -> Snapshots) -> Result<(), String> {
+    let ordered = case.query["orderBy"]
+        .as_array()
+        .is_some_and(|o| !o.is_empty());
+    let expected = answer["snapshots"].as_array().expect("snapshots");
+    for (i, (found, expected)) in judged(case)?.into_iter().zip(expected).enumerate() {
+        let bare = |rows: Vec<Value>| rows.into_iter().map(bare).collect();
+        let mut found: Vec<Value> = bare(found);
+        let mut expected: Vec<Value> = bare(expected.as_array().expect("rows").clone());
         if !ordered {
-            // Rounding may differ, so that rows of the same place in this order need not be the same.
+            // Rounding may differ, so that rows of one place in this order need not be the same.
             found.sort_by_cached_key(Value::to_string);
             expected.sort_by_cached_key(Value::to_string);
         }
@@ -159,9 +190,8 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn outcome(answer: &Value) -> Result<(), String> {
-    let case = &answer["case"];
-    let run = || compare(&case["query"], &case["batches"], &answer["snapshots"]);
+fn outcome(case: &Case, answer: &Value, judged: fn(&Case) -> Snapshots) -> Result<(), String> {
+    let run = || compare(case, answer, judged);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or(panic.downcast_ref::<&str>().map(|s| s.to_string()));
@@ -169,35 +199,32 @@ fn outcome(answer: &Value) -> Result<(), String> {
     })
 }
 
-/// The smallest case found that fails as the given one does, and DuckDB's answer to it.
-fn shrunk(seed: u64, answer: &Value, error: &str) -> Value {
+/// The smallest case found that fails as the given one does, with the reason and DuckDB's answer.
+fn shrunk(case: &Case, error: &str, judged: fn(&Case) -> Snapshots) -> (Case, String, Value) {
     // A process of its own: the other one may have answers under way.
-    let duckdb = std::cell::RefCell::new(DuckDb::start());
-    let ask = |case: &Case| {
+    let duckdb = RefCell::new(DuckDb::start());
+    let run = |case: &Case| {
         let mut duckdb = duckdb.borrow_mut();
         duckdb.ask(&json!({"case": {"query": case.query, "batches": case.batches}}));
-        duckdb.answer()
+        let answer = duckdb.answer();
+        let error = match answer.get("skip") {
+            None => outcome(case, &answer, judged).err(),
+            Some(_) => None,
+        };
+        (error, answer)
     };
     let kind = |error: &str| error.split([' ', ':']).next().map(str::to_owned);
-    let case = Case {
-        seed,
-        query: answer["case"]["query"].clone(),
-        batches: serde_json::from_value(answer["case"]["batches"].clone()).unwrap(),
-    };
-    let small = oracle::shrink(&case, |candidate| {
-        let answer = ask(candidate);
-        answer.get("skip").is_none()
-            && matches!(outcome(&answer), Err(e) if kind(&e) == kind(error))
-    });
-    ask(&small)
+    let fails = |case: &Case| run(case).0.is_some_and(|found| kind(&found) == kind(error));
+    let small = oracle::shrink(case, fails);
+    let (error, answer) = run(&small);
+    (small, error.expect("it still fails"), answer)
 }
 
-#[test]
-fn results_equal_duckdbs_after_every_batch() {
+fn results_equal_duckdbs(judged: fn(&Case) -> Snapshots, part: u64) {
     let number =
         |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().expect("a number"));
     let first: u64 = number("TAILWATER_SEED", 0);
-    let cases = number("TAILWATER_SQL_CASES", 1_500);
+    let cases = (number("TAILWATER_SQL_CASES", 2_000) * part).div_ceil(100);
     let features = std::env::var("TAILWATER_SQL_FEATURES").unwrap_or_else(|_| FEATURES.to_owned());
     let features: Vec<&str> = features.split(',').filter(|f| !f.is_empty()).collect();
 
@@ -213,21 +240,20 @@ fn results_equal_duckdbs_after_every_batch() {
             skipped += 1;
             continue;
         }
-        let Err(error) = outcome(&answer) else {
+        let case = Case {
+            seed,
+            query: answer["case"]["query"].clone(),
+            batches: serde_json::from_value(answer["case"]["batches"].clone()).expect("batches"),
+        };
+        let Err(error) = outcome(&case, &answer, judged) else {
             continue;
         };
-        let small = shrunk(seed, &answer, &error);
-        let batches: Vec<String> = small["case"]["batches"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(Value::to_string)
-            .collect();
+        let (small, error, answer) = shrunk(&case, &error, judged);
+        let batches: Vec<String> = small.batches.iter().map(|b| json!(b).to_string()).collect();
         panic!(
-            "seed {seed}: {}\nreproduce with `tailwater query q.json --events e.jsonl --emit snapshots`\nq.json: {}\nSQL: {}\ne.jsonl:\n{}",
-            outcome(&small).unwrap_err(),
-            small["case"]["query"],
-            small["sql"].as_str().unwrap_or_default(),
+            "seed {seed}: {error}\nreproduce with `tailwater query q.json --events e.jsonl --emit snapshots`\nq.json: {}\nSQL: {}\ne.jsonl:\n{}",
+            small.query,
+            answer["sql"].as_str().unwrap_or_default(),
             batches.join("\n")
         );
     }
@@ -235,4 +261,15 @@ fn results_equal_duckdbs_after_every_batch() {
         skipped * 20 <= cases,
         "{skipped} of {cases} cases could not be asked"
     );
+}
+
+#[test]
+fn results_equal_duckdbs_after_every_batch() {
+    results_equal_duckdbs(by_engine, 80);
+}
+
+/// The oracle that the engine is held to elsewhere is held to this one.
+#[test]
+fn the_oracles_agree() {
+    results_equal_duckdbs(by_oracle, 20);
 }
