@@ -13,7 +13,7 @@ const COMPARISONS = ['eq', 'gt', 'gte', 'lt', 'lte']
 const PATTERNS = ['%', 'a%', '%b', '_', '%a%', 'A%', '', 'a\\%b', '_b%']
 
 export class Generator {
-  /** `absent` as in history.mjs; `features`: `functions`, `aggregates`, `unions`, `recursion`. */
+  /** `absent` as in history.mjs; `features`: of `functions`, `dates`, `aggregates`, `unions`, `recursion`. */
   constructor(random, absent, features) {
     this.random = random
     this.absent = absent
@@ -100,7 +100,8 @@ export class Generator {
     const { random } = this
     const of = (type) => this.of(type, atoms, depth)
     const kinds = ['arithmetic', 'arithmetic', 'length', 'choice']
-    if (this.features.has('functions')) kinds.push('rounding', 'mod', 'date', 'date')
+    if (this.features.has('functions')) kinds.push('rounding', 'mod')
+    if (this.features.has('dates')) kinds.push('date', 'date')
     switch (random.pick(kinds)) {
       case 'arithmetic':
         return this.arithmetic('int', atoms, depth)
@@ -304,7 +305,8 @@ export class Generator {
         return { expr: agg(name, typed(type)), type: type === 'num' ? 'approx' : name === 'sum' ? 'int' : 'num' }
       }
       case 'stddev':
-        return { expr: agg(name, typed('num')), type: 'approx' }
+        // Of integers, as our oracle knows no other exact way.
+        return { expr: agg(name, typed('int')), type: 'approx' }
       case 'quantile':
         return { expr: agg(name, typed('num'), val(random.pick([0, 0.1, 0.25, 0.5, 0.9, 1]))), type: 'approx' }
       case 'count':
