@@ -168,14 +168,15 @@ fn same_rows(found: &[Value], expected: &[Value], ordered: bool) -> bool {
     })
 }
 
-/// Integers are equal exactly, floats within what a different order of additions makes of them.
+/// Integers are equal exactly, floats within what SQL's inexact additions make of them, also where
+/// they should be 0.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
             (Some(x), Some(y)) => x == y,
             _ => {
                 let (x, y) = (x.as_f64().unwrap(), y.as_f64().unwrap());
-                (x - y).abs() <= 1e-9 * x.abs().max(y.abs())
+                (x - y).abs() <= 1e-9 * x.abs().max(y.abs()).max(1.0)
             }
         },
         (Value::Array(x), Value::Array(y)) => {

@@ -121,7 +121,7 @@ export class Generator {
   /** Factors are atoms or constants, so that numbers stay small. */
   arithmetic(type, atoms, depth) {
     const name = this.random.pick(['add', 'subtract', 'multiply'])
-    const small = atoms.filter((atom) => !atom.time)
+    const small = atoms.filter((atom) => !atom.large)
     const below = name === 'multiply' ? 0 : depth
     return func(name, this.of(type, small, below), this.of(type, small, below))
   }
@@ -219,7 +219,7 @@ export class Generator {
     const alias = `t${this.aliases++}`
     if (depth < 2 && this.random.chance(depth === 0 ? 0.25 : 0.1)) {
       const { query, fields } = this.select(depth + 1)
-      const atoms = fields.map(({ name, type, time }) => ({ expr: ref(alias, ...name.split('.')), type, time }))
+      const atoms = fields.map(({ name, ...field }) => ({ ...field, expr: ref(alias, ...name.split('.')) }))
       return { from: { type: 'queryRef', query, alias }, atoms }
     }
     return { from: { type: 'collectionRef', collection: this.random.pick(TABLES), alias }, atoms: tableAtoms(alias) }
@@ -232,7 +232,7 @@ export class Generator {
     const pair = () => {
       const kind = random.pick(['int', 'int', 'int', 'str', 'num', 'bool'])
       const sides = [earlier, next.atoms].map((atoms) => {
-        const fits = atoms.filter((a) => !a.time && (a.type === kind || (kind === 'num' && a.type === 'int')))
+        const fits = atoms.filter((a) => !a.large && (a.type === kind || (kind === 'num' && a.type === 'int')))
         return random.pick(fits.length > 0 ? fits : [undefined])
       })
       return sides.includes(undefined) ? undefined : sides.map((a) => this.sideOf(a))
@@ -292,7 +292,9 @@ export class Generator {
     const { random } = this
     const more = this.features.has('aggregates')
     const column = this.any(atoms, 1)
-    const typed = (type) => this.of(type, atoms, 1)
+    // SQL's sums of large floats that cancel out are far from right.
+    const small = atoms.filter((atom) => !atom.large)
+    const typed = (type) => this.of(type, type === 'num' ? small : atoms, 1)
     const names = ['count', 'count', 'sum', 'sum', 'avg', 'min', 'max']
     if (more) names.push('countDistinct', 'median', 'quantile', 'stddev', 'arrayAgg', 'first', 'last')
     const name = random.pick(names)
@@ -350,7 +352,7 @@ export class Generator {
           const type = random.pick(['int', 'str', 'bool'])
           fields.push({ expr: this.of(type, scope, 1), type })
         }
-        if (random.chance(0.3)) query.having = [this.bool([...scope, ...selectedAtoms(named(fields))], 1)]
+        if (random.chance(0.3)) query.having = [this.bool([...scope, ...selectedAtoms(named(fields, atoms))], 1)]
         break
       }
       case 'distinct':
@@ -374,7 +376,7 @@ export class Generator {
         }
     }
     if (fields) {
-      fields = named(fields)
+      fields = named(fields, atoms)
       query.select = Object.fromEntries(fields.map((field) => [field.name, field.expr]))
       scope = query.distinct ? [] : [...scope, ...selectedAtoms(fields)]
     }
@@ -481,20 +483,29 @@ export class Generator {
 
 const exact = ({ type }) => type !== 'approx' && type !== 'list'
 
-const named = (fields) => fields.map((field, n) => ({ ...field, name: `f${n}` }))
+/** Fields with names, and whether they are `large`: made of times, too big for products and sums of floats. */
+const named = (fields, atoms) => {
+  const large = atoms.filter((atom) => atom.large).map((atom) => JSON.stringify(atom.expr))
+  return fields.map(({ expr, type }, n) => {
+    const text = JSON.stringify(expr)
+    return { expr, type, name: `f${n}`, large: large.some((part) => text.includes(part)) }
+  })
+}
 
-const selectedAtoms = (fields) => fields.filter(exact).map(({ name, type }) => ({ expr: ref('$selected', name), type }))
+const selectedAtoms = (fields) =>
+  fields.filter(exact).map(({ name, type, large }) => ({ expr: ref('$selected', name), type, large }))
 
 function tableAtoms(alias) {
-  return Object.entries(COLUMNS).map(([name, type]) => ({ expr: ref(alias, name), type, base: true, time: name === 'd' }))
+  return Object.entries(COLUMNS).map(([name, type]) => ({ expr: ref(alias, name), type, base: true, time: name === 'd', large: name === 'd' }))
 }
 
 /** The fields of a row that no select shaped. */
 function wholeRow(query, atoms) {
   const nested = query.join || query.from.type === 'unionFrom'
-  return atoms.map(({ expr, type, time }) => ({
+  return atoms.map(({ expr, type, time, large }) => ({
     name: (nested || query.from.type === 'unionAll' ? expr.path : expr.path.slice(1)).join('.'),
     type,
     time,
+    large,
   }))
 }
