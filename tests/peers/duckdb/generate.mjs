@@ -17,7 +17,7 @@ export class Generator extends Expressions {
 
   // Queries: `{query, fields}` with the fields' names and types.
 
-  source(depth, used = 0) {
+  source(depth) {
     const alias = `t${this.aliases++}`
     if (depth < 2 && this.random.chance(depth === 0 ? 0.25 : 0.1)) {
       const { query, fields } = this.select(depth + 1)
