@@ -8,3 +8,4 @@ mod oracle;
 mod peers;
 mod regressions;
 mod sharing;
+mod sql;
