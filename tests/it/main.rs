@@ -8,4 +8,3 @@ mod oracle;
 mod peers;
 mod regressions;
 mod sharing;
-mod sql;
