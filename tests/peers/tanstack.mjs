@@ -8,6 +8,9 @@
 // batches. `fresh` asks a new live query at each step instead of one that followed the history; `raw`
 // answers also what is known to differ.
 
+// Times without a zone are local in JavaScript.
+process.env.TZ = 'UTC'
+
 import { createInterface } from 'node:readline'
 import { generate } from './tanstack/generate.mjs'
 import { run } from './tanstack/run.mjs'

@@ -17,6 +17,7 @@ export function known(ir, place = 'top') {
     if (ir.orderBy?.some(item => isObject(ir.select?.[item.expression.path?.[1]]))) return 'an order by objects'
     if (isGroup(ir) && place === 'sub') return 'a subquery that aggregates without groupBy'
     if (isGroup(ir) && ordered) return 'an order of one row'
+    if ((ir.groupBy?.length || isGroup(ir)) && hasDots(ir.select)) return 'a name with dots among groups'
     if (ir.groupBy?.length && !ir.select) return 'groups without select'
     if (ir.groupBy?.length && ir.orderBy?.some(item => refersToSource(item.expression))) return 'groups in the order of a source column'
     if (place === 'sub' && ir.groupBy?.length === 1 && ir.groupBy[0].name !== 'coalesce') return 'a subquery of groups whose key may be null'
@@ -46,6 +47,10 @@ function isObject(value) {
 
 function isEmpty(value) {
   return isObject(value) && (Object.keys(value).length === 0 || (value.type === undefined && Object.values(value).some(isEmpty)))
+}
+
+function hasDots(select) {
+  return isObject(select) && Object.entries(select).some(([name, value]) => name.includes('.') || hasDots(value))
 }
 
 function refersToSource(node) {

@@ -188,7 +188,7 @@ export class Queries {
     const name = random.pick(['count', 'count', 'sum', 'avg', 'min', 'max'])
     switch (name) {
       case 'count':
-        return [agg(name, expressions.field('num', 'str', 'bool', 'arr', 'obj', 'key') ?? val(1)), 'num']
+        return [agg(name, expressions.field('num', 'str', 'bool', 'time', 'arr', 'obj', 'key') ?? val(1)), 'num']
       case 'sum':
         return [agg(name, expressions.number(1)), 'num']
     }
@@ -259,6 +259,7 @@ class Selects {
     const aliased = this.scope.filter(source => source.path.length === 1)
     if (aliased.length && !plain) makes.push([has('spread') ? 12 : 0, 'spread'], [5, 'whole'])
     if (!plain && has('conditional')) makes.push([6, 'conditional'])
+    if (!plain && has('dotted')) makes.push([6, 'dotted'])
     if (!plain && has('include') && this.depth > 0 && !this.source) makes.push([this.outer ? 15 : 25, 'include'])
     // A spread may have given the name another kind.
     delete this.fields[name]
@@ -281,15 +282,25 @@ class Selects {
         const inner = {}
         inner.i = this.expressions.of(random.pick(PLAIN))
         if (random.chance(50)) inner.j = random.chance(30) ? { k: this.expressions.of('num') } : this.expressions.of('str')
-        if (aliased.length && has('spread') && random.chance(20)) inner[`__SPREAD_SENTINEL__${random.pick(aliased).path[0]}__0`] = ref(random.pick(aliased).path)
+        if (aliased.length && has('spread') && random.chance(20)) {
+          const { path } = this.spread(aliased)
+          inner[`__SPREAD_SENTINEL__${path.join('.')}__0`] = ref(path)
+        }
         select[name] = inner
         return
       }
       case 'spread': {
-        const source = random.pick(aliased)
-        select[`__SPREAD_SENTINEL__${source.path[0]}__${this.spreads++}`] = ref(source.path)
+        const source = this.spread(aliased)
+        select[`__SPREAD_SENTINEL__${source.path.join('.')}__${this.spreads++}`] = ref(source.path)
         // Of an outer join it may add nothing: then an earlier field shows through.
         for (const [field, kind] of Object.entries(source.fields)) this.fields[field] = (this.fields[field] ?? kind) === kind ? kind : 'mixed'
+        return
+      }
+      case 'dotted': {
+        // Into an object that is there already, or a new one.
+        const objects = Object.keys(select).filter(other => /^f\d+$/.test(other) && select[other].type === undefined)
+        const into = objects.length && random.chance(60) ? random.pick(objects) : name
+        select[`${into}.${random.pick(['i', 'j', 'l', 'm.n'])}`] = this.expressions.of(random.pick(PLAIN), 1)
         return
       }
       case 'whole':
@@ -304,6 +315,14 @@ class Selects {
         select[name] = include
       }
     }
+  }
+
+  /** What is spread: a row, or an object in it. */
+  spread(aliased) {
+    const source = this.random.pick(aliased)
+    const objects = Object.keys(source.fields).filter(name => source.fields[name] === 'obj')
+    if (objects.length === 0 || this.random.chance(60)) return source
+    return { path: [...source.path, this.random.pick(objects)], fields: INSIDE }
   }
 
   conditional() {
@@ -379,6 +398,6 @@ function resultFields(ir, scope) {
 
 function kindOfFunction(key) {
   if (['add', 'subtract', 'multiply', 'divide', 'length'].includes(key.name)) return 'num'
-  if (['upper', 'lower', 'concat'].includes(key.name)) return 'str'
+  if (['upper', 'lower', 'concat', 'date', 'datetime', 'strftime'].includes(key.name)) return 'str'
   return ['coalesce', 'caseWhen'].includes(key.name) ? 'mixed' : 'bool'
 }
