@@ -93,6 +93,28 @@ export class Expressions {
     return name === 'strftime' ? func(name, val(random.pick(['%Y-%m-%d', '%Y-%m-%dT%H:%M:%fZ'])), time) : func(name, time)
   }
 
+  /** What JavaScript converts: a value of any kind, which cannot be ordered. */
+  wild() {
+    const { random } = this
+    const kinds = ['wild', 'wild', 'wild', 'num', 'str', 'bool', 'time']
+    const value = () => (random.chance(80) && this.field(random.pick(kinds))) || this.constant('wild')
+    const name = random.pick(['concat', 'add', 'subtract', 'multiply', 'divide', 'upper', 'length', 'coalesce', 'caseWhen', 'like', 'eq', 'gt', 'lte', 'in', 'and', 'not', 'isNull'])
+    switch (name) {
+      case 'upper':
+      case 'length':
+      case 'isNull':
+      case 'not':
+        return func(name, value())
+      case 'like':
+        return func(name, value(), val(random.pick(['1%', '%', 't%'])))
+      case 'in':
+        return func(name, value(), val(random.some(3, () => this.constant('wild').value)))
+      case 'caseWhen':
+        return func(name, value(), value(), value())
+    }
+    return func(name, value(), value())
+  }
+
   condition(depth = 2) {
     const { random } = this
     if (depth > 0 && random.chance(30)) {

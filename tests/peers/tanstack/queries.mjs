@@ -19,6 +19,7 @@ class Shape {
 
 export class Queries {
   #aliases = 0
+  names = 0
 
   constructor(random, collections) {
     this.random = random
@@ -260,6 +261,7 @@ class Selects {
     if (aliased.length && !plain) makes.push([has('spread') ? 12 : 0, 'spread'], [5, 'whole'])
     if (!plain && has('conditional')) makes.push([6, 'conditional'])
     if (!plain && has('dotted')) makes.push([6, 'dotted'])
+    if (!plain) makes.push([8, 'wild'])
     if (!plain && has('include') && this.depth > 0 && !this.source) makes.push([this.outer ? 15 : 25, 'include'])
     // A spread may have given the name another kind.
     delete this.fields[name]
@@ -296,10 +298,15 @@ class Selects {
         for (const [field, kind] of Object.entries(source.fields)) this.fields[field] = (this.fields[field] ?? kind) === kind ? kind : 'mixed'
         return
       }
+      case 'wild':
+        select[name] = this.expressions.wild()
+        return
       case 'dotted': {
-        // Into an object that is there already, or a new one.
+        // Into an object that is there already, or a new one; not into one that was spread, which
+        // TanStack changes in the source's row.
+        const spread = Object.keys(select).some(other => other.startsWith('__SPREAD'))
         const objects = Object.keys(select).filter(other => /^f\d+$/.test(other) && select[other].type === undefined)
-        const into = objects.length && random.chance(60) ? random.pick(objects) : name
+        const into = objects.length && !spread && random.chance(60) ? random.pick(objects) : `${name}_${this.queries.names++}`
         select[`${into}.${random.pick(['i', 'j', 'l', 'm.n'])}`] = this.expressions.of(random.pick(PLAIN), 1)
         return
       }
