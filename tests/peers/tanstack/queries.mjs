@@ -191,7 +191,8 @@ export class Queries {
       case 'count':
         return [agg(name, expressions.field('num', 'str', 'bool', 'time', 'arr', 'obj', 'key') ?? val(1)), 'num']
       case 'sum':
-        return [agg(name, expressions.number(1)), 'num']
+        // Of text and booleans too: sums are of what JavaScript's `Number` makes of them.
+        return [agg(name, random.chance(85) ? expressions.number(1) : expressions.of(random.pick(['bool', 'key', 'str']), 0)), 'num']
     }
     // TanStack counts null as 0 in these.
     if (name !== 'avg' && random.chance(40)) return [agg(name, func('coalesce', expressions.text(1), val('m'))), 'str']
