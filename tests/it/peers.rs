@@ -78,7 +78,8 @@ fn results_equal(script: &str, judge: &impl Judge, seeds: impl Iterator<Item = u
             (alike && judge.insists(peer, case)).then_some((found.text, answer))
         };
         let small = oracle::shrink(&case, |case| again(case).is_some());
-        let (text, answer) = again(&small).expect("it still fails");
+        // A peer may not always answer alike.
+        let (text, answer) = again(&small).unwrap_or((failure.text.clone(), answer));
         let sql = answer["sql"].as_str();
         let sql = sql.map(|sql| format!("\nSQL: {sql}")).unwrap_or_default();
         failures.push(format!(
