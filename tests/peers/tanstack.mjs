@@ -21,7 +21,8 @@ function answer(request) {
   // A case that never has a row says little: it gives way to another.
   for (const variant of [0, 1, 2]) {
     const generated = generate(request.seed * 3 + variant)
-    reply = { case: generated, snapshots: run(generated) }
+    // TanStack changes objects in rows at times.
+    reply = { case: generated, snapshots: run(structuredClone(generated)) }
     if (reply.snapshots.some(rows => rows.length > 0)) break
   }
   return reply

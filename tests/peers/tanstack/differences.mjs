@@ -7,6 +7,7 @@ import { isGroup } from './rows.mjs'
 export function known(ir, place = 'top') {
   if (Array.isArray(ir)) return first(ir, item => known(item, place))
   if (!ir || typeof ir !== 'object') return undefined
+  if (ir.scalarField && ir.query.join?.length) return 'scalars of joined children'
   if (ir.type === 'includesSubquery') return known(ir.query, 'include')
   if (ir.type === 'agg' && ['min', 'max', 'avg'].includes(ir.name) && !notNull(ir.args[0])) return `${ir.name} of what may be null`
   if (ir.from) {

@@ -251,7 +251,14 @@ class Selects {
       return select
     }
     const count = random.between(1, 4)
-    for (let i = 0; i < count; i++) this.add(select, `f${i}`)
+    for (let i = 0; i < count; i++) {
+      // Sorted by name, capitals stand before spreads, which may give fields of the same name.
+      const name = `${random.pick(['F', 'f', 'f'])}${i}`
+      const spread = this.fields[name]
+      delete this.fields[name]
+      this.add(select, name)
+      if (spread && this.fields[name] !== spread) this.fields[name] = 'mixed'
+    }
     return select
   }
 
@@ -264,8 +271,6 @@ class Selects {
     if (!plain && has('dotted')) makes.push([6, 'dotted'])
     if (!plain) makes.push([8, 'wild'])
     if (!plain && has('include') && this.depth > 0 && !this.source) makes.push([this.outer ? 15 : 25, 'include'])
-    // A spread may have given the name another kind.
-    delete this.fields[name]
     switch (random.weighted(makes)) {
       case 'expression': {
         const kind = random.pick(PLAIN)
@@ -289,25 +294,26 @@ class Selects {
           const { path } = this.spread(aliased)
           inner[`__SPREAD_SENTINEL__${path.join('.')}__0`] = ref(path)
         }
-        select[name] = inner
+        select[this.objectName(name)] = inner
         return
       }
       case 'spread': {
         const source = this.spread(aliased)
         select[`__SPREAD_SENTINEL__${source.path.join('.')}__${this.spreads++}`] = ref(source.path)
         // Of an outer join it may add nothing: then an earlier field shows through.
-        for (const [field, kind] of Object.entries(source.fields)) this.fields[field] = (this.fields[field] ?? kind) === kind ? kind : 'mixed'
+        for (const [field, kind] of Object.entries(source.fields)) {
+          const other = this.fields[field] ?? (field in select ? 'mixed' : kind)
+          this.fields[field] = other === kind ? kind : 'mixed'
+        }
         return
       }
       case 'wild':
         select[name] = this.expressions.wild()
         return
       case 'dotted': {
-        // Into an object that is there already, or a new one; not into one that was spread, which
-        // TanStack changes in the source's row.
-        const spread = Object.keys(select).some(other => other.startsWith('__SPREAD'))
-        const objects = Object.keys(select).filter(other => /^f\d+$/.test(other) && select[other].type === undefined)
-        const into = objects.length && !spread && random.chance(60) ? random.pick(objects) : `${name}_${this.queries.names++}`
+        // Into an object that is there already, or a new one.
+        const objects = Object.keys(select).filter(other => /^f\d+_\d+$/i.test(other))
+        const into = objects.length && random.chance(60) ? random.pick(objects) : this.objectName(name)
         select[`${into}.${random.pick(['i', 'j', 'l', 'm.n'])}`] = this.expressions.of(random.pick(PLAIN), 1)
         return
       }
@@ -323,6 +329,11 @@ class Selects {
         select[name] = include
       }
     }
+  }
+
+  /** One that no spread gives: TanStack puts fields into an object that was spread, also in the source's row. */
+  objectName(name) {
+    return `${name}_${this.queries.names++}`
   }
 
   /** What is spread: a row, or an object in it. */
@@ -362,7 +373,7 @@ class Selects {
       if (materialization === 'singleton') ir.singleResult = true
       const scalars = ir.groupBy || isGroup(ir) ? [] : own.filter(f => PLAIN.includes(f.kind))
       if (materialization === 'concat' || (materialization === 'array' && random.chance(25))) {
-        if (!scalars.length || ir.distinct || ir.orderBy?.some(o => o.expression.path?.[0] === '$selected')) continue
+        if (!scalars.length || ir.join || ir.distinct || ir.orderBy?.some(o => o.expression.path?.[0] === '$selected')) continue
         ir.select = { __includes_scalar__: new Expressions(random, scalars).of(random.pick(PLAIN), 1) }
       }
       return node
