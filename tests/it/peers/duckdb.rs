@@ -11,7 +11,7 @@ use crate::oracle::{self, Case};
 const SCRIPT: &str = "duckdb.mjs";
 /// Four for the engine and one for the oracle, which knows no dates.
 const PARTS: u64 = 5;
-const DEFAULT_CASES: u64 = 3_000;
+const DEFAULT_CASES: u64 = 2_500;
 const FEATURES: &str = "functions,dates,aggregates,unions,recursion";
 
 /// The results before the first batch and after each.

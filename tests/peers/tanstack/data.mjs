@@ -17,7 +17,7 @@ export const INSIDE = { p: 'num', q: 'str' }
 
 const KEYS = ['1', '2', '3', '10', 'a', 'b', 'é']
 
-const COLUMNS = [['n', 'num'], ['m', 'num'], ['g', 'str'], ['s', 'str'], ['link', 'key'], ['flag', 'bool'], ['t', 'time'], ['w', 'wild'], ['tags', 'arr'], ['o', 'obj']]
+const COLUMNS = [['n', 'num'], ['m', 'num'], ['g', 'str'], ['s', 'str'], ['link', 'key'], ['flag', 'bool'], ['t', 'time'], ['w', 'wild'], ['F0', 'num'], ['tags', 'arr'], ['o', 'obj']]
 
 /** Collections by name, with the kinds of their columns. `id` is the key. */
 export function schema(random) {

@@ -252,8 +252,9 @@ class Selects {
     }
     const count = random.between(1, 4)
     for (let i = 0; i < count; i++) {
-      // Sorted by name, capitals stand before spreads, which may give fields of the same name.
-      const name = `${random.pick(['F', 'f', 'f'])}${i}`
+      // Sorted by name, capitals stand before spreads, and collections have a column F0. Not in what may be
+      // spread itself, as a missing value overrides in TanStack, but is no field of a row here.
+      const name = `${this.source || this.branch || random.chance(60) ? 'f' : 'F'}${i}`
       const spread = this.fields[name]
       delete this.fields[name]
       this.add(select, name)
@@ -326,7 +327,8 @@ class Selects {
       case 'include': {
         const include = this.include()
         if (!include) return this.add(select, name)
-        select[name] = include
+        // TanStack puts it in last: a spread does not override it.
+        select[name.toLowerCase()] = include
       }
     }
   }
