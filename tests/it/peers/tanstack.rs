@@ -10,7 +10,7 @@ use crate::oracle::{self, Case};
 
 const SCRIPT: &str = "tanstack.mjs";
 const PARTS: u64 = 2;
-const DEFAULT_CASES: u64 = 9_000;
+const DEFAULT_CASES: u64 = 16_000;
 
 struct TanStack;
 
