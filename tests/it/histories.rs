@@ -238,7 +238,7 @@ fn results_equal_a_recomputation(part: u64) {
 
 /// How to see a case again by hand. Files of events know nothing of clocks and windows: those stand
 /// beside, as comments.
-fn instructions(case: &Case) -> String {
+pub(crate) fn instructions(case: &Case) -> String {
     let start = case.start().map(|ms| format!("# clock {ms}\n"));
     let line = |step: &Step| match step {
         Step::Batch(messages) => json!(messages).to_string(),

@@ -5,7 +5,6 @@ mod cli;
 mod flights;
 mod histories;
 mod oracle;
-// mod peers;
+mod peers;
 mod regressions;
 mod sharing;
-// mod sql;

@@ -1,9 +1,10 @@
-//! TanStack DB itself as an oracle: random queries and histories, its result after every batch
-//! against ours. `tests/peers/README.md` says what is compared how, and where the two differ.
-//!
-//! `TAILWATER_PEER_CASES` sets how many cases run and `TAILWATER_SEED` where they start.
+//! Other engines as oracles, judges that nobody of this project wrote: each makes random queries and
+//! histories in Node, and its result after every batch is compared with ours. `tests/peers/README.md` says
+//! what is compared how, and where they differ.
 
+mod duckdb;
 mod process;
+mod tanstack;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,245 +15,189 @@ use tailwater::engine::Engine;
 use tailwater::query::Query;
 
 use self::process::Peer;
-use crate::oracle::{self, Case};
+use crate::histories::instructions;
+use crate::oracle::{self, Case, Step};
 
+/// Keys and values, in result order.
 type Rows = Vec<(String, Value)>;
 
 /// How a case ended that did not agree.
-#[derive(Clone, Debug)]
-enum Failure {
-    /// The engine does not take the query.
-    Refused(String),
-    /// The results differ at a step, or the engine panicked.
-    Wrong(String),
+#[derive(Debug)]
+struct Failure {
+    /// Shrinking keeps to the kind that it set out with.
+    kind: &'static str,
+    text: String,
 }
 
-/// What became of the cases.
-#[derive(Debug, Default)]
-struct Tally {
-    same: usize,
-    /// TanStack's own live query differs from a fresh one, which agrees with us.
-    inconsistent: Vec<u64>,
-    refused: BTreeMap<String, usize>,
-    skipped: BTreeMap<String, usize>,
-}
+/// What differs between the engines that we ask.
+trait Judge {
+    /// The request for the case of a seed; one for a given case has `case`.
+    fn request(&self, seed: u64) -> Value;
 
-/// Runs a case through the engine against the expected rows of every step; null is not compared.
-fn run(case: &Case, snapshots: &[Value]) -> Result<(), Failure> {
-    let refused = |e: tailwater::query::QueryError| Failure::Refused(e.to_string());
-    let mut engine = Engine::new();
-    let query = Query::from_json(&case.query.to_string()).map_err(refused)?;
-    let live = engine
-        .install(&query)
-        .map_err(|e| Failure::Refused(e.to_string()))?;
-    for (step, expected) in snapshots.iter().enumerate() {
-        if step > 0 {
-            let texts: Vec<String> = case.batches[step - 1]
-                .iter()
-                .map(Value::to_string)
-                .collect();
-            let batch = engine
-                .decode(texts.iter().map(String::as_str))
-                .map_err(|e| Failure::Wrong(e.to_string()))?;
-            engine.apply(batch);
-        }
-        if expected.is_null() {
-            continue;
-        }
-        let view = engine.view(live).expect("the query is installed");
-        let found: Rows = view
-            .rows()
-            .map(|row| {
-                let text = serde_json::to_string(&row.json()).unwrap();
-                (row.key(), serde_json::from_str(&text).unwrap())
-            })
-            .collect();
-        check(&case.query, step, found, expected).map_err(Failure::Wrong)?;
-    }
-    Ok(())
-}
+    fn compare(&self, case: &Case, answer: &Value) -> Result<(), Failure>;
 
-fn check(query: &Value, step: usize, mut found: Rows, expected: &Value) -> Result<(), String> {
-    let ordered = query["orderBy"].as_array().is_some_and(|o| !o.is_empty());
-    let mut opaque = false;
-    let mut wanted: Rows = Vec::new();
-    for row in expected.as_array().unwrap() {
-        opaque |= row["key"].is_null();
-        let key = row["key"].as_str().unwrap_or_default();
-        wanted.push((key.to_owned(), row["value"].clone()));
-    }
-    // We answer an aggregate of no rows with one row; TanStack has none.
-    if wanted.is_empty() && found.len() == 1 && found[0].0 == "[]" {
-        return Ok(());
-    }
-    if opaque {
-        found.iter_mut().for_each(|row| row.0.clear());
-        wanted.iter_mut().for_each(|row| row.0.clear());
-    }
-    if !ordered {
-        // By key, or as a bag where the keys say nothing.
-        let text = |(key, value): &(String, Value)| (key.clone(), number_texts(value).to_string());
-        found.sort_by_cached_key(text);
-        wanted.sort_by_cached_key(text);
-    }
-    if oracle::same_rows(&found, &wanted) {
-        return Ok(());
-    }
-    let list = |rows: &Rows| -> String {
-        rows.iter()
-            .map(|(k, v)| format!("    {k}  {v}\n"))
-            .collect()
-    };
-    // Shrinking keeps to the kind of failure that it set out with.
-    let kind = match found.len() == wanted.len() && found.iter().all(|row| wanted.contains(row)) {
-        true => "another order",
-        false => "other rows",
-    };
-    Err(format!(
-        "{kind} after {step} batches:\n  TanStack\n{}  Tailwater\n{}",
-        list(&wanted),
-        list(&found)
-    ))
-}
-
-/// Where the two differ by decision, or TanStack is wrong: both answers, as they are. An entry that
-/// fails because TanStack answers as we do may go, and with it what avoids it in the generator.
-#[test]
-fn differences_are_as_they_are_written_down() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/differences.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let entries: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let mut peer = Peer::start();
-    for entry in entries {
-        let (name, batches) = (&entry["name"], entry["batches"].as_array().unwrap());
-        let case = Case {
-            seed: 0,
-            query: entry["query"].clone(),
-            batches: batches
-                .iter()
-                .map(|b| b.as_array().unwrap().clone())
-                .collect(),
-        };
-        let theirs = match peer.raw_answer(&case) {
-            Ok(snapshots) => snapshots.last().unwrap().clone(),
-            Err(error) => json!({"error": error}),
-        };
-        assert_eq!(theirs, entry["tanstack"], "TanStack on {name}");
-        let mut snapshots = vec![Value::Null; batches.len() + 1];
-        *snapshots.last_mut().unwrap() = entry["tailwater"].clone();
-        if let Err(failure) = run(&case, &snapshots) {
-            panic!("Tailwater on {name}: {failure:?}");
-        }
-        snapshots[batches.len()] = theirs;
-        let differs = snapshots[batches.len()].get("error").is_some()
-            || snapshots[batches.len()] == json!([])
-            || run(&case, &snapshots).is_err();
-        assert!(differs, "{name}: there is no difference");
+    /// Whether a mismatch is ours to explain.
+    fn insists(&self, _peer: &mut Peer, _case: &Case) -> bool {
+        true
     }
 }
 
-/// A value in which `1` and `1.0` are one, so that equal rows sort alike.
-fn number_texts(value: &Value) -> Value {
-    match value {
-        Value::Number(n) => json!(n.as_f64()),
-        Value::Array(items) => items.iter().map(number_texts).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), number_texts(value)))
-            .collect(),
-        _ => value.clone(),
-    }
-}
-
-fn outcome(case: &Case, snapshots: &[Value]) -> Result<(), Failure> {
-    catch_unwind(AssertUnwindSafe(|| run(case, snapshots))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or(panic.downcast_ref::<&str>().map(|s| s.to_string()));
-        Err(Failure::Wrong(format!(
-            "panic: {}",
-            text.unwrap_or_default()
-        )))
-    })
-}
-
-/// A failure that is ours to explain, of a case that TanStack answers the same way when asked anew.
-fn explain(peer: &mut Peer, case: &Case) -> Option<String> {
-    let snapshots = peer.answer(case, false).ok()?;
-    let Err(Failure::Wrong(error)) = outcome(case, &snapshots) else {
-        return None;
-    };
-    let fresh = peer.answer(case, true).ok()?;
-    matches!(outcome(case, &fresh), Err(Failure::Wrong(_))).then_some(error)
-}
-
-fn results_equal_tanstacks(part: u64) {
-    let number =
-        |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().expect("a number"));
-    let first: u64 = number("TAILWATER_SEED", 0);
-    let cases: u64 = number("TAILWATER_PEER_CASES", DEFAULT_CASES);
+/// Asks for the cases of some seeds, and panics with what differs, shrunk.
+fn results_equal(script: &str, judge: &impl Judge, seeds: impl Iterator<Item = u64>) {
     // Shows what fails most, when the two are brought together: go on after failures.
-    let mut patience: u64 = number("TAILWATER_PEER_FAILURES", 1);
-    let peer = RefCell::new(Peer::start());
-    let mut tally = Tally::default();
-    let mut failures = Vec::new();
-    for seed in (first..first + cases).filter(|seed| seed % PARTS == part) {
-        let (case, snapshots) = match peer.borrow_mut().generate(seed) {
-            Ok(found) => found,
-            Err(reason) => {
-                *tally.skipped.entry(reason).or_default() += 1;
-                continue;
-            }
-        };
-        match outcome(&case, &snapshots) {
-            Ok(()) => {
-                tally.same += 1;
-                continue;
-            }
-            Err(Failure::Refused(reason)) => {
-                *tally.refused.entry(reason).or_default() += 1;
-                continue;
-            }
-            Err(Failure::Wrong(_)) => {}
+    let mut patience = number("TAILWATER_PEER_FAILURES", 1);
+    let peer = RefCell::new(Peer::start(script));
+    let (mut same, mut inconsistent, mut failures) = (0, Vec::new(), Vec::new());
+    let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in seeds {
+        let answer = peer.borrow_mut().ask(&judge.request(seed));
+        if let Some(reason) = answer["skip"].as_str() {
+            *skipped.entry(reason.to_owned()).or_default() += 1;
+            continue;
         }
-        let Some(error) = explain(&mut peer.borrow_mut(), &case) else {
-            tally.inconsistent.push(seed);
+        let case = &answer["case"];
+        let case = case_of(seed, &case["query"], &case["batches"]);
+        let Err(failure) = outcome(judge, &case, &answer) else {
+            same += 1;
             continue;
         };
-        let kind = |error: String| error.get(..8).map(str::to_owned);
-        let first_kind = kind(error);
-        let small = oracle::shrink(&case, |c| {
-            explain(&mut peer.borrow_mut(), c).is_some_and(|e| kind(e) == first_kind)
-        });
-        let error = explain(&mut peer.borrow_mut(), &small).unwrap();
-        let batches: Vec<String> = small.batches.iter().map(|b| json!(b).to_string()).collect();
+        if !judge.insists(&mut peer.borrow_mut(), &case) {
+            inconsistent.push(seed);
+            continue;
+        }
+        let refused = failure.kind == REFUSED;
+        let again = |case: &Case| {
+            let peer = &mut peer.borrow_mut();
+            let answer = peer.ask(&asking(case));
+            if answer["skip"].is_string() {
+                return None;
+            }
+            let found = outcome(judge, case, &answer).err()?;
+            // A smaller query may be refused rightly.
+            let alike = found.kind == failure.kind && (!refused || found.text == failure.text);
+            (alike && judge.insists(peer, case)).then_some((found.text, answer))
+        };
+        let small = oracle::shrink(&case, |case| again(case).is_some());
+        // A peer may not always answer alike.
+        let (text, answer) = again(&small).unwrap_or((failure.text.clone(), answer));
+        let sql = answer["sql"].as_str();
+        let sql = sql.map(|sql| format!("\nSQL: {sql}")).unwrap_or_default();
         failures.push(format!(
-            "seed {seed}: {error}reproduce with `tailwater query q.json --events e.jsonl --emit snapshots`\nq.json: {}\ne.jsonl:\n{}\n",
-            small.query,
-            batches.join("\n")
+            "seed {seed}: {text}\n{}{sql}\n",
+            instructions(&small)
         ));
         patience -= 1;
         if patience == 0 {
             break;
         }
     }
-    eprintln!("{tally:#?}");
+    eprintln!(
+        "{script}: {same} the same, inconsistent: {inconsistent:?}, could not be asked: {skipped:#?}"
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let skipped: usize = skipped.values().sum();
     assert!(
-        tally.refused.is_empty(),
-        "queries were refused: {:#?}",
-        tally.refused
+        skipped * 10 <= same,
+        "too many cases could not be asked: {skipped}"
     );
 }
 
-const PARTS: u64 = 2;
-const DEFAULT_CASES: u64 = 10_000;
+const REFUSED: &str = "refused";
 
-#[test]
-fn results_equal_those_of_tanstack_db_1() {
-    results_equal_tanstacks(0);
+/// Compares the results of a case, which may panic.
+fn outcome(judge: &impl Judge, case: &Case, answer: &Value) -> Result<(), Failure> {
+    catch_unwind(AssertUnwindSafe(|| judge.compare(case, answer))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or(panic.downcast_ref::<&str>().map(|s| s.to_string()));
+        Err(Failure {
+            kind: "panic",
+            text: format!("panic: {}", text.unwrap_or_default()),
+        })
+    })
 }
 
-#[test]
-fn results_equal_those_of_tanstack_db_2() {
-    results_equal_tanstacks(1);
+/// The engine's result before the first batch and after each.
+fn by_engine(case: &Case) -> Result<Vec<Rows>, Failure> {
+    let refused = |error: String| Failure {
+        kind: REFUSED,
+        text: format!("refused: {error}"),
+    };
+    let mut engine = Engine::new();
+    let query = Query::from_json(&case.query.to_string()).map_err(|e| refused(e.to_string()))?;
+    let live = engine.install(&query).map_err(|e| refused(e.to_string()))?;
+    let rows = |engine: &Engine| -> Rows {
+        let view = engine.view(live).expect("the query is installed");
+        view.rows()
+            .map(|row| {
+                let text = serde_json::to_string(&row.json()).unwrap();
+                (row.key(), serde_json::from_str(&text).unwrap())
+            })
+            .collect()
+    };
+    let mut snapshots = vec![rows(&engine)];
+    for messages in batches(case) {
+        let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
+        let batch = engine.decode(texts.iter().map(String::as_str));
+        engine.apply(batch.expect("messages are well formed"));
+        snapshots.push(rows(&engine));
+    }
+    Ok(snapshots)
+}
+
+/// What to say of results that differ.
+fn mismatch(kind: &'static str, batch: usize, theirs: &Rows, ours: &Rows) -> Failure {
+    let list = |rows: &Rows| -> String {
+        let line = |(key, value): &(String, Value)| format!("    {key}  {value}\n");
+        rows.iter().map(line).collect()
+    };
+    let text = format!(
+        "{kind} after {batch} batches:\n  expected\n{}  Tailwater\n{}",
+        list(theirs),
+        list(ours)
+    );
+    Failure { kind, text }
+}
+
+fn case_of(seed: u64, query: &Value, batches: &Value) -> Case {
+    let batches = batches.as_array().expect("batches").iter();
+    let batch = |messages: &Value| Step::Batch(messages.as_array().expect("messages").clone());
+    Case {
+        seed,
+        query: query.clone(),
+        steps: batches.map(batch).collect(),
+    }
+}
+
+fn batches(case: &Case) -> impl Iterator<Item = &Vec<Value>> {
+    case.steps.iter().map(|step| match step {
+        Step::Batch(messages) => messages,
+        _ => panic!("the peers know batches only"),
+    })
+}
+
+/// The request that a case be answered.
+fn asking(case: &Case) -> Value {
+    let batches: Vec<_> = batches(case).collect();
+    json!({"case": {"query": case.query, "batches": batches}})
+}
+
+fn ordered(query: &Value) -> bool {
+    query["orderBy"].as_array().is_some_and(|o| !o.is_empty())
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// The seeds of one of several tests that share the cases; `part` says of a seed's remainder by
+/// `parts` whether it is this test's.
+fn seeds(
+    cases: &str,
+    default: u64,
+    parts: u64,
+    part: impl Fn(u64) -> bool,
+) -> impl Iterator<Item = u64> {
+    let first = number("TAILWATER_SEED", 0);
+    let all = first..first + number(cases, default);
+    all.filter(move |seed| part(seed % parts))
 }

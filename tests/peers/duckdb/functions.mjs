@@ -55,6 +55,9 @@ const numeric = (sql) => (args, name) => {
   return { sql: sql(...args.map((a) => a.sql)), type: common(args) }
 }
 
+/** Of integers SQL makes doubles. */
+const toInteger = (sql) => (args, name) => (isA(args[0], 'int') ? args[0] : numeric((a) => `${sql}(${a})`)(args, name))
+
 /** `substring` counts from 0; from the end, but not over the start, if negative. */
 function substring([text, start, length], name) {
   check([text], ['str'], name)
@@ -118,8 +121,8 @@ export const FUNCTIONS = {
   multiply: arithmetic('*'),
   divide: rule(['num'], 'num', (a, b) => `(coalesce(${a}, 0)::DOUBLE / nullif(coalesce(${b}, 0), 0))`),
   abs: numeric((a) => `abs(${a})`),
-  floor: numeric((a) => `floor(${a})`),
-  ceil: numeric((a) => `ceil(${a})`),
+  floor: toInteger('floor'),
+  ceil: toInteger('ceil'),
   round([value, digits], name, exprs) {
     check([value], ['num'], name)
     if (!digits) return { sql: `round(${value.sql})`, type: value.type }

@@ -123,7 +123,7 @@ function source(from, names) {
     case 'unionFrom': {
       // Each source's fields under its own alias, as `alias.field`.
       const branches = from.sources.map((s) => relation({ from: s, select: everything(s, names) }, names))
-      const { sql, fields, keys } = derived('u', unionAll(branches))
+      const { sql, fields, keys } = derived('u', unionAll(branches, from.sources.map((s) => literal(s.alias))))
       const aliases = new Map(from.sources.map((s) => [s.alias, new Map()]))
       for (const [path, column] of fields) {
         const [alias, ...field] = path.split('.')
@@ -143,8 +143,8 @@ function everything(from, names) {
   return { [alias]: Object.fromEntries(refs) }
 }
 
-/** Rows stand by branch, then by the branch's key; each branch has key columns of its own. */
-function unionAll(branches) {
+/** Rows stand by branch (its number or alias), then by the branch's key; each branch has key columns of its own. */
+function unionAll(branches, branchKeys = branches.map((_, n) => n)) {
   const columns = new Map()
   for (const name of new Set(branches.flatMap((b) => [...b.columns.keys()]))) {
     columns.set(name, common(branches.map((b) => ({ type: b.columns.get(name) ?? 'null' }))))
@@ -153,7 +153,7 @@ function unionAll(branches) {
   const keysOf = (b) => branches.flatMap((other, n) => other.keys.map((key) => [`_k${n}${key}`, other === b ? key : 'NULL']))
   const selects = branches.map((b, n) => {
     const fields = [...columns.keys()].map((name) => (b.columns.has(name) ? id(name) : `NULL AS ${id(name)}`))
-    const keys = known ? [`${n} AS _branch`, ...keysOf(b).map(([name, sql]) => `${sql} AS ${name}`)] : []
+    const keys = known ? [`${branchKeys[n]} AS _branch`, ...keysOf(b).map(([name, sql]) => `${sql} AS ${name}`)] : []
     return `SELECT ${listing([...fields, ...keys])} FROM (${b.sql})`
   })
   const keys = known ? ['_branch', ...keysOf(branches[0]).map(([name]) => name)] : null

@@ -6,6 +6,8 @@ export const VALUES = {
   num: [0, 1, 1, 2, 2, 3, 4, -1, 5, 0.5, 1.5, -0.75],
   str: ['x', 'x', 'y', 'y', 'z', 'X', 'é', '', '10', '9', '1', '2', 'straße', 'a%b'],
   bool: [true, false],
+  wild: ['0x10', '0b11', 'Infinity', 1e21, 1e-7, -1e-7, 0.1, 123456.789, 9007199254740991, -9007199254740991, 1e300, ' 12 ', '1e3', '-', '+5', '.5', '1_0', '\n', true, false, 7],
+  time: [0, 1, -1, 1.5, 1709210096789, '2024-02-29T12:34:56.789Z', '2024-02-29T12:34:56+02:00', '2024-03-01T00:30:00', '2024-12-31', 'x', '', true],
   arr: [[], [1], [1, 2], ['x'], ['x', 'y'], [2, 'x', 1]],
   obj: [{}, { p: 1 }, { p: 2, q: 'x' }, { p: null, q: 'y' }, { q: 'x' }, { p: 2, q: 'x', r: { s: 1 } }, { r: { s: null } }],
 }
@@ -15,7 +17,7 @@ export const INSIDE = { p: 'num', q: 'str' }
 
 const KEYS = ['1', '2', '3', '10', 'a', 'b', 'é']
 
-const COLUMNS = [['n', 'num'], ['m', 'num'], ['g', 'str'], ['s', 'str'], ['link', 'key'], ['flag', 'bool'], ['tags', 'arr'], ['o', 'obj']]
+const COLUMNS = [['n', 'num'], ['m', 'num'], ['g', 'str'], ['s', 'str'], ['link', 'key'], ['flag', 'bool'], ['t', 'time'], ['w', 'wild'], ['F0', 'num'], ['tags', 'arr'], ['o', 'obj']]
 
 /** Collections by name, with the kinds of their columns. `id` is the key. */
 export function schema(random) {

@@ -7,6 +7,7 @@ import { isGroup } from './rows.mjs'
 export function known(ir, place = 'top') {
   if (Array.isArray(ir)) return first(ir, item => known(item, place))
   if (!ir || typeof ir !== 'object') return undefined
+  if (ir.scalarField && ir.query.join?.length) return 'scalars of joined children'
   if (ir.type === 'includesSubquery') return known(ir.query, 'include')
   if (ir.type === 'agg' && ['min', 'max', 'avg'].includes(ir.name) && !notNull(ir.args[0])) return `${ir.name} of what may be null`
   if (ir.from) {
@@ -17,6 +18,7 @@ export function known(ir, place = 'top') {
     if (ir.orderBy?.some(item => isObject(ir.select?.[item.expression.path?.[1]]))) return 'an order by objects'
     if (isGroup(ir) && place === 'sub') return 'a subquery that aggregates without groupBy'
     if (isGroup(ir) && ordered) return 'an order of one row'
+    if ((ir.groupBy?.length || isGroup(ir)) && hasDots(ir.select)) return 'a name with dots among groups'
     if (ir.groupBy?.length && !ir.select) return 'groups without select'
     if (ir.groupBy?.length && ir.orderBy?.some(item => refersToSource(item.expression))) return 'groups in the order of a source column'
     if (place === 'sub' && ir.groupBy?.length === 1 && ir.groupBy[0].name !== 'coalesce') return 'a subquery of groups whose key may be null'
@@ -46,6 +48,10 @@ function isObject(value) {
 
 function isEmpty(value) {
   return isObject(value) && (Object.keys(value).length === 0 || (value.type === undefined && Object.values(value).some(isEmpty)))
+}
+
+function hasDots(select) {
+  return isObject(select) && Object.entries(select).some(([name, value]) => name.includes('.') || hasDots(value))
 }
 
 function refersToSource(node) {

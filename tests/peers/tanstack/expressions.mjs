@@ -73,14 +73,46 @@ export class Expressions {
   text(depth) {
     const { random } = this
     if (depth === 0 || random.chance(45)) return this.leaf('str')
-    switch (random.below(3)) {
+    switch (random.below(4)) {
       case 0:
         return this.choice('str', depth - 1)
       case 1:
         return func(random.pick(['upper', 'lower']), this.text(depth - 1))
+      case 2:
+        return this.date(depth - 1)
     }
     const part = () => this.of(random.pick(['str', 'str', 'num', 'bool']), depth - 1)
     return func('concat', ...random.some(random.between(1, 3), part))
+  }
+
+  /** A time as text, in the formats that TanStack knows. */
+  date(depth) {
+    const { random } = this
+    const time = (random.chance(80) && this.field('time')) || this.number(depth)
+    const name = random.pick(['date', 'datetime', 'strftime'])
+    return name === 'strftime' ? func(name, val(random.pick(['%Y-%m-%d', '%Y-%m-%dT%H:%M:%fZ'])), time) : func(name, time)
+  }
+
+  /** What JavaScript converts: a value of any kind, which cannot be ordered. */
+  wild() {
+    const { random } = this
+    const kinds = ['wild', 'wild', 'wild', 'num', 'str', 'bool', 'time']
+    const value = () => (random.chance(80) && this.field(random.pick(kinds))) || this.constant('wild')
+    const name = random.pick(['concat', 'add', 'subtract', 'multiply', 'divide', 'upper', 'length', 'coalesce', 'caseWhen', 'like', 'eq', 'gt', 'lte', 'in', 'and', 'not', 'isNull'])
+    switch (name) {
+      case 'upper':
+      case 'length':
+      case 'isNull':
+      case 'not':
+        return func(name, value())
+      case 'like':
+        return func(name, value(), val(random.pick(['1%', '%', 't%'])))
+      case 'in':
+        return func(name, value(), val(random.some(3, () => this.constant('wild').value)))
+      case 'caseWhen':
+        return func(name, value(), value(), value())
+    }
+    return func(name, value(), value())
   }
 
   condition(depth = 2) {
@@ -95,7 +127,7 @@ export class Expressions {
       case 0:
         return this.field('bool') ?? val(true)
       case 1: {
-        const any = this.field('num', 'str', 'bool', 'arr', 'obj', 'key', 'row')
+        const any = this.field('num', 'str', 'bool', 'time', 'arr', 'obj', 'key', 'row')
         return any ? func(random.pick(['isNull', 'isUndefined']), any) : val(true)
       }
       case 2:

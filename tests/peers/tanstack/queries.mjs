@@ -19,6 +19,7 @@ class Shape {
 
 export class Queries {
   #aliases = 0
+  names = 0
 
   constructor(random, collections) {
     this.random = random
@@ -188,9 +189,10 @@ export class Queries {
     const name = random.pick(['count', 'count', 'sum', 'avg', 'min', 'max'])
     switch (name) {
       case 'count':
-        return [agg(name, expressions.field('num', 'str', 'bool', 'arr', 'obj', 'key') ?? val(1)), 'num']
+        return [agg(name, expressions.field('num', 'str', 'bool', 'time', 'arr', 'obj', 'key') ?? val(1)), 'num']
       case 'sum':
-        return [agg(name, expressions.number(1)), 'num']
+        // Of text and booleans too: sums are of what JavaScript's `Number` makes of them.
+        return [agg(name, random.chance(85) ? expressions.number(1) : expressions.of(random.pick(['bool', 'key', 'str']), 0)), 'num']
     }
     // TanStack counts null as 0 in these.
     if (name !== 'avg' && random.chance(40)) return [agg(name, func('coalesce', expressions.text(1), val('m'))), 'str']
@@ -249,7 +251,15 @@ class Selects {
       return select
     }
     const count = random.between(1, 4)
-    for (let i = 0; i < count; i++) this.add(select, `f${i}`)
+    for (let i = 0; i < count; i++) {
+      // Sorted by name, capitals stand before spreads, and collections have a column F0. Not in what may be
+      // spread itself, as a missing value overrides in TanStack, but is no field of a row here.
+      const name = `${this.source || this.branch || random.chance(60) ? 'f' : 'F'}${i}`
+      const spread = this.fields[name]
+      delete this.fields[name]
+      this.add(select, name)
+      if (spread && this.fields[name] !== spread) this.fields[name] = 'mixed'
+    }
     return select
   }
 
@@ -259,9 +269,9 @@ class Selects {
     const aliased = this.scope.filter(source => source.path.length === 1)
     if (aliased.length && !plain) makes.push([has('spread') ? 12 : 0, 'spread'], [5, 'whole'])
     if (!plain && has('conditional')) makes.push([6, 'conditional'])
+    if (!plain && has('dotted')) makes.push([6, 'dotted'])
+    if (!plain) makes.push([8, 'wild'])
     if (!plain && has('include') && this.depth > 0 && !this.source) makes.push([this.outer ? 15 : 25, 'include'])
-    // A spread may have given the name another kind.
-    delete this.fields[name]
     switch (random.weighted(makes)) {
       case 'expression': {
         const kind = random.pick(PLAIN)
@@ -281,15 +291,31 @@ class Selects {
         const inner = {}
         inner.i = this.expressions.of(random.pick(PLAIN))
         if (random.chance(50)) inner.j = random.chance(30) ? { k: this.expressions.of('num') } : this.expressions.of('str')
-        if (aliased.length && has('spread') && random.chance(20)) inner[`__SPREAD_SENTINEL__${random.pick(aliased).path[0]}__0`] = ref(random.pick(aliased).path)
-        select[name] = inner
+        if (aliased.length && has('spread') && random.chance(20)) {
+          const { path } = this.spread(aliased)
+          inner[`__SPREAD_SENTINEL__${path.join('.')}__0`] = ref(path)
+        }
+        select[this.objectName(name)] = inner
         return
       }
       case 'spread': {
-        const source = random.pick(aliased)
-        select[`__SPREAD_SENTINEL__${source.path[0]}__${this.spreads++}`] = ref(source.path)
+        const source = this.spread(aliased)
+        select[`__SPREAD_SENTINEL__${source.path.join('.')}__${this.spreads++}`] = ref(source.path)
         // Of an outer join it may add nothing: then an earlier field shows through.
-        for (const [field, kind] of Object.entries(source.fields)) this.fields[field] = (this.fields[field] ?? kind) === kind ? kind : 'mixed'
+        for (const [field, kind] of Object.entries(source.fields)) {
+          const other = this.fields[field] ?? (field in select ? 'mixed' : kind)
+          this.fields[field] = other === kind ? kind : 'mixed'
+        }
+        return
+      }
+      case 'wild':
+        select[name] = this.expressions.wild()
+        return
+      case 'dotted': {
+        // Into an object that is there already, or a new one.
+        const objects = Object.keys(select).filter(other => /^f\d+_\d+$/i.test(other))
+        const into = objects.length && random.chance(60) ? random.pick(objects) : this.objectName(name)
+        select[`${into}.${random.pick(['i', 'j', 'l', 'm.n'])}`] = this.expressions.of(random.pick(PLAIN), 1)
         return
       }
       case 'whole':
@@ -301,9 +327,23 @@ class Selects {
       case 'include': {
         const include = this.include()
         if (!include) return this.add(select, name)
-        select[name] = include
+        // TanStack puts it in last: a spread does not override it.
+        select[name.toLowerCase()] = include
       }
     }
+  }
+
+  /** One that no spread gives: TanStack puts fields into an object that was spread, also in the source's row. */
+  objectName(name) {
+    return `${name}_${this.queries.names++}`
+  }
+
+  /** What is spread: a row, or an object in it. */
+  spread(aliased) {
+    const source = this.random.pick(aliased)
+    const objects = Object.keys(source.fields).filter(name => source.fields[name] === 'obj')
+    if (objects.length === 0 || this.random.chance(60)) return source
+    return { path: [...source.path, this.random.pick(objects)], fields: INSIDE }
   }
 
   conditional() {
@@ -335,7 +375,7 @@ class Selects {
       if (materialization === 'singleton') ir.singleResult = true
       const scalars = ir.groupBy || isGroup(ir) ? [] : own.filter(f => PLAIN.includes(f.kind))
       if (materialization === 'concat' || (materialization === 'array' && random.chance(25))) {
-        if (!scalars.length || ir.distinct || ir.orderBy?.some(o => o.expression.path?.[0] === '$selected')) continue
+        if (!scalars.length || ir.join || ir.distinct || ir.orderBy?.some(o => o.expression.path?.[0] === '$selected')) continue
         ir.select = { __includes_scalar__: new Expressions(random, scalars).of(random.pick(PLAIN), 1) }
       }
       return node
@@ -379,6 +419,6 @@ function resultFields(ir, scope) {
 
 function kindOfFunction(key) {
   if (['add', 'subtract', 'multiply', 'divide', 'length'].includes(key.name)) return 'num'
-  if (['upper', 'lower', 'concat'].includes(key.name)) return 'str'
+  if (['upper', 'lower', 'concat', 'date', 'datetime', 'strftime'].includes(key.name)) return 'str'
   return ['coalesce', 'caseWhen'].includes(key.name) ? 'mixed' : 'bool'
 }
