@@ -54,10 +54,8 @@ pub(super) fn build<'s>(recursive: &Recursive, builder: &mut Builder<'_, 's>) {
             bound,
             ids: &ids,
         };
-        let define = |((_, node), variable): (
-            &(usize, Node),
-            Variable<'_, Round, Vec<(Tuple, Round, Diff)>>,
-        )| {
+        let mut finished = Vec::new();
+        for ((_, node), variable) in recursive.definitions.iter().zip(variables) {
             let rows = inside.node(node);
             let cut = cut.clone();
             // One round more shows whether anything would come after the last one.
@@ -69,14 +67,9 @@ pub(super) fn build<'s>(recursive: &Recursive, builder: &mut Builder<'_, 's>) {
             });
             variable.set(feedback.as_collection());
             let within = rows.inner.filter(move |(_, time, _)| time.inner <= max);
-            within.as_collection().leave(outer)
-        };
-        recursive
-            .definitions
-            .iter()
-            .zip(variables)
-            .map(define)
-            .collect()
+            finished.push(within.as_collection().leave(outer));
+        }
+        finished
     });
     for (id, rows) in ids.into_iter().zip(finished) {
         builder.bound.insert(id, (by_tick(rows), Net::Always));
