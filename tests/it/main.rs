@@ -2,10 +2,18 @@
 
 mod bank;
 mod cli;
+mod closures;
+mod effects;
 mod flights;
 mod histories;
+mod includes;
+mod moved_windows;
 mod oracle;
 mod peers;
+mod recursion;
 mod regressions;
 mod sharing;
 mod sql;
+mod support;
+mod time;
+mod windows;
