@@ -282,3 +282,13 @@ fn a_change_costs_no_more_among_many_times_the_data() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn a_change_that_costs_what_the_data_is_long_is_seen() {
+    let mut world = World::new(SMALL);
+    let query = json!({"from": from("t"), "select": {"x": agg("arrayAgg")}});
+    let query = Query::from_json(&query.to_string()).unwrap();
+    world.engine.install(&query).unwrap();
+    let steps = world.apply(&[put("t", 7, json!({"v": -1}))]);
+    assert!(steps > SMALL as u64, "{steps}");
+}

@@ -16,4 +16,5 @@ mod sharing;
 mod sql;
 mod support;
 mod time;
+mod time_below;
 mod windows;

@@ -156,9 +156,7 @@ impl World {
 
     /// What a batch changes in a result.
     pub(crate) fn changes(&mut self, of: QueryId, messages: &[Value]) -> Value {
-        self.apply(messages)
-            .get(&of)
-            .map_or(json!([]), |changes| as_json(changes))
+        self.apply(messages).get(&of).map_or(json!([]), as_json)
     }
 
     /// What a later time changes in a result.
