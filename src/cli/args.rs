@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::clock::Clock;
+
 /// Live queries over streams of change events.
 ///
 /// Tailwater reads State Protocol messages (inserts, updates and deletes of keyed rows, as JSON
@@ -48,6 +50,11 @@ pub(super) struct EventArgs {
     /// is a collection
     #[arg(long, value_name = "FILE")]
     pub(super) schema: Option<PathBuf>,
+
+    /// What `now()` in queries stands for: the time of the `system`, that of the `events`
+    /// (their `headers.timestamp`), or a fixed time such as 2013-05-23T10:00:00Z
+    #[arg(long, value_name = "CLOCK", default_value = "system")]
+    pub(super) clock: Clock,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,7 +93,8 @@ pub(super) struct QueryArgs {
 pub(super) enum Emit {
     /// The final result, a row a line: {"key":…,"value":…}
     Rows,
-    /// What each batch changed: {"batch":…,"changes":[…]}
+    /// What each batch changed: {"batch":…,"changes":[…]}; and what time alone did:
+    /// {"clock":…,"changes":[…]}
     Changes,
     /// The result after each batch: {"batch":…,"rows":[…]}
     Snapshots,

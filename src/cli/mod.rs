@@ -1,6 +1,8 @@
 //! The commands, and what they share: files named in errors, notes on stderr.
 
 mod args;
+mod clock;
+mod event_time;
 mod explain;
 mod input;
 mod loader;

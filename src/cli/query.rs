@@ -11,6 +11,7 @@ use tailwater::engine::{Batch, Engine, QueryId};
 use tailwater::view::{ChangeKind, ChangeSet, ResultRow, View};
 
 use super::args::{Emit, QueryArgs};
+use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
 use super::{note, read_catalog, read_query};
@@ -20,6 +21,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     let query = read_query(&args.query)?;
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
+    args.input.clock.tick(&mut engine);
     let id = engine
         .install(&query)
         .with_context(|| args.query.display().to_string())?;
@@ -44,6 +46,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     let mut run = Run {
         engine,
         id,
+        clock: args.input.clock,
         emit: args.emit,
         batches: 0,
         out,
@@ -59,6 +62,12 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         ));
     }
     run.finish()?;
+    if run.engine.is_cut(id) {
+        note(format_args!(
+            "warning: a recursion was ended after its last round; rows may be missing \
+             (`maxRounds` in the query says how many there are)"
+        ));
+    }
     let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
     Ok(if clean {
         ExitCode::SUCCESS
@@ -70,6 +79,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
 struct Run {
     engine: Engine,
     id: QueryId,
+    clock: Clock,
     emit: Emit,
     /// How many batches were applied.
     batches: u64,
@@ -80,6 +90,9 @@ impl Run {
     fn read(&mut self, input: &mut Input, loader: &mut Loader) -> Result<()> {
         let mut batches = Vec::new();
         while let Some(line) = input.next_line()? {
+            if self.engine.has_clock() {
+                self.clock.see(line);
+            }
             let taken = loader.line(line, &mut batches);
             batches.drain(..).try_for_each(|batch| self.step(batch))?;
             taken?;
@@ -94,14 +107,33 @@ impl Run {
     }
 
     fn step(&mut self, batch: Batch) -> io::Result<()> {
+        self.tick()?;
         let changed = self.engine.apply(batch);
         self.say(changed.get(&self.id), true)?;
         self.batches += 1;
         Ok(())
     }
 
+    /// Moves the clock, and says what that did.
+    fn tick(&mut self) -> io::Result<()> {
+        if !self.engine.has_clock() {
+            return Ok(());
+        }
+        let changed = self.clock.tick(&mut self.engine);
+        match changed.get(&self.id) {
+            // Before the first batch, a reader knows of nothing.
+            Some(changes) if self.emit == Emit::Changes && self.batches > 0 => {
+                let clock = jiff::Timestamp::from_millisecond(self.engine.clock());
+                let clock = clock.expect("it came from a time").to_string();
+                write_line(&mut self.out, &ClockLine { clock, changes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Ends the input, which is one more batch if it changes the result.
     fn finish(&mut self) -> io::Result<()> {
+        self.tick()?;
         let changed = self.engine.finish();
         // Of an input without any batch, there may still be rows to tell of.
         let first = self.batches == 0 && self.emit == Emit::Changes;
@@ -158,6 +190,12 @@ fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
 #[derive(Serialize)]
 struct ChangesLine<'a> {
     batch: u64,
+    changes: &'a ChangeSet,
+}
+
+#[derive(Serialize)]
+struct ClockLine<'a> {
+    clock: String,
     changes: &'a ChangeSet,
 }
 

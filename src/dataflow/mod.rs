@@ -197,6 +197,27 @@ impl Runtime {
         }
     }
 
+    /// Lets the dataflow's clock stand at another time; whether that changes anything.
+    ///
+    /// The conditions take turns, those that others depend on first, each in a tick of its own: so
+    /// none sees what another one does as a second container in one tick.
+    pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
+        let mut ticks = 0;
+        for i in 0..dataflow.clocks.len() {
+            let valve = &mut dataflow.clocks[i];
+            valve.operator.borrow_mut().set(now, &mut valve.buffer);
+            if !valve.buffer.is_empty() {
+                self.begin(dataflow);
+                self.finish(dataflow);
+                ticks += 1;
+            }
+        }
+        if ticks > 1 {
+            differential_dataflow::consolidation::consolidate(&mut dataflow.output.borrow_mut());
+        }
+        ticks > 0
+    }
+
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
         let Dataflow {
@@ -213,14 +234,6 @@ impl Runtime {
 }
 
 impl Dataflow {
-    /// Lets the clock stand at another time; whether that changes anything.
-    pub(crate) fn set_clock(&mut self, now: i64) -> bool {
-        for valve in &mut self.clocks {
-            valve.operator.borrow_mut().set(now, &mut valve.buffer);
-        }
-        self.clocks.iter().any(|valve| !valve.buffer.is_empty())
-    }
-
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         !self.clocks.is_empty()

@@ -60,15 +60,16 @@ pub(super) fn build<'s>(recursive: &Recursive, builder: &mut Builder<'_, 's>) {
         )| {
             let rows = inside.node(node);
             let cut = cut.clone();
-            let within = rows.inner.clone().filter(move |(_, time, diff)| {
-                let goes_on = time.inner < max;
-                if !goes_on {
+            // One round more shows whether anything would come after the last one.
+            let feedback = rows.inner.clone().filter(move |(_, time, diff)| {
+                if time.inner > max {
                     cut.set(cut.get() + diff);
                 }
-                goes_on
+                time.inner <= max
             });
-            variable.set(within.as_collection());
-            rows.leave(outer)
+            variable.set(feedback.as_collection());
+            let within = rows.inner.filter(move |(_, time, _)| time.inner <= max);
+            within.as_collection().leave(outer)
         };
         recursive
             .definitions

@@ -273,13 +273,13 @@ impl Engine {
             return BTreeMap::new();
         }
         self.clock = now;
-        let clocked = self
-            .queries
-            .iter_mut()
-            .filter(|(_, q)| q.dataflow.has_clock());
-        let touched = clocked.filter_map(|(id, q)| q.dataflow.set_clock(now).then_some(*id));
-        let touched = touched.collect();
-        self.run(touched)
+        let mut touched = Vec::new();
+        for (id, installed) in &mut self.queries {
+            if self.runtime.set_clock(&mut installed.dataflow, now) {
+                touched.push(*id);
+            }
+        }
+        self.settle(touched)
     }
 
     /// Whether a recursion in a query was ended by `maxRounds`, so that rows may be missing.
@@ -340,10 +340,18 @@ impl Engine {
             self.runtime
                 .begin(&mut installed(&mut self.queries, *id).dataflow);
         }
+        for id in &touched {
+            self.runtime
+                .finish(&installed(&mut self.queries, *id).dataflow);
+        }
+        self.settle(touched)
+    }
+
+    /// Brings the results of some queries up to date with their dataflows.
+    fn settle(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
         let mut results = BTreeMap::new();
         for id in touched {
             let installed = installed(&mut self.queries, id);
-            self.runtime.finish(&installed.dataflow);
             let changes = installed.take_changes();
             if !changes.is_empty() {
                 results.insert(id, changes);

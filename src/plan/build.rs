@@ -283,8 +283,9 @@ fn template_expr(template: &Template, first: usize) -> Expr {
             }
         }
         Template::Object(fields) => {
-            let part = |(name, t): &(SmolStr, Template)| {
-                Part::Field(name.clone(), template_expr(t, first))
+            let part = |(name, t): &(Option<SmolStr>, Template)| match name {
+                Some(name) => Part::Field(name.clone(), template_expr(t, first)),
+                None => Part::Spread(template_expr(t, first)),
             };
             Expr::Object(fields.iter().map(part).collect())
         }

@@ -227,7 +227,10 @@ impl Expr {
                 _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
             },
             Expr::Const(_) => true,
-            Expr::Object(parts) => parts.iter().all(|part| part.expr().same(a, b)),
+            // What is spread may be overridden.
+            Expr::Object(parts) if !parts.iter().any(|p| matches!(p, Part::Spread(_))) => {
+                parts.iter().all(|part| part.expr().same(a, b))
+            }
             // Two rows of one key that differ do so in a field.
             Expr::Row { source, .. } if a[*source].is_some() == b[*source].is_some() => {
                 a[*source] == b[*source] || self.eval(a).as_ref() == self.eval(b).as_ref()

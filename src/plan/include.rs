@@ -63,9 +63,14 @@ pub(super) fn include(include: &query::Include, scope: &mut Scope<'_>) -> Result
         }
         None => None,
     };
-    let names: BTreeSet<SmolStr> = scope.names().into_iter().map(SmolStr::from).collect();
+    let outside = Outside {
+        aliases: scope.outer_aliases(),
+        fields: scope.fields().map(SmolStr::from).collect(),
+        any: scope.has_any_name(),
+        hidden: BTreeSet::new(),
+    };
     let mut found = Vec::new();
-    free(&include.query, &names, &mut found);
+    free(&include.query, &outside, &mut found);
     for path in found {
         context.push(scope.expr(&query::Expr::Ref(path.clone()))?);
         paths.push(path);
@@ -118,20 +123,42 @@ pub(super) fn include(include: &query::Include, scope: &mut Scope<'_>) -> Result
     Ok(column(scope.includes.len() - 1))
 }
 
-/// Collects the paths by which a query refers to names from outside of it.
-fn free(query: &Query, outside: &BTreeSet<SmolStr>, found: &mut Vec<Vec<SmolStr>>) {
-    let mut names = outside.clone();
-    let sources = [&query.from]
-        .into_iter()
-        .chain(query.joins.iter().map(|j| &j.source));
-    for source in sources {
-        let aliases = match source {
-            Source::UnionFrom(sources) => sources.iter().filter_map(Source::alias).collect(),
-            source => Vec::from_iter(source.alias()),
-        };
-        aliases.into_iter().for_each(|alias| {
-            names.remove(alias);
-        });
+/// What names mean something of the parent.
+#[derive(Clone)]
+struct Outside {
+    aliases: BTreeSet<SmolStr>,
+    /// Of a union.
+    fields: BTreeSet<SmolStr>,
+    /// All names, as the parent is a union whose fields nobody knows.
+    any: bool,
+    /// But for these, which mean something of the child.
+    hidden: BTreeSet<SmolStr>,
+}
+
+impl Outside {
+    fn has(&self, name: &SmolStr) -> bool {
+        let known = self.any || self.aliases.contains(name) || self.fields.contains(name);
+        known && !self.hidden.contains(name) && name != SELECTED
+    }
+}
+
+/// Collects the paths by which a query refers to what is outside of it.
+fn free(query: &Query, outside: &Outside, found: &mut Vec<Vec<SmolStr>>) {
+    let mut outside = outside.clone();
+    let joined = query.joins.iter().map(|j| &j.source);
+    for source in [&query.from].into_iter().chain(joined) {
+        match source {
+            Source::UnionFrom(sources) => {
+                let aliases = sources.iter().filter_map(Source::alias);
+                outside.hidden.extend(aliases.cloned());
+            }
+            // Its own fields come before those of the parent.
+            Source::UnionAll(_) => {
+                outside.any = false;
+                outside.fields.clear();
+            }
+            source => outside.hidden.extend(source.alias().cloned()),
+        }
     }
     let ons = query.joins.iter().filter_map(|j| j.on.as_ref());
     let orders = query.order_by.iter().map(|o| &o.expr);
@@ -140,26 +167,24 @@ fn free(query: &Query, outside: &BTreeSet<SmolStr>, found: &mut Vec<Vec<SmolStr>
         .chain(&query.group_by)
         .chain(&query.having);
     for expr in exprs.chain(&query.select).chain(orders) {
-        free_in(expr, &names, found);
+        free_in(expr, &outside, found);
     }
 }
 
-fn free_in(expr: &query::Expr, names: &BTreeSet<SmolStr>, found: &mut Vec<Vec<SmolStr>>) {
+fn free_in(expr: &query::Expr, outside: &Outside, found: &mut Vec<Vec<SmolStr>>) {
     expr.any(&mut |part| {
         match part {
             query::Expr::Ref(path) => {
-                let outside = path
-                    .first()
-                    .is_some_and(|name| name != SELECTED && names.contains(name));
-                if outside && !found.contains(path) {
+                let is_free = path.first().is_some_and(|name| outside.has(name));
+                if is_free && !found.contains(path) {
                     found.push(path.clone());
                 }
             }
             query::Expr::Include(include) => {
                 if let Some((parent, _)) = &include.correlation {
-                    free_in(parent, names, found);
+                    free_in(parent, outside, found);
                 }
-                free(&include.query, names, found);
+                free(&include.query, outside, found);
             }
             _ => {}
         }

@@ -24,8 +24,8 @@ pub enum KeyKind {
 pub enum Template {
     /// The field with this number.
     Leaf(usize),
-    /// An object.
-    Object(Vec<(SmolStr, Template)>),
+    /// An object. What has no name is an object whose fields are spread into it.
+    Object(Vec<(Option<SmolStr>, Template)>),
 }
 
 impl Template {
@@ -36,7 +36,19 @@ impl Template {
                 _ => Value::Missing,
             },
             Template::Object(fields) => {
-                Value::object(fields.iter().map(|(name, t)| (name, t.value(key))))
+                let mut entries: Vec<(SmolStr, Value)> = Vec::new();
+                for (name, template) in fields {
+                    let value = template.value(key);
+                    match (name, value.as_ref()) {
+                        (Some(name), _) => entries.push((name.clone(), value)),
+                        (None, ValueRef::Object(object)) => {
+                            let entry = |(k, v): (&str, ValueRef<'_>)| (k.into(), v.to_owned());
+                            entries.extend(object.iter().map(entry));
+                        }
+                        (None, _) => {}
+                    }
+                }
+                Value::object(entries)
             }
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn definitions<'c>(
     let binding = |(name, body): &(SmolStr, Query)| {
         let (shape, template) = match static_fields(body) {
             Some(names) => {
-                let leaf = |(i, name): (usize, &SmolStr)| (name.clone(), Template::Leaf(i));
+                let leaf = |(i, name): (usize, &SmolStr)| (Some(name.clone()), Template::Leaf(i));
                 let template = Template::Object(names.iter().enumerate().map(leaf).collect());
                 (Shape::Fields(names.into()), template)
             }

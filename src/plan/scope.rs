@@ -86,16 +86,49 @@ impl<'q> Scope<'q> {
 
     /// The names that paths may start with.
     pub(super) fn names(&self) -> Vec<&str> {
-        let own = self
-            .sources
-            .iter()
-            .flat_map(|s| match (&s.names, &s.shape) {
-                (Names::Alias(alias), _) => vec![alias.as_str()],
-                (_, Shape::Fields(fields)) => fields.iter().map(SmolStr::as_str).collect(),
-                _ => Vec::new(),
-            });
         let paths = self.context.iter().flat_map(|c| &c.paths);
-        own.chain(paths.map(|path| path[0].as_str())).collect()
+        let heads = paths.map(|path| path[0].as_str());
+        let heads = heads.filter(|name| !name.starts_with('$'));
+        self.aliases().chain(self.fields()).chain(heads).collect()
+    }
+
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().flat_map(|s| {
+            match (&s.names, &s.shape) {
+                (Names::Alias(alias), _) => std::slice::from_ref(alias),
+                (Names::Aliases, Shape::Fields(aliases)) => aliases,
+                _ => &[],
+            }
+            .iter()
+            .map(SmolStr::as_str)
+        })
+    }
+
+    /// The aliases of this query and of those around it.
+    pub(super) fn outer_aliases(&self) -> std::collections::BTreeSet<SmolStr> {
+        let paths = self.context.iter().flat_map(|c| &c.paths);
+        let heads = paths.map(|path| path[0].clone());
+        self.aliases().map(SmolStr::from).chain(heads).collect()
+    }
+
+    /// The fields of a union of queries.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().flat_map(|s| {
+            match (&s.names, &s.shape) {
+                (Names::Fields, Shape::Fields(fields)) => &fields[..],
+                _ => &[],
+            }
+            .iter()
+            .map(SmolStr::as_str)
+        })
+    }
+
+    /// Whether any name may be that of a field, as a union has fields that nobody knows.
+    pub(super) fn has_any_name(&self) -> bool {
+        let is_open = |s: &Source| {
+            !matches!(s.names, Names::Alias(_)) && !matches!(s.shape, Shape::Fields(_))
+        };
+        self.sources.first().is_some_and(is_open)
     }
 
     /// The number of rows in a tuple of this stage, without those of included queries.
@@ -318,6 +351,8 @@ impl<'q> Scope<'q> {
             // The longest known path that this one goes on from.
             let longest = (0..known.len())
                 .filter_map(|i| match &known[i] {
+                    // Over a union, every name could be a field.
+                    query::Expr::Ref(k) if k.is_empty() && self.row_path(path).is_err() => None,
                     query::Expr::Ref(k) if goes_on(path, k) => Some((k.len(), i)),
                     _ => None,
                 })
@@ -442,17 +477,21 @@ fn object(entries: &[Entry], lower: &mut dyn FnMut(&query::Expr) -> Result<Expr>
     ))
 }
 
-/// The leaves of a projection, and how they make up its value.
+/// The leaves of a projection, and how they make up its value. Where what an object has shows only
+/// in its value, the object is one leaf.
 pub(super) fn leaves(projection: &query::Expr) -> (Vec<query::Expr>, Template) {
     fn walk(part: &query::Expr, leaves: &mut Vec<query::Expr>) -> Template {
         if let query::Expr::Object(entries) = part {
-            let field = |entry: &Entry| match entry {
-                Entry::Field(name, part) => Some((name.clone(), part.clone())),
-                Entry::Spread(_) => None,
+            let is_open = |entry: &Entry| {
+                !matches!(entry, Entry::Field(..))
+                    && !matches!(entry, Entry::Spread(e) if is_whole(e))
             };
-            if let Some(fields) = entries.iter().map(field).collect::<Option<Vec<_>>>() {
-                let template = |(name, part): (SmolStr, query::Expr)| (name, walk(&part, leaves));
-                return Template::Object(fields.into_iter().map(template).collect());
+            if !entries.iter().any(is_open) {
+                let field = |entry: &Entry| match entry {
+                    Entry::Field(name, part) => (Some(name.clone()), walk(part, leaves)),
+                    Entry::Spread(part) => (None, walk(part, leaves)),
+                };
+                return Template::Object(entries.iter().map(field).collect());
             }
         }
         leaves.push(part.clone());
@@ -461,4 +500,9 @@ pub(super) fn leaves(projection: &query::Expr) -> (Vec<query::Expr>, Template) {
     let mut found = Vec::new();
     let template = walk(projection, &mut found);
     (found, template)
+}
+
+/// Whether an expression is the whole row of a union, as only a query without `select` says.
+fn is_whole(expr: &query::Expr) -> bool {
+    matches!(expr, query::Expr::Ref(path) if path.is_empty())
 }

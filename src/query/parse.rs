@@ -428,7 +428,15 @@ fn insert(entries: &mut Vec<Entry>, path: &str, value: Expr) -> Result<()> {
             Ok(())
         }
         (_, None) => {
-            entries.push(Entry::Field(name.into(), value));
+            let known = entries
+                .iter()
+                .position(|e| matches!(e, Entry::Field(n, _) if n == name));
+            let spread = entries.iter().rposition(|e| matches!(e, Entry::Spread(_)));
+            match known.filter(|known| spread < Some(*known)) {
+                Some(known) => entries[known] = Entry::Field(name.into(), value),
+                // What is spread in between may have the field, too: this one comes after it.
+                None => entries.push(Entry::Field(name.into(), value)),
+            }
             Ok(())
         }
     }

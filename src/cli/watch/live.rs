@@ -8,8 +8,9 @@ use anyhow::Result;
 
 use super::screen::Screen;
 use super::table::{Canvas, Panel};
-use super::time::{EventTime, Pace};
+use super::time::Pace;
 use super::{Session, cut};
+use crate::cli::event_time::EventTime;
 use crate::cli::input::Input;
 
 /// The time between two pictures, at least.
@@ -42,6 +43,7 @@ pub(super) fn play(session: &mut Session, input: Input, speed: Option<f64>) -> R
     while open {
         let started = Instant::now();
         rate.count(session.events, started);
+        session.tick();
         let clock = pace.clock(waiting.as_ref().and_then(|next| next.time), started);
         let mut notes = vec![format!("{} events/s", grouped(rate.per_second))];
         notes.extend(speed.map(|speed| format!("speed {speed}")));

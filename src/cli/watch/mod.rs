@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use tailwater::engine::{Batch, Engine};
 
 use super::args::WatchArgs;
+use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
 use super::{read_catalog, read_query};
@@ -24,6 +25,7 @@ use table::{Canvas, Panel};
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
+    args.input.clock.tick(&mut engine);
     let mut panels = Vec::new();
     for path in &args.queries {
         let id = engine
@@ -48,6 +50,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         engine,
         panels,
         loader,
+        clock: args.input.clock,
         limit: args.rows,
         events: 0,
         batches: 0,
@@ -99,6 +102,7 @@ struct Session {
     engine: Engine,
     panels: Vec<Panel>,
     loader: Loader,
+    clock: Clock,
     /// The most rows to show of a result.
     limit: usize,
     events: u64,
@@ -116,6 +120,9 @@ impl Session {
 
     fn line(&mut self, line: &[u8]) -> Result<()> {
         let mut batches = Vec::new();
+        if self.engine.has_clock() {
+            self.clock.see(line);
+        }
         self.loader.line(line, &mut batches)?;
         batches.into_iter().for_each(|batch| self.apply(batch));
         Ok(())
@@ -131,7 +138,15 @@ impl Session {
     fn apply(&mut self, batch: Batch) {
         self.events += batch.len() as u64;
         self.batches += 1;
+        self.tick();
         self.engine.apply(batch);
+    }
+
+    /// Lets time pass.
+    fn tick(&mut self) {
+        if self.engine.has_clock() {
+            self.clock.tick(&mut self.engine);
+        }
     }
 
     /// Prints the tables as they are at the end, below each other.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-use super::text::to_text;
+use super::text::{is_space, to_text};
 use super::{Datum, Function, UNKNOWN};
 use crate::value::{Value, ValueRef};
 
@@ -48,26 +48,48 @@ pub(crate) fn to_number(value: ValueRef<'_>) -> Value {
         ValueRef::Bool(b) => Value::Int(b.into()),
         ValueRef::Int(i) => Value::Int(i),
         ValueRef::Float(f) => Value::Float(f),
-        ValueRef::Str(s) => {
-            let s = s.trim();
-            let numeric = s
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-            match s.parse::<i128>() {
-                _ if s.is_empty() => Value::Int(0),
-                _ if !numeric => Value::Float(f64::NAN),
-                Ok(i) => Value::int(i),
-                Err(_) => Value::float(s.parse().unwrap_or(f64::NAN)),
-            }
-        }
-        ValueRef::Array(_) | ValueRef::Object(_) => Value::Float(f64::NAN),
+        ValueRef::Str(s) => parse_number(s.trim_matches(is_space)),
+        // Of an array, the number that its text is.
+        ValueRef::Array(_) => parse_number(to_text(value).trim_matches(is_space)),
+        ValueRef::Object(_) => Value::Float(f64::NAN),
+    }
+}
+
+/// Reads a number as JavaScript does; NaN if it is none.
+fn parse_number(s: &str) -> Value {
+    let radix = match s.as_bytes() {
+        [b'0', b'x' | b'X', ..] => Some(16),
+        [b'0', b'o' | b'O', ..] => Some(8),
+        [b'0', b'b' | b'B', ..] => Some(2),
+        _ => None,
+    };
+    if let Some(radix) = radix {
+        let digit =
+            |value: f64, c: char| Some(value * f64::from(radix) + f64::from(c.to_digit(radix)?));
+        let value = match s[2..].chars().try_fold(0.0, digit) {
+            Some(value) if s.len() > 2 => value,
+            _ => f64::NAN,
+        };
+        return Value::float(value);
+    }
+    let decimal = s
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    match (s, s.parse::<i128>()) {
+        ("", _) => Value::Int(0),
+        ("Infinity" | "+Infinity", _) => Value::Float(f64::INFINITY),
+        ("-Infinity", _) => Value::Float(f64::NEG_INFINITY),
+        (_, Ok(i)) => Value::int(i),
+        _ if decimal => Value::float(s.parse().unwrap_or(f64::NAN)),
+        _ => Value::Float(f64::NAN),
     }
 }
 
 fn add(a: ValueRef<'_>, b: ValueRef<'_>) -> Value {
+    use ValueRef::{Array, Object, Str};
     match (a, b) {
-        // JavaScript's `+` joins strings; null and missing are 0 before that.
-        (ValueRef::Str(_), _) | (_, ValueRef::Str(_)) => {
+        // JavaScript's `+` joins what is no number; null and missing are 0 before that.
+        (Str(_) | Array(_) | Object(_), _) | (_, Str(_) | Array(_) | Object(_)) => {
             let text = |v: ValueRef<'_>| {
                 if v.is_nullish() {
                     Cow::Borrowed("0")
@@ -233,6 +255,10 @@ mod tests {
                 "1.8446744073709552e+19",
             ),
             (Subtract, &["\"5\"", "1"], "4"),
+            (Subtract, &["\" 0x10\\ufeff\"", "0"], "16"),
+            (Subtract, &["\"0b11\"", "\"0O17\""], "-12"),
+            (Subtract, &["\"0x\"", "0"], "null"),
+            (Subtract, &["\"-Infinity\"", "0"], "null"),
             (Multiply, &["0.5", "4"], "2"),
             (Multiply, &["null", "4"], "0"),
             (Divide, &["7", "2"], "3.5"),

@@ -128,7 +128,7 @@ pub(super) fn check_regex(pattern: ValueRef<'_>) -> Result<(), QueryError> {
 }
 
 /// What JavaScript's `trim` takes away.
-fn is_space(c: char) -> bool {
+pub(super) fn is_space(c: char) -> bool {
     c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}')
 }
 
@@ -176,7 +176,7 @@ fn map_text<'a>(value: Datum<'a>, f: impl Fn(&str) -> String) -> Datum<'a> {
     }
 }
 
-/// JavaScript's `String(value)` for scalars, JSON for arrays and objects; null and missing are empty.
+/// JavaScript's `String(value)`, but null and missing are empty.
 pub(crate) fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
     match value {
         ValueRef::Missing | ValueRef::Null => Cow::Borrowed(""),
@@ -194,6 +194,11 @@ pub(crate) fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
             })
         }
         ValueRef::Float(f) => Cow::Owned(f.to_string()),
+        ValueRef::Array(items) => {
+            let texts: Vec<Cow<'_, str>> = items.iter().map(to_text).collect();
+            Cow::Owned(texts.join(","))
+        }
+        ValueRef::Object(_) => Cow::Borrowed("[object Object]"),
         other => Cow::Owned(other.to_string()),
     }
 }
@@ -247,7 +252,7 @@ mod tests {
             (
                 Concat,
                 &["\"a\"", "null", "1.5", "true", "[1,2]"],
-                "\"a1.5true[1,2]\"",
+                "\"a1.5true1,2\"",
             ),
             (Concat, &["1e21", "\" \"", "1e-7"], "\"1e+21 1e-7\""),
             (Like, &["\"a\\nb\"", "\"a_b\""], "true"),

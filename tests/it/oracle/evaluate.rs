@@ -6,7 +6,7 @@ use super::functions::call;
 use super::sources::{Joined, NAMELESS};
 use super::store::Store;
 use super::value::V;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -172,8 +172,15 @@ fn reference(expression: &Value, scope: &Scope) -> V {
         }
     };
     let Rows::Row(row) = owner.rows else {
-        let key = owner.group_key(expression);
-        return key.unwrap_or_else(|| panic!("{path:?} is not a group key"));
+        // The key itself, or what is inside of one.
+        let inside = |length: usize| {
+            let key = json!({"type": "ref", "path": path[..length]});
+            Some(walk(&owner.group_key(&key)?, &path[length..]))
+        };
+        let found = owner
+            .group_key(expression)
+            .or_else(|| (1..path.len()).rev().find_map(inside));
+        return found.unwrap_or_else(|| panic!("{path:?} is not a group key"));
     };
     let found = row.found.iter().find(|(name, _)| *name == alias);
     match found.and_then(|(_, found)| found.as_deref()) {

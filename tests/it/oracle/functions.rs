@@ -155,8 +155,7 @@ fn mapped(value: &V, change: impl Fn(&str) -> String) -> V {
 pub(super) fn text(value: &V) -> String {
     match value {
         V::Missing | V::Null => String::new(),
-        V::Str(s) => s.clone(),
-        _ => value.json_text(),
+        _ => value.js_string(),
     }
 }
 
@@ -400,7 +399,7 @@ mod tests {
             "concat",
             &[(
                 json!([[1.0, "x"], {"b": 1, "a": null}]),
-                r#""[1,\"x\"]{\"a\":null,\"b\":1}""#,
+                "\"1,x[object Object]\"",
             )],
         );
         check(

@@ -3,7 +3,7 @@
 use super::evaluate::{Scope, World, eval, list, run};
 use super::functions::call;
 use super::value::V;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -20,6 +20,12 @@ impl Key {
         let text = |v: &V| {
             if v.is_missing() {
                 r#"{"$missing":true}"#.to_owned()
+            } else if let V::Float(f) = v
+                && !f.is_finite()
+            {
+                // JSON has no word for these; JavaScript's are unlike Rust's.
+                let name = V::Float(*f).js_number_name();
+                json!({"$number": name}).to_string()
             } else {
                 v.json_text()
             }

@@ -206,6 +206,15 @@ impl V {
         }
     }
 
+    /// What JavaScript calls a number that JSON has no word for.
+    pub(super) fn js_number_name(&self) -> &'static str {
+        match self {
+            V::Float(f) if f.is_nan() => "NaN",
+            V::Float(f) if *f < 0.0 => "-Infinity",
+            _ => "Infinity",
+        }
+    }
+
     /// JavaScript's `Number(x)`, but whole numbers stay exact.
     pub(crate) fn js_number(&self) -> V {
         match self {
