@@ -62,6 +62,8 @@ pub mod schema;
 pub mod store;
 pub mod value;
 pub mod view;
+#[cfg(test)]
+mod work;
 
 /// The README's example runs.
 #[cfg(doctest)]

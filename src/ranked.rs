@@ -162,6 +162,8 @@ impl<T: Ord + Clone> Node<T> {
 
 /// The child that an element belongs to.
 fn child_of<T: Ord>(children: &[Child<T>], element: &T) -> usize {
+    #[cfg(test)]
+    crate::work::add(1);
     children[1..].partition_point(|child| child.low <= *element)
 }
 
@@ -205,6 +207,8 @@ impl<T: Ord + Clone> RankedSet<T> {
             match node {
                 Node::Leaf(elements) => return before + elements.partition_point(|e| e < element),
                 Node::Inner(children) => {
+                    #[cfg(test)]
+                    crate::work::add(children.len() as u64);
                     let place = child_of(children, element);
                     before += children[..place].iter().map(|c| c.count).sum::<usize>();
                     node = &children[place].node;
@@ -221,6 +225,8 @@ impl<T: Ord + Clone> RankedSet<T> {
                 Node::Leaf(elements) => return elements.get(index),
                 Node::Inner(children) => {
                     let below = |child: &&Child<T>| {
+                        #[cfg(test)]
+                        crate::work::add(1);
                         let skip = index >= child.count;
                         if skip {
                             index -= child.count;
@@ -254,6 +260,8 @@ impl<T: Ord + Clone> RankedSet<T> {
                 Node::Inner(children) => {
                     let mut place = 0;
                     while place + 1 < children.len() && skip >= children[place].count {
+                        #[cfg(test)]
+                        crate::work::add(1);
                         skip -= children[place].count;
                         place += 1;
                     }
@@ -292,6 +300,8 @@ impl<'a, T> Iterator for Iter<'a, T> {
 
     fn next(&mut self) -> Option<&'a T> {
         loop {
+            #[cfg(test)]
+            crate::work::add(1);
             if let Some(element) = self.leaf.next() {
                 return Some(element);
             }

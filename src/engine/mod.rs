@@ -1,6 +1,8 @@
 //! The engine: collections, queries, and batches that move them all in one step.
 
 mod batch;
+#[cfg(test)]
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -216,6 +216,45 @@ impl PartialEq for Closure {
 }
 
 impl Expr {
+    /// A function of Rust's, of the values of some expressions. `name` is what plans call it.
+    ///
+    /// ```
+    /// use tailwater::engine::Engine;
+    /// use tailwater::query::{Expr, Query};
+    /// use tailwater::value::{Value, ValueRef};
+    ///
+    /// let mut words = Query::from_json(
+    ///     r#"{"from":{"type":"collectionRef","collection":"word","alias":"w"}}"#,
+    /// )?;
+    /// let text = Expr::Ref(vec!["w".into(), "text".into()]);
+    /// words.filters.push(Expr::closure("palindrome", [text], |args| {
+    ///     let ValueRef::Str(text) = args[0].as_ref() else {
+    ///         return Value::Null;
+    ///     };
+    ///     text.chars().eq(text.chars().rev()).into()
+    /// }));
+    /// let mut engine = Engine::new();
+    /// let palindromes = engine.install(&words)?;
+    /// engine.apply(engine.decode([
+    ///     r#"{"type":"word","key":"1","value":{"text":"level"},"headers":{"operation":"insert"}}"#,
+    ///     r#"{"type":"word","key":"2","value":{"text":"stone"},"headers":{"operation":"insert"}}"#,
+    /// ])?);
+    /// let keys: Vec<String> = engine.view(palindromes).unwrap().rows().map(|row| row.key()).collect();
+    /// assert_eq!(keys, ["1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn closure(
+        name: impl Into<SmolStr>,
+        args: impl IntoIterator<Item = Expr>,
+        function: impl Fn(&[Value]) -> Value + Send + Sync + 'static,
+    ) -> Expr {
+        Expr::Closure(Closure {
+            name: name.into(),
+            args: args.into_iter().collect(),
+            function: Arc::new(function),
+        })
+    }
+
     /// The constant, if it is one.
     pub(super) fn as_constant(&self) -> Option<&Value> {
         match self {

@@ -260,6 +260,8 @@ fn cmp_int_float(i: i128, f: f64) -> Ordering {
 /// strings by code point, arrays element by element, objects as lists of sorted entries.
 impl Ord for ValueRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
+        #[cfg(test)]
+        crate::work::add(1);
         use ValueRef::*;
         match (*self, *other) {
             (Bool(a), Bool(b)) => a.cmp(&b),

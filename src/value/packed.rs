@@ -65,6 +65,8 @@ impl<'a> Seq<'a> {
     /// The encoded element at `i`; no bytes where it is missing or past the end.
     #[inline]
     pub fn encoded(&self, i: usize) -> &'a [u8] {
+        #[cfg(test)]
+        crate::work::add(1);
         if i >= self.len {
             return &[];
         }

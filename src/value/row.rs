@@ -36,6 +36,8 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
         let seed = std::hash::RandomState::new().hash_one(0u8);
         FixedState::with_seed(seed)
     });
+    #[cfg(test)]
+    crate::work::add(1);
     let mut hasher = state.build_hasher();
     hasher.write(bytes);
     hasher.finish()
@@ -73,6 +75,8 @@ impl Row {
 
     #[inline]
     fn bytes(&self) -> &[u8] {
+        #[cfg(test)]
+        crate::work::add(1);
         &self.bytes.slice
     }
 
@@ -126,6 +130,8 @@ impl PartialOrd for Row {
 impl Ord for Row {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
+        #[cfg(test)]
+        crate::work::add(1);
         self.hash.cmp(&other.hash).then_with(|| {
             if self.is_same(other) {
                 Ordering::Equal
@@ -139,6 +145,8 @@ impl Ord for Row {
 impl std::hash::Hash for Row {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        #[cfg(test)]
+        crate::work::add(1);
         state.write_u64(self.hash);
     }
 }
