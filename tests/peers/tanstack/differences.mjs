@@ -13,7 +13,10 @@ export function known(ir, place = 'top') {
   if (ir.from) {
     const ordered = ir.orderBy?.length > 0
     if (ir.join?.length && !ir.select && place === 'include') return 'joined children without select'
+    if (place === 'include' && ir.join?.length && !showsIds(ir)) return 'joined children that may be equal'
+    if (isSpreadOver(ir.select)) return 'an include before a spread'
     if (ir.distinct && place === 'include') return 'distinct rows of all parents at once'
+    if (isEmpty(ir.select)) return 'an empty object in select'
     if (Object.values(ir.select ?? {}).some(isEmpty)) return 'an empty object in select'
     if (ir.orderBy?.some(item => isObject(ir.select?.[item.expression.path?.[1]]))) return 'an order by objects'
     if (isGroup(ir) && place === 'sub') return 'a subquery that aggregates without groupBy'
@@ -52,6 +55,20 @@ function isEmpty(value) {
 
 function hasDots(select) {
   return isObject(select) && Object.entries(select).some(([name, value]) => name.includes('.') || hasDots(value))
+}
+
+/** Whether a field with an include stands before a spread, which may have that field. */
+function isSpreadOver(select) {
+  const fields = isObject(select) ? Object.entries(select) : []
+  const include = fields.findIndex(([, value]) => JSON.stringify(value).includes('"includesSubquery"'))
+  return include >= 0 && fields.slice(include).some(([name]) => name.startsWith('__SPREAD_SENTINEL__'))
+}
+
+/** Whether `select` has the `id` of every source, so that no two rows are equal. */
+function showsIds(ir) {
+  const shown = Object.values(ir.select).map(value => JSON.stringify(value.path))
+  const sources = [ir.from, ...ir.join.map(join => join.from)]
+  return sources.every(({ alias }) => [[alias], [alias, 'id']].some(path => shown.includes(JSON.stringify(path))))
 }
 
 function refersToSource(node) {

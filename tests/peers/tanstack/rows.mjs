@@ -23,6 +23,7 @@ function keyParts(ir, key) {
   if (ir.groupBy?.length) {
     // Objects have numbers of their own, missing values none.
     if (String(key).includes('runtimeReference')) return undefined
+    if (typeof key === 'number' && !Number.isFinite(key)) return JSON.stringify([{ $number: String(key) }])
     if (ir.groupBy.length === 1) return key === undefined ? undefined : JSON.stringify([key])
     return typeof key !== 'string' || key.startsWith('~') ? undefined : JSON.stringify(JSON.parse(key))
   }
