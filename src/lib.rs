@@ -2,7 +2,8 @@
 //!
 //! Change events (insert, update, delete) of the [State Protocol](protocol) go in; the results of
 //! filter, join, group-by and order-by queries come out, right after every batch, at a cost that
-//! follows the change and not the data. Queries are data: TanStack DB's query IR as JSON.
+//! follows the change and not the data. Queries are data: TanStack DB's query IR as JSON, with
+//! unions, nested results, recursion and conditions on the time; `docs/queries.md` is its reference.
 //!
 //! ```
 //! use tailwater::engine::Engine;

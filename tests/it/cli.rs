@@ -2,6 +2,7 @@
 
 #![cfg(feature = "cli")]
 
+mod clock;
 mod faces;
 mod faults;
 mod results;
