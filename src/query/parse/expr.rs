@@ -107,6 +107,9 @@ fn projection(tree: &Tree) -> Result<Expr> {
 /// How TanStack's builder marks what is spread.
 const SPREAD: &str = "__SPREAD_SENTINEL__";
 
+/// Each dot of a field name nests the value deeper, and values are walked recursively.
+const MAX_DOTS: usize = 64;
+
 pub(super) fn selection(tree: &Tree) -> Result<Expr> {
     if let Some(Tree::Leaf(Value::Str(name))) = tree.get("type")
         && EXPRESSIONS.contains(&name.as_str())
@@ -127,6 +130,11 @@ pub(super) fn selection(tree: &Tree) -> Result<Expr> {
         if key.starts_with(SPREAD) || key.starts_with("...") {
             entries.push(Entry::Spread(field));
         } else {
+            if key.matches('.').count() > MAX_DOTS {
+                let message =
+                    format!("a field name has at most {MAX_DOTS} dots, each a nested object");
+                return Err(QueryError::new("", message));
+            }
             insert(&mut entries, key, field).map_err(|e| e.within(key))?;
         }
     }

@@ -387,6 +387,16 @@ mod tests {
     }
 
     #[test]
+    fn names_with_very_many_dots_are_refused() {
+        let name = "a.".repeat(10_000) + "a";
+        let select = format!(r#""select":{{"{name}":{{"type":"val","value":1}}}}"#);
+        assert_eq!(
+            error(&format!("{{{FROM},{select}}}")),
+            "`select`: a field name has at most 64 dots, each a nested object"
+        );
+    }
+
+    #[test]
     fn select_keeps_the_authors_order_and_a_field_may_be_called_type() {
         let query = Query::from_json(&format!(
             r#"{{{FROM},"select":{{"z":{{"type":"ref","path":["u","z"]}},"type":{{"type":"val","value":1}}}}}}"#
