@@ -26,9 +26,13 @@ impl FromStr for Clock {
         match text {
             "system" => Ok(Clock::System),
             "events" => Ok(Clock::Events(None)),
-            time => time.parse().map(Clock::At).map_err(|_| {
-                "must be `system`, `events` or a time such as 2013-05-23T10:00:00Z".into()
-            }),
+            time => match time.parse::<Timestamp>() {
+                Ok(time) if time < Timestamp::UNIX_EPOCH => Err("must not be before 1970".into()),
+                Ok(time) => Ok(Clock::At(time)),
+                Err(_) => {
+                    Err("must be `system`, `events` or a time such as 2013-05-23T10:00:00Z".into())
+                }
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use differential_dataflow::consolidation::consolidate;
 use super::Updates;
 use super::operator::Unary;
 use crate::plan::{ClockCondition, Comparison, Expr};
-use crate::value::{Tuple, Value};
+use crate::value::{Tuple, Value, ValueRef};
 
 /// The tuples for which a condition on the clock is true.
 pub(super) struct Clock {
@@ -71,6 +71,18 @@ impl Clock {
 }
 
 impl Index {
+    /// Where a tuple stands in the index.
+    fn value(&self, tuple: &Tuple) -> Value {
+        use ValueRef::{Array, Object, Str};
+        let Comparison { expr, numbers, .. } = &self.comparison;
+        let is_text = |e: &Expr| matches!(e.eval(tuple).as_ref(), Str(_) | Array(_) | Object(_));
+        if numbers.iter().any(is_text) {
+            // Among the values of another type than the moment's, which are always looked at.
+            return Value::Bool(true);
+        }
+        expr.eval(tuple).into_value()
+    }
+
     /// The tuples whose comparison may have another outcome than when the clock's side was `old`.
     fn met_since<'a>(&'a self, old: &Value, met: &mut Vec<&'a Tuple>) {
         let new = &self.moment;
@@ -121,7 +133,7 @@ impl Unary for Clock {
         }
         for (tuple, diff) in input.drain(..) {
             for index in &mut self.indexes {
-                let value = index.comparison.expr.eval(&tuple).into_value();
+                let value = index.value(&tuple);
                 // Of an unknown value, nothing ever becomes known.
                 if value.as_ref().is_nullish() {
                     continue;

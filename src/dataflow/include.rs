@@ -2,7 +2,7 @@
 //!
 //! Parents and children meet by context, the parent's values that the children depend on. The row
 //! of a context is shared by all its parents, and made anew when one of its children changes: a
-//! change costs in proportion to what one parent shows, whatever the number of parents.
+//! change costs what one parent shows and how many parents share it, however many others there are.
 
 use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;

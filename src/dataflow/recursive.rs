@@ -129,7 +129,12 @@ impl<'i> Inside<'i, '_> {
                 let first = self.node(inputs.next().expect("a union has branches"));
                 inputs.fold(first, |tuples, input| tuples.concat(self.node(input)))
             }
-            Node::Distinct { input, fields, .. } => {
+            Node::Distinct {
+                input,
+                fields,
+                keyed,
+            } => {
+                debug_assert!(keyed, "only contexts of includes have no key");
                 let mut rows = Rows::new(fields.clone(), true);
                 let rows = self.node(input).map(move |tuple| {
                     let row = rows.row(&tuple);

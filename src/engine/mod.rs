@@ -229,6 +229,9 @@ impl Engine {
         if installed.dataflow.set_window(offset, limit) {
             self.runtime.begin(&mut installed.dataflow);
             self.runtime.finish(&installed.dataflow);
+            if let Materialized::View(view) = &mut installed.result {
+                view.set_window(offset, limit);
+            }
             let changes = installed.take_changes();
             installed.call(&changes);
             return Ok(changes);

@@ -18,8 +18,9 @@ const SMALL: i64 = 10_000;
 const LARGE: i64 = 200_000;
 /// The logarithm of a million is one and a half times that of `SMALL`.
 const GROWTH: f64 = 1.6;
-/// Steps that may come on top: a sorted set may have a level more, of at most 32 children.
-const SLACK: f64 = 100.0;
+/// Steps that may come on top: a sorted set may have a level more, of at most 32 children, and each
+/// change looks for several places in it.
+const SLACK: f64 = 250.0;
 /// How often each kind of change is made.
 const TIMES: i64 = 15;
 

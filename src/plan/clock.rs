@@ -90,6 +90,7 @@ fn comparison(mut expr: Expr, mut clock: Expr) -> Result<Comparison> {
     if expr.has_clock() {
         return wrong("`now` can only stand on one side of a comparison");
     }
+    let mut numbers = Vec::new();
     // Brings what the clock's side says of the row over to the other side.
     while clock.sources() != 0 {
         let Expr::Call(operation @ (Function::Add | Function::Subtract), args) = &clock else {
@@ -99,8 +100,14 @@ fn comparison(mut expr: Expr, mut clock: Expr) -> Result<Comparison> {
         let minus = |a, b| Expr::Call(Function::Subtract, vec![a, b]);
         (clock, expr) = match (*operation, a.has_clock(), b.has_clock()) {
             // now + b meets expr where now meets expr - b
-            (Function::Add, true, false) => (a, minus(expr, b)),
-            (Function::Add, false, true) => (b, minus(expr, a)),
+            (Function::Add, true, false) => {
+                numbers.push(b.clone());
+                (a, minus(expr, b))
+            }
+            (Function::Add, false, true) => {
+                numbers.push(a.clone());
+                (b, minus(expr, a))
+            }
             // now - b meets expr where now meets expr - (0 - b): `add` would join strings
             (Function::Subtract, true, false) => (a, minus(expr, minus(Expr::Const(0.into()), b))),
             // a - now meets expr where now meets a - expr
@@ -114,5 +121,9 @@ fn comparison(mut expr: Expr, mut clock: Expr) -> Result<Comparison> {
     if expr.sources() == 0 {
         return wrong("a comparison with `now` must refer to a row");
     }
-    Ok(Comparison { expr, clock })
+    Ok(Comparison {
+        expr,
+        clock,
+        numbers,
+    })
 }

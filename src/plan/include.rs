@@ -18,6 +18,9 @@ use crate::value::Value;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
+/// The rows of a tuple, each with its bit of [`Expr::sources`].
+const MAX_ROWS: usize = 64;
+
 /// What stands for the value that the child is correlated by, among the paths of a context.
 const CORRELATION: &str = "$parent";
 
@@ -46,6 +49,11 @@ pub(super) fn include(include: &query::Include, scope: &mut Scope<'_>) -> Result
     };
     if let Some(place) = scope.includes.iter().position(|i| i.query == *include) {
         return Ok(column(place));
+    }
+    if arity + scope.includes.len() >= MAX_ROWS {
+        let message =
+            format!("the sources and included queries of a query are more than {MAX_ROWS}");
+        return Err(QueryError::new("", message).hint("put some of them into a subquery"));
     }
     let mut paths = Vec::new();
     let mut context = Vec::new();
@@ -160,13 +168,14 @@ fn free(query: &Query, outside: &Outside, found: &mut Vec<Vec<SmolStr>>) {
             source => outside.hidden.extend(source.alias().cloned()),
         }
     }
-    let ons = query.joins.iter().filter_map(|j| j.on.as_ref());
     let orders = query.order_by.iter().map(|o| &o.expr);
-    let exprs = ons
-        .chain(&query.filters)
-        .chain(&query.group_by)
-        .chain(&query.having);
-    for expr in exprs.chain(&query.select).chain(orders) {
+    // Not from `on`: contexts meet the joined rows.
+    let exprs = query.filters.iter().chain(&query.group_by);
+    for expr in exprs
+        .chain(&query.having)
+        .chain(&query.select)
+        .chain(orders)
+    {
         free_in(expr, &outside, found);
     }
 }

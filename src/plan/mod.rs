@@ -131,6 +131,9 @@ pub struct Comparison {
     pub expr: Expr,
     /// The clock's side.
     pub clock: Expr,
+    /// What was brought from the clock's side to the tuple's, which holds for numbers alone: `add`
+    /// joins texts.
+    pub numbers: Vec<Expr>,
 }
 
 /// Adds the result of a child query to each tuple.
@@ -242,6 +245,21 @@ impl Plan {
     /// aggregated, or the like; the error says where.
     pub fn new(query: &Query, catalog: &Catalog) -> Result<Plan, QueryError> {
         build::plan(query, catalog)
+    }
+
+    /// The plan with the window of its result moved, where it ends in one.
+    pub(crate) fn with_window(&self, to: usize, len: Option<usize>) -> Plan {
+        fn set(node: &mut Node, to: usize, len: Option<usize>) {
+            match node {
+                Node::Window { offset, limit, .. } => (*offset, *limit) = (to, len),
+                Node::Include(include) => set(&mut include.input, to, len),
+                Node::Recursive(recursive) => set(&mut recursive.input, to, len),
+                _ => {}
+            }
+        }
+        let mut plan = self.clone();
+        set(&mut plan.root, to, len);
+        plan
     }
 
     /// The value of a result row.

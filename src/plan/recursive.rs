@@ -114,7 +114,7 @@ fn check(node: &Node, bindings: &[Binding]) -> Result<()> {
         Node::Window { .. } => wrong("under a limit or an offset"),
         Node::Include(_) => wrong("in or under an included query"),
         Node::Clock { .. } => wrong("under a comparison with `now`"),
-        Node::Recursive(_) => wrong("inside of another recursion"),
+        Node::Recursive(_) => wrong("in another recursion"),
         Node::Join(join) if !matches!(join.kind, JoinKind::Inner | JoinKind::Cross) => {
             wrong(&format!("in a {} join", join.kind.as_str()))
         }

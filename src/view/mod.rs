@@ -69,6 +69,11 @@ impl View {
         ChangeSet::new(self.plan.clone(), self.plan.ordered, changes)
     }
 
+    /// Becomes the result of the same plan with its window moved.
+    pub(crate) fn set_window(&mut self, offset: usize, limit: Option<usize>) {
+        self.plan = Arc::new(self.plan.with_window(offset, limit));
+    }
+
     /// Becomes the result of another plan, of which `updates` are all tuples.
     pub(crate) fn replace(&mut self, plan: Arc<Plan>, updates: &mut Updates) -> ChangeSet {
         let tuples: Vec<_> = match &self.rows {

@@ -369,3 +369,22 @@ fn what_is_wrong_with_an_include_is_said_with_its_place() {
         refusal(&query).starts_with("`where[0].type`: unknown expression type `includesSubquery`")
     );
 }
+
+#[test]
+fn too_many_includes_are_refused() {
+    let many: serde_json::Map<String, Value> = (0..70)
+        .map(|i| {
+            let mut query = issues();
+            query["where"] = json!([
+                eq("i.team", "p.team"),
+                func("gt", &[path("i.rank"), val(i)])
+            ]);
+            (format!("f{i:02}"), include(&query))
+        })
+        .collect();
+    let query = json!({"from": from("p"), "select": many, "orderBy": [order("$selected.f69")]});
+    assert_eq!(
+        refusal(&query),
+        "`select.f63`: the sources and included queries of a query are more than 64 (put some of them into a subquery)"
+    );
+}

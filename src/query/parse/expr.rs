@@ -78,6 +78,10 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
             function.check_constants(&constants(&args))?;
             Ok(Expr::Aggregate(function, args))
         }
+        "includesSubquery" | "conditionalSelect" => Err(QueryError::new(
+            "type",
+            "this can only stand in `select`, as the value of a field",
+        )),
         other => {
             let error = QueryError::new("type", format!("unknown expression type `{other}`"));
             Err(error.suggest(other, EXPRESSIONS))
@@ -147,36 +151,43 @@ fn insert(entries: &mut Vec<Entry>, path: &str, value: Expr) -> Result<()> {
         Some((name, rest)) => (name, Some(rest)),
         None => (path, None),
     };
+    if rest.is_some() && (name.is_empty() || rest == Some("")) {
+        let message = "a field name with dots is a path, and a part of this one is empty";
+        return Err(QueryError::new("", message));
+    }
     if matches!(name, "__proto__" | "prototype" | "constructor") {
         let message =
             format!("the name `{name}` is not allowed, as JavaScript clients would be harmed");
         return Err(QueryError::new("", message));
     }
-    let known = entries.iter_mut().find_map(|entry| match (entry, rest) {
-        (Entry::Field(n, Expr::Object(inner)), Some(_)) if n == name => Some(inner),
-        _ => None,
-    });
-    match (known, rest) {
-        (Some(inner), Some(rest)) => insert(inner, rest, value),
-        (_, Some(rest)) => {
+    let known = last(entries, name);
+    match (rest, known) {
+        (None, Some(known)) => entries[known] = Entry::Field(name.into(), value),
+        // What is spread in between may have the field, too: this one comes after it.
+        (None, None) => entries.push(Entry::Field(name.into(), value)),
+        (Some(rest), None) => {
             let mut inner = Vec::new();
             insert(&mut inner, rest, value)?;
             entries.push(Entry::Field(name.into(), Expr::Object(inner)));
-            Ok(())
         }
-        (_, None) => {
-            let known = entries
-                .iter()
-                .position(|e| matches!(e, Entry::Field(n, _) if n == name));
-            let spread = entries.iter().rposition(|e| matches!(e, Entry::Spread(_)));
-            match known.filter(|known| spread < Some(*known)) {
-                Some(known) => entries[known] = Entry::Field(name.into(), value),
-                // What is spread in between may have the field, too: this one comes after it.
-                None => entries.push(Entry::Field(name.into(), value)),
+        (Some(rest), Some(known)) => match &mut entries[known] {
+            Entry::Field(_, Expr::Object(inner)) => insert(inner, rest, value)?,
+            _ => {
+                let message = format!("`{name}` is a value already, not an object of fields");
+                return Err(QueryError::new("", message).hint("give the whole object once"));
             }
-            Ok(())
-        }
+        },
     }
+    Ok(())
+}
+
+/// Where a field stands that nothing spread after it may override.
+fn last(entries: &[Entry], name: &str) -> Option<usize> {
+    let known = entries
+        .iter()
+        .rposition(|e| matches!(e, Entry::Field(n, _) if n == name))?;
+    let spread = entries.iter().rposition(|e| matches!(e, Entry::Spread(_)));
+    (spread < Some(known)).then_some(known)
 }
 
 fn conditional(tree: &Tree) -> Result<Expr> {

@@ -137,6 +137,9 @@ fn count(tree: &Tree, key: &str) -> Result<Option<usize>> {
     };
     at(key, tree, |tree| match tree {
         Tree::Leaf(Value::Int(i)) if *i >= 0 => Ok(Some(usize::try_from(*i).unwrap_or(usize::MAX))),
+        Tree::Leaf(Value::Float(f)) if *f >= u64::MAX as f64 => {
+            Err(QueryError::new("", format!("{f} is too large")))
+        }
         Tree::Leaf(value @ (Value::Int(_) | Value::Float(_))) => Err(QueryError::new(
             "",
             format!("must be a whole number from 0 on, not {value}"),
@@ -383,6 +386,15 @@ mod tests {
         assert_eq!(
             error(r#"{"from":{"type":"colectionRef"}}"#),
             "`from.type`: unknown source `colectionRef` (did you mean `collectionRef`?)"
+        );
+    }
+
+    #[test]
+    fn a_path_into_a_value_is_refused() {
+        let one = r#"{"type":"val","value":1}"#;
+        assert_eq!(
+            error(&format!(r#"{{{FROM},"select":{{"a":{one},"a.b":{one}}}}}"#)),
+            "`select.a.b`: `a` is a value already, not an object of fields (give the whole object once)"
         );
     }
 
