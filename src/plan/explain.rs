@@ -60,7 +60,7 @@ impl Plan {
         Explanation {
             operator: "result",
             details,
-            inputs: vec![explain(&self.root)],
+            inputs: vec![explain(&self.root, &[])],
         }
     }
 }
@@ -72,7 +72,8 @@ fn order(keys: &[OrderKey]) -> String {
     }
 }
 
-fn explain(node: &Node) -> Explanation {
+/// Explains a node within the recursion of some numbers.
+fn explain(node: &Node, ids: &[usize]) -> Explanation {
     let (operator, mut details) = match node {
         Node::Scan(scan) => (
             "scan",
@@ -88,7 +89,9 @@ fn explain(node: &Node) -> Explanation {
                 .iter()
                 .zip(&j.right_keys)
                 .map(|(l, r)| format!("{l} = {r}"));
-            let shared = |node: &Node| matches!(node, Node::Scan(_));
+            // What goes round in a recursion has arrangements of its own.
+            let in_rounds = node.any(&mut |n| matches!(n, Node::Bound(id) if ids.contains(id)));
+            let shared = |node: &Node| matches!(node, Node::Scan(_)) && !in_rounds;
             let arrangements = match (shared(&j.left), shared(&j.right)) {
                 (true, true) => "both sides shared",
                 (true, false) => "left side shared",
@@ -178,7 +181,17 @@ fn explain(node: &Node) -> Explanation {
     Explanation {
         operator,
         details,
-        inputs: node.inputs().into_iter().map(explain).collect(),
+        inputs: match node {
+            Node::Recursive(recursive) => {
+                let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
+                let definitions = recursive.definitions.iter().map(|(_, node)| node);
+                let definitions = definitions.map(|node| explain(node, &ids));
+                definitions
+                    .chain([explain(&recursive.input, &[])])
+                    .collect()
+            }
+            node => node.inputs().into_iter().map(|n| explain(n, ids)).collect(),
+        },
     }
 }
 
