@@ -11,7 +11,7 @@ use timely::dataflow::operators::vec::Input as _;
 use super::clock::Clock;
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
-use super::{Diff, Feed, Net, Time, Tuples, Updates, Valve};
+use super::{Diff, Feed, Inlet, Net, Time, Tuples, Valve};
 use super::{aggregate, distinct, include, join, project, recursive, union};
 use crate::plan::Node;
 use crate::store::Store;
@@ -82,8 +82,7 @@ impl<'a, 's> Builder<'a, 's> {
                 let (handle, stream) = self.scope.new_input();
                 self.feeds.push(Feed {
                     scan: scan.clone(),
-                    handle,
-                    buffer: Updates::new(),
+                    inlet: Inlet::new(handle),
                 });
                 (stream, Net::Always)
             }
@@ -212,8 +211,7 @@ impl<'a, 's> Builder<'a, 's> {
         let tuples = self.unary(tuples, name, operator.clone());
         let valve = Valve {
             operator,
-            handle,
-            buffer: Updates::new(),
+            inlet: Inlet::new(handle),
         };
         (self.scope.concatenate([tuples, injected]), valve)
     }

@@ -69,15 +69,40 @@ impl std::fmt::Debug for Runtime {
 pub(crate) struct Feed {
     /// What it reads.
     pub(crate) scan: Scan,
-    handle: Handle<Time, (Tuple, Diff)>,
-    buffer: Updates,
+    inlet: Inlet,
 }
 
 impl Feed {
     /// Sends a change of this tick. The tuple must pass the scan's filter.
     #[inline]
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
-        self.buffer.push((tuple, diff));
+        self.inlet.buffer.push((tuple, diff));
+    }
+}
+
+/// A way into a dataflow, and what waits for the next tick.
+struct Inlet {
+    handle: Handle<Time, (Tuple, Diff)>,
+    buffer: Updates,
+}
+
+impl Inlet {
+    fn new(handle: Handle<Time, (Tuple, Diff)>) -> Inlet {
+        Inlet {
+            handle,
+            buffer: Updates::new(),
+        }
+    }
+
+    /// Lets in what waits, up to a time; whether there was anything.
+    fn open(&mut self, time: Time, pool: &Pool) -> bool {
+        let any = !self.buffer.is_empty();
+        if any {
+            self.handle.send_batch(&mut self.buffer);
+            self.buffer = pool.get();
+        }
+        self.handle.advance_to(time);
+        any
     }
 }
 
@@ -101,8 +126,7 @@ pub(crate) struct Dataflow {
 /// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
 struct Valve<O> {
     operator: Rc<RefCell<O>>,
-    handle: Handle<Time, (Tuple, Diff)>,
-    buffer: Updates,
+    inlet: Inlet,
 }
 
 /// When a tick's updates hold each tuple only once.
@@ -164,30 +188,14 @@ impl Runtime {
     /// Begins a dataflow's tick with what was fed to it. Several may run at once.
     pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
         dataflow.time += 1;
-        dataflow.fed = 0;
-        for feed in &mut dataflow.feeds {
-            if !feed.buffer.is_empty() {
-                dataflow.fed += 1;
-                feed.handle.send_batch(&mut feed.buffer);
-                feed.buffer = self.pool.get();
-            }
-            feed.handle.advance_to(dataflow.time);
-        }
-        let pool = &self.pool;
-        let mut open = |buffer: &mut Updates, handle: &mut Handle<Time, (Tuple, Diff)>| {
-            if !buffer.is_empty() {
-                dataflow.fed += 1;
-                handle.send_batch(buffer);
-                *buffer = pool.get();
-            }
-            handle.advance_to(dataflow.time);
-        };
-        for valve in &mut dataflow.clocks {
-            open(&mut valve.buffer, &mut valve.handle);
-        }
-        if let Some(valve) = &mut dataflow.window {
-            open(&mut valve.buffer, &mut valve.handle);
-        }
+        let feeds = dataflow.feeds.iter_mut().map(|feed| &mut feed.inlet);
+        let clocks = dataflow.clocks.iter_mut().map(|valve| &mut valve.inlet);
+        let window = dataflow.window.iter_mut().map(|valve| &mut valve.inlet);
+        let (time, pool) = (dataflow.time, &self.pool);
+        let inlets = feeds.chain(clocks).chain(window);
+        dataflow.fed = inlets
+            .map(|inlet| usize::from(inlet.open(time, pool)))
+            .sum();
     }
 
     /// Works until the dataflow's tick is done.
@@ -204,9 +212,9 @@ impl Runtime {
     pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
         let mut ticks = 0;
         for i in 0..dataflow.clocks.len() {
-            let valve = &mut dataflow.clocks[i];
-            valve.operator.borrow_mut().set(now, &mut valve.buffer);
-            if !valve.buffer.is_empty() {
+            let Valve { operator, inlet } = &mut dataflow.clocks[i];
+            operator.borrow_mut().set(now, &mut inlet.buffer);
+            if !inlet.buffer.is_empty() {
                 self.begin(dataflow);
                 self.finish(dataflow);
                 ticks += 1;
@@ -245,7 +253,7 @@ impl Dataflow {
             return false;
         };
         let mut window = valve.operator.borrow_mut();
-        window.set(offset, limit, &mut valve.buffer);
+        window.set(offset, limit, &mut valve.inlet.buffer);
         true
     }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::text::to_text;
 use super::{Datum, Function, UNKNOWN, boolean, to_number};
 use crate::value::{Value, ValueRef};
 
@@ -91,12 +92,9 @@ pub(crate) fn truthy(value: ValueRef<'_>) -> bool {
 fn compare(a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
     use ValueRef::*;
     match (a, b) {
-        (Int(_) | Float(_), Int(_) | Float(_))
-        | (Str(_), Str(_))
-        | (Bool(_), Bool(_))
-        | (Array(_), Array(_))
-        | (Object(_), Object(_)) => a.cmp(&b),
-        (Array(_) | Object(_), _) | (_, Array(_) | Object(_)) => Ordering::Equal,
+        (Int(_) | Float(_), Int(_) | Float(_)) | (Str(_), Str(_)) | (Bool(_), Bool(_)) => a.cmp(&b),
+        (Array(_) | Object(_), _) => compare(Str(&to_text(a)), b),
+        (_, Array(_) | Object(_)) => compare(a, Str(&to_text(b))),
         _ => {
             let (a, b) = (to_number(a), to_number(b));
             let not_a_number = |v: &Value| matches!(v, Value::Float(f) if f.is_nan());
