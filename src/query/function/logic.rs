@@ -76,7 +76,7 @@ fn kleene<'a>(n: usize, arg: &dyn Fn(usize) -> Datum<'a>, decisive: bool) -> Dat
 }
 
 /// JavaScript's truth of a value.
-pub(crate) fn truthy(value: ValueRef<'_>) -> bool {
+fn truthy(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::Missing | ValueRef::Null => false,
         ValueRef::Bool(b) => b,

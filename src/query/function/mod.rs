@@ -16,8 +16,6 @@ mod zone;
 
 pub use aggregate::AggregateFunction;
 pub(crate) use aggregate::{direction_of, quantile_of};
-#[allow(unused_imports, reason = "conditional selects will need it")]
-pub(crate) use logic::truthy;
 pub(crate) use number::to_number;
 pub(crate) use text::to_text;
 
