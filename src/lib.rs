@@ -60,7 +60,11 @@ pub mod protocol;
 pub mod query;
 mod ranked;
 pub mod schema;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
+#[cfg(feature = "http")]
+pub mod stream;
 pub mod value;
 pub mod view;
 #[cfg(test)]
