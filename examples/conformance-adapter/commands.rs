@@ -76,10 +76,10 @@ impl Adapter {
             "idempotent-close" => {
                 let producer = self.producer(command).await?;
                 let data = text(command, "data");
-                if !data.is_empty() {
-                    producer.append(data).await?;
-                }
-                let end = producer.close().await?;
+                let end = match data.is_empty() {
+                    true => producer.close().await?,
+                    false => producer.close_with(data).await?,
+                };
                 json!({"status": 200, "finalOffset": end.map(|end| end.to_string())})
             }
             "idempotent-detach" => {

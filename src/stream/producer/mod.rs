@@ -255,6 +255,19 @@ impl Producer {
         self.ask(Command::Close).await
     }
 
+    /// Closes the stream behind one more item. On a producer that has closed it already, nothing is
+    /// appended, and that is a success.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append) and [`close`](Self::close).
+    pub async fn close_with(&self, data: impl Into<Bytes>) -> Result<Option<Offset>, StreamError> {
+        if !self.shared().closed {
+            self.append(data).await?;
+        }
+        self.close().await
+    }
+
     /// The epoch in use: the one it was started with, or the last one it claimed.
     pub fn epoch(&self) -> u64 {
         self.shared().epoch

@@ -34,7 +34,8 @@ pub(super) struct Send {
 enum State {
     /// To be sent.
     Waiting,
-    InFlight,
+    /// On its way; and whether all batches before it were acknowledged when it was sent.
+    InFlight { first: bool },
     /// It came before an earlier one; to be sent again when an earlier one is there.
     Early,
 }
@@ -203,7 +204,7 @@ impl Window {
             .iter()
             .position(|batch| batch.state == State::Waiting)?;
         let batch = &mut self.batches[place];
-        batch.state = State::InFlight;
+        batch.state = State::InFlight { first: place == 0 };
         self.in_flight += 1;
         let number = self.first + place as u64;
         Some(Send {
@@ -240,11 +241,14 @@ impl Window {
                 self.batches[place].state = State::Waiting;
                 self.claim = self.claim.max(Some(current + 1));
             }
-            // The server waits for an earlier batch, which is on its way or will be.
-            Err(StreamError::SequenceGap { expected, sent, .. })
-                if place > 0 && expected < sent =>
+            // The server waited for an earlier batch, which was on its way, and may be there by now.
+            Err(StreamError::SequenceGap { .. })
+                if self.batches[place].state == (State::InFlight { first: false }) =>
             {
-                self.batches[place].state = State::Early;
+                self.batches[place].state = match place {
+                    0 => State::Waiting,
+                    _ => State::Early,
+                };
             }
             Err(error) => {
                 self.failure.get_or_insert(error);
