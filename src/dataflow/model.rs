@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::plan::{Aggregate, Expr, Join, Label, Node, OrderKey, Scan};
 use crate::query::{AggregateFunction, Function, JoinKind};
-use crate::schema::Collection;
+use crate::schema::CollectionDef;
 use crate::store::Action;
 use crate::value::{Direction, Nulls, Value};
 use world::{History, World};
@@ -20,7 +20,7 @@ use world::{History, World};
 fn run<const N: usize>(
     seed: u64,
     ticks: usize,
-    nodes: impl Fn([&Arc<Collection>; N]) -> Vec<Node>,
+    nodes: impl Fn([&Arc<CollectionDef>; N]) -> Vec<Node>,
 ) {
     let (mut world, mut queries) = (World::new(), Vec::new());
     let mut history = History::new(&world, N, 12, seed);
@@ -49,7 +49,7 @@ fn call(function: Function, a: Expr, b: impl Into<Value>) -> Expr {
     Expr::Call(function, vec![a, Expr::Const(b.into())])
 }
 
-fn scan(collection: &Arc<Collection>, filter: &[Expr]) -> Node {
+fn scan(collection: &Arc<CollectionDef>, filter: &[Expr]) -> Node {
     Node::Scan(Scan {
         collection: collection.clone(),
         filter: filter.to_vec(),
@@ -355,7 +355,7 @@ fn late_queries_share_arrangements() {
 fn update_among(size: i32) -> [usize; 3] {
     let mut world = World::new();
     let [a, b, _] = world.collections.clone();
-    let put = |collection: &Collection, key: i32, value: i32| Action::Put {
+    let put = |collection: &CollectionDef, key: i32, value: i32| Action::Put {
         collection: collection.id(),
         row: [key, 0, value].map(Value::from).into_iter().collect(),
     };

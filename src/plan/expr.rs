@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::key::KeyKind;
 use crate::query::{Datum, Function, NativeFunction};
-use crate::schema::Collection;
+use crate::schema::CollectionDef;
 use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
 /// An expression over a tuple.
@@ -117,7 +117,7 @@ impl PartialEq for Label {
 #[derive(Clone, Debug)]
 pub enum Shape {
     /// The columns of a collection, which may still grow.
-    Collection(Arc<Collection>),
+    Collection(Arc<CollectionDef>),
     /// The fields of a subquery from column 1 on.
     Fields(Arc<[SmolStr]>),
     /// One value in column 1, which may be an object.

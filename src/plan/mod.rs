@@ -23,7 +23,7 @@ pub use expr::{Expr, Label, NativeCall, Part, Shape};
 pub use key::KeyKind;
 
 use crate::query::{AggregateFunction, JoinKind, Materialization, Query, QueryError};
-use crate::schema::{Catalog, Collection};
+use crate::schema::{Catalog, CollectionDef};
 use crate::value::{
     Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
 };
@@ -172,7 +172,7 @@ pub struct Recursive {
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// The collection.
-    pub collection: Arc<Collection>,
+    pub collection: Arc<CollectionDef>,
     /// What must be true of a row, as source 0.
     pub filter: Vec<Expr>,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 use thiserror::Error;
 
-use super::rows::Collection;
+use super::rows::CollectionDef;
 
 /// Why a schema was refused.
 #[derive(Debug, Error)]
@@ -66,9 +66,9 @@ pub struct Catalog {
 
 #[derive(Debug, Default)]
 struct Known {
-    all: Vec<Arc<Collection>>,
-    by_name: HashMap<SmolStr, Arc<Collection>>,
-    by_type: HashMap<SmolStr, Arc<Collection>>,
+    all: Vec<Arc<CollectionDef>>,
+    by_name: HashMap<SmolStr, Arc<CollectionDef>>,
+    by_type: HashMap<SmolStr, Arc<CollectionDef>>,
 }
 
 impl Known {
@@ -77,8 +77,8 @@ impl Known {
         name: SmolStr,
         event_type: SmolStr,
         primary_key: Option<SmolStr>,
-    ) -> Arc<Collection> {
-        let collection = Arc::new(Collection::new(
+    ) -> Arc<CollectionDef> {
+        let collection = Arc::new(CollectionDef::new(
             self.all.len(),
             name,
             event_type,
@@ -157,18 +157,18 @@ impl Catalog {
     }
 
     /// The collection of a name; an open catalog makes one that is not there yet.
-    pub fn by_name(&self, name: &str) -> Option<Arc<Collection>> {
+    pub fn by_name(&self, name: &str) -> Option<Arc<CollectionDef>> {
         let found = self.read().by_name.get(name).cloned();
         found.or_else(|| self.add(name))
     }
 
     /// The collection that events of a type belong to; an open catalog makes one.
-    pub fn by_type(&self, event_type: &str) -> Option<Arc<Collection>> {
+    pub fn by_type(&self, event_type: &str) -> Option<Arc<CollectionDef>> {
         let found = self.read().by_type.get(event_type).cloned();
         found.or_else(|| self.add(event_type))
     }
 
-    fn add(&self, name: &str) -> Option<Arc<Collection>> {
+    fn add(&self, name: &str) -> Option<Arc<CollectionDef>> {
         if self.closed {
             return None;
         }
@@ -188,7 +188,7 @@ impl Catalog {
     }
 
     /// All collections, in the order in which they became known.
-    pub fn collections(&self) -> Vec<Arc<Collection>> {
+    pub fn collections(&self) -> Vec<Arc<CollectionDef>> {
         self.read().all.clone()
     }
 }

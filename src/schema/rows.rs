@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
 
 /// A keyed collection of rows.
 #[derive(Debug)]
-pub struct Collection {
+pub struct CollectionDef {
     id: usize,
     name: SmolStr,
     event_type: SmolStr,
@@ -150,7 +150,7 @@ pub struct Collection {
     columns: RwLock<Arc<Columns>>,
 }
 
-impl Collection {
+impl CollectionDef {
     pub(super) fn new(
         id: usize,
         name: SmolStr,
@@ -165,7 +165,7 @@ impl Collection {
             columns.see(column);
             column
         });
-        Collection {
+        CollectionDef {
             id,
             name,
             event_type,
@@ -268,7 +268,7 @@ impl RowDecoder {
     /// If the value is not an object where the collection requires one, or has too many fields.
     pub fn row(
         &mut self,
-        collection: &Collection,
+        collection: &CollectionDef,
         key: &str,
         value: &RawValue,
     ) -> Result<Row, RowError> {
@@ -310,7 +310,7 @@ impl RowDecoder {
 
     /// Reads the fields. New columns become known only when the row was read as a whole, so that a
     /// row that is refused leaves nothing behind.
-    fn object(&mut self, collection: &Collection, text: &str) -> Result<(), RowError> {
+    fn object(&mut self, collection: &CollectionDef, text: &str) -> Result<(), RowError> {
         loop {
             self.clear();
             let base = collection.columns();
@@ -342,7 +342,7 @@ impl RowDecoder {
 
 struct RowVisitor<'a, 'c> {
     decoder: &'a mut RowDecoder,
-    collection: &'a Collection,
+    collection: &'a CollectionDef,
     columns: &'a mut Cow<'c, Columns>,
 }
 
@@ -372,7 +372,7 @@ impl<'de> Visitor<'de> for RowVisitor<'_, '_> {
 
 /// Resolves a field name to its column without copying the name.
 struct ColumnSeed<'a, 'c> {
-    collection: &'a Collection,
+    collection: &'a CollectionDef,
     columns: &'a mut Cow<'c, Columns>,
     expected: usize,
 }
@@ -427,7 +427,7 @@ mod tests {
     use super::*;
     use crate::schema::Catalog;
 
-    fn row(collection: &Collection, key: &str, text: &str) -> Result<Row, RowError> {
+    fn row(collection: &CollectionDef, key: &str, text: &str) -> Result<Row, RowError> {
         let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
         RowDecoder::default().row(collection, key, &raw)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::protocol::{Control, Message, MessageError, Operation};
-use crate::schema::{Catalog, Collection, RowDecoder, RowError};
+use crate::schema::{Catalog, CollectionDef, RowDecoder, RowError};
 use crate::value::Row;
 
 /// What one message does to the store.
@@ -51,7 +51,7 @@ pub struct Decoder {
     catalog: Arc<Catalog>,
     rows: RowDecoder,
     /// The collection of the last message: mostly that of the next one, too.
-    last: Option<Arc<Collection>>,
+    last: Option<Arc<CollectionDef>>,
 }
 
 impl Decoder {
@@ -111,7 +111,7 @@ impl Decoder {
         }))
     }
 
-    fn collection(&mut self, event_type: &str) -> Option<Arc<Collection>> {
+    fn collection(&mut self, event_type: &str) -> Option<Arc<CollectionDef>> {
         if self
             .last
             .as_ref()

@@ -18,7 +18,7 @@ pub use decode::{Action, DecodeError, Decoder};
 use rows::Rows;
 
 use crate::plan::{Expr, Scan};
-use crate::schema::{Catalog, Collection};
+use crate::schema::{Catalog, CollectionDef};
 use crate::value::Row;
 
 /// What a batch changed in one collection: the old and the new row of a key, which differ.
@@ -69,14 +69,14 @@ impl Store {
     }
 
     /// The number of rows of a collection.
-    pub fn len(&self, collection: &Collection) -> usize {
+    pub fn len(&self, collection: &CollectionDef) -> usize {
         self.collections
             .get(collection.id())
             .map_or(0, |state| state.rows.len())
     }
 
     /// All rows of a collection, in no order.
-    pub fn rows(&self, collection: &Collection) -> impl Iterator<Item = &Row> {
+    pub fn rows(&self, collection: &CollectionDef) -> impl Iterator<Item = &Row> {
         self.collections
             .get(collection.id())
             .into_iter()

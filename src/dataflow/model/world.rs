@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::differential::{Model, Plain, plain};
 use crate::dataflow::{Dataflow, Diff, Feed, Runtime};
 use crate::plan::Node;
-use crate::schema::{Catalog, Collection};
+use crate::schema::{Catalog, CollectionDef};
 use crate::store::{Action, Changes, Store};
 use crate::value::{Row, Tuple, Value};
 
@@ -41,7 +41,7 @@ fn route(changes: &BTreeMap<usize, Changes>, feeds: &mut [Feed]) -> bool {
 /// A store and a runtime as in an engine.
 pub(super) struct World {
     pub(super) store: Store,
-    pub(super) collections: [Arc<Collection>; 3],
+    pub(super) collections: [Arc<CollectionDef>; 3],
     pub(super) runtime: Runtime,
 }
 
@@ -58,7 +58,7 @@ impl World {
 
     /// What a query that is installed now has to be told.
     fn all_rows(&self) -> BTreeMap<usize, Changes> {
-        let rows = |c: &Arc<Collection>| {
+        let rows = |c: &Arc<CollectionDef>| {
             self.store
                 .rows(c)
                 .map(|r| (None, Some(r.clone())))
