@@ -8,6 +8,7 @@ mod function;
 mod ir;
 mod parse;
 mod tree;
+mod typed_query;
 
 pub use error::QueryError;
 pub use function::{AggregateFunction, Function};
@@ -16,3 +17,4 @@ pub use ir::{
     Closure, Entry, Expr, Include, Join, JoinKind, Materialization, NativeFunction, OrderBy, Query,
     Source,
 };
+pub use typed_query::{RowFunction, RowTypeError, TypedQuery};

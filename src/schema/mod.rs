@@ -4,7 +4,9 @@
 //! and columns are never taken back, so that rows written earlier stay valid.
 
 mod catalog;
+mod collection;
 mod rows;
 
 pub use catalog::{Catalog, SchemaError};
+pub use collection::Collection;
 pub use rows::{CollectionDef, Columns, Fields, KEY_COLUMN, RowDecoder, RowError};
