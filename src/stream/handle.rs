@@ -187,6 +187,10 @@ impl StreamBuilder {
                 "must begin with http:// or https://",
             ));
         }
+        if url.scheme() == "https" && cfg!(not(feature = "tls")) && self.client.is_none() {
+            let detail = "is https, which needs the feature `tls`, or an `http_client` that has it";
+            return Err(StreamError::invalid("url", detail));
+        }
         self.retry.validate()?;
         for (name, timeout) in [
             ("request_timeout", self.request_timeout),
