@@ -211,7 +211,7 @@ fn open(
             .as_deref()
             .map(|path| Disk::open(path, cache))
             .transpose()?;
-        Streams::open(disk, most, recent)
+        Streams::open(disk.map(Arc::new), most, recent)
     };
     open().map_err(|error| match error {
         DiskError::InUse(path) => Error::InUse { path },

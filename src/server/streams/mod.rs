@@ -15,6 +15,8 @@ pub(crate) mod offset;
 pub(crate) mod path;
 pub(crate) mod record;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::HashMap;
@@ -92,13 +94,12 @@ impl Streams {
     /// Starts the writer of streams on disk, or in memory. `recent` is how many bytes of what is
     /// on disk are kept in memory, too.
     pub(crate) fn open(
-        disk: Option<Disk>,
+        disk: Option<Arc<Disk>>,
         most: Most,
         recent: usize,
     ) -> Result<Streams, DiskError> {
         let (queue, commands) = mpsc::channel(QUEUE);
         let registry = Arc::new(Registry::default());
-        let disk = disk.map(Arc::new);
         let writer = Writer::open(commands, registry.clone(), disk, most, recent)?;
         thread::Builder::new()
             .name("tailwater-log".into())
