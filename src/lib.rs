@@ -34,8 +34,10 @@
 //! ```text
 //! schema ──> query ──> plan ───┐
 //! (columns)  (IR)     (checked) ├──> store ──> dataflow ──> view ──> engine ──> cli
-//! protocol ─────────────────────┘    (rows)    (operators)  (results)
-//! (messages)
+//! protocol ─────────────────────┘    (rows)    (operators)  (results)            │
+//! (messages)                                                                     │
+//! stream, server ────────────────────────────────────────────────────────────────┘
+//! (Durable Streams: client, embedded server)
 //! ```
 //!
 //! | module | what it is for |
@@ -50,8 +52,10 @@
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
+//! | [`stream`] | the client of Durable Streams (feature `http`) |
+//! | [`server`] | the embedded server of Durable Streams (feature `server`) |
 //!
-//! The library works on the caller's thread, without clock, network or threads.
+//! But for the last two, the library works on the caller's thread, without clock, network or threads.
 
 mod dataflow;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! Durable Streams: the embedded server over HTTP.
 
+mod adapter;
 #[cfg(feature = "cli")]
 mod server_cli;
 #[cfg(feature = "cli")]
