@@ -50,8 +50,10 @@
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
+//! | `server` | the embedded server of Durable Streams, behind the feature `server` |
 //!
-//! The library works on the caller's thread, without clock, network or threads.
+//! Without the features `http` and `server` the library works on the caller's thread, without clock,
+//! network or threads.
 
 mod dataflow;
 pub mod engine;
