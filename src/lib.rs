@@ -52,10 +52,11 @@
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
-//! | [`stream`] | the client of Durable Streams (feature `http`) |
-//! | [`server`] | the embedded server of Durable Streams (feature `server`) |
+//! | `stream` | the client of Durable Streams, behind the feature `http` |
+//! | `server` | the embedded server of Durable Streams, behind the feature `server` |
 //!
-//! But for the last two, the library works on the caller's thread, without clock, network or threads.
+//! Without the features `http` and `server` the library works on the caller's thread, without clock,
+//! network or threads.
 
 mod dataflow;
 pub mod engine;

@@ -112,7 +112,7 @@ impl ServerBuilder {
     }
 
     /// Asks clients for tokens. Without any, everybody may do everything, and only this machine
-    /// can connect.
+    /// can connect; that includes the pages that a browser on it shows.
     pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> ServerBuilder {
         self.tokens = tokens.into_iter().collect();
         self

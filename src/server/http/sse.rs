@@ -136,7 +136,8 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Frames are for those who share them.
+    /// Frames are for those who share them. We are still counted, so one other may be left, who
+    /// shares with nobody.
     fn drop(&mut self) {
         if self.log.followers() <= 2 {
             self.log.frames().clear();

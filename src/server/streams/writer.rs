@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Registry;
 use super::command::{Append, Appended, Create, Created, Refusal};
 use super::disk::{Disk, DiskError};
-use super::log::{Log, cost};
+use super::log::{Log, Phase, cost};
 use super::path::StreamPath;
 use super::state::{Most, Published, State};
 
@@ -226,12 +226,13 @@ impl Writer {
                 created,
             } = published;
             self.unclean |= tail.is_gone();
-            if created {
-                self.registry.insert(path, log.clone());
-            } else if tail.phase == super::log::Phase::Deleted {
+            if tail.phase == Phase::Deleted {
                 self.registry.remove(&path, &log);
             }
             log.publish(chunks, tail);
+            if created {
+                self.registry.insert(path, log);
+            }
         }
         self.recent.shrink();
     }

@@ -9,6 +9,16 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const TEXT: (&str, &str) = ("content-type", "text/plain");
 const AT: &str = "0000000000000000_000000000000000";
 
+/// Method, path, headers and body; then the status, and what the answer says.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    &'a [(&'a str, &'a str)],
+    &'a str,
+    u16,
+    &'a str,
+);
+
 #[tokio::test]
 async fn what_is_wrong_is_named() {
     let server = Server::start().await.unwrap();
@@ -31,7 +41,7 @@ async fn what_is_wrong_is_named() {
             ("producer-seq", seq),
         ]
     };
-    let cases: &[(&str, &str, &[(&str, &str)], &str, u16, &str)] = &[
+    let cases: &[Case] = &[
         // Names.
         ("GET", "", &[], "", 404, "nothing here"),
         ("GET", "a//b", &[], "", 400, "empty segment"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Response;
+use reqwest::{Response, Version};
 use tailwater::server::Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -85,6 +85,56 @@ async fn many_readers_see_the_same_events() {
         );
         assert_eq!(reader.data(), expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_of_http_2_is_enough() {
+    let server = Server::start().await.unwrap();
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let url = server.stream_url("s");
+    let created = client
+        .put(&url)
+        .header("content-type", "text/plain")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (created.status().as_u16(), created.version()),
+        (201, Version::HTTP_2)
+    );
+    assert_eq!(created.headers()["location"], url);
+    let live = client
+        .get(format!("{url}?offset=-1&live=sse"))
+        .send()
+        .await
+        .unwrap();
+    let mut live = Events {
+        response: live,
+        text: String::new(),
+    };
+    live.until("upToDate").await;
+    for number in 0..20 {
+        let append = client.post(&url).header("content-type", "text/plain");
+        append
+            .body(number.to_string())
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
+    }
+    live.until("data:19\n").await;
+    server.shutdown().await;
+    assert_eq!(
+        live.until("no such text")
+            .await
+            .matches("event: data")
+            .count(),
+        20
+    );
 }
 
 #[tokio::test]
