@@ -1,6 +1,7 @@
 //! The engine: collections, queries, and batches that move them all in one step.
 
 mod batch;
+mod pending;
 #[cfg(test)]
 mod work;
 

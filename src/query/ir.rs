@@ -128,8 +128,9 @@ pub struct Join {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A path: alias, field, nested fields. `$selected` as alias names a field of `select`, and
-    /// `$key` as field the row's key. Over a union, a path may start with a field; the empty path
-    /// is its whole row.
+    /// `$key` as field the row's key; of a collection's row, `$synced` and `$origin` say whether a
+    /// pending transaction has a hand in it. Over a union, a path may start with a field; the empty
+    /// path is its whole row.
     Ref(Vec<SmolStr>),
     /// A constant.
     Value(Value),

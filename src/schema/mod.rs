@@ -9,4 +9,6 @@ mod rows;
 
 pub use catalog::{Catalog, SchemaError};
 pub use collection::Collection;
-pub use rows::{CollectionDef, Columns, Fields, KEY_COLUMN, RowDecoder, RowError};
+pub use rows::{
+    CollectionDef, Columns, Fields, KEY_COLUMN, ORIGIN_COLUMN, RowDecoder, RowError, SYNCED_COLUMN,
+};

@@ -14,8 +14,22 @@ use crate::value::{EncodeSeed, Row, SeqBuilder, Value, ValueRef, encode};
 
 /// The column of a row's key; the path `["alias", "$key"]` reads it.
 pub const KEY_COLUMN: &str = "$key";
+/// Whether no pending transaction has a hand in a row; the path `["alias", "$synced"]` reads it.
+pub const SYNCED_COLUMN: &str = "$synced";
+/// Whether a row is `"local"`, a pending transaction having a hand in it, or `"remote"`; the path
+/// `["alias", "$origin"]` reads it.
+pub const ORIGIN_COLUMN: &str = "$origin";
 /// Objects used as maps would otherwise make rows of unbounded width.
 const MAX_COLUMNS: usize = 4096;
+
+/// A column that is no field.
+#[derive(Clone, Copy)]
+enum Special {
+    /// Of rows that are not objects, as the State Protocol allows without a schema.
+    Scalar,
+    /// Of rows that a pending transaction has a hand in.
+    Local,
+}
 
 /// Why a value was not taken as a row.
 #[derive(Debug, Error)]
@@ -41,8 +55,8 @@ pub enum RowError {
 pub struct Columns {
     names: Vec<SmolStr>,
     index: HashMap<SmolStr, usize>,
-    /// The column of rows that are not objects, as the State Protocol allows without a schema.
-    scalar: Option<usize>,
+    /// The columns that are no fields, by [`Special`].
+    special: [Option<usize>; 2],
     /// The columns that rows have had, in the order in which they came: how objects are written.
     /// Other columns were only asked for by queries.
     seen: Vec<usize>,
@@ -55,7 +69,7 @@ impl Columns {
         let mut columns = Columns {
             names,
             index,
-            scalar: None,
+            special: [None; 2],
             seen: Vec::new(),
             is_seen: Vec::new(),
         };
@@ -91,9 +105,14 @@ impl Columns {
         &self.names
     }
 
+    /// Whether a row is not an object.
+    pub fn is_scalar(&self, row: &Row) -> bool {
+        matches!(self.fields(row), Fields::Scalar(_))
+    }
+
     /// The fields of a row that are there, or the value itself where the row is not an object.
     pub fn fields<'a>(&'a self, row: &'a Row) -> Fields<'a> {
-        if let Some(scalar) = self.scalar {
+        if let Some(scalar) = self.special[Special::Scalar as usize] {
             let value = row.get(scalar);
             if !matches!(value, ValueRef::Missing) {
                 return Fields::Scalar(value);
@@ -215,16 +234,30 @@ impl CollectionDef {
         })
     }
 
-    /// The column of rows that are not objects, made if it is new.
-    fn scalar_column(&self) -> usize {
+    /// The column of the primary key, which always holds the row's key; none without a schema.
+    pub fn primary_key(&self) -> Option<usize> {
+        self.primary_key
+    }
+
+    /// The column that is true in rows which a pending transaction has a hand in, and missing in
+    /// all others; made if it is new.
+    pub(crate) fn local_column(&self) -> usize {
+        self.special(Special::Local)
+    }
+
+    /// A column that is no field, made if it is new.
+    fn special(&self, which: Special) -> usize {
         let mut columns = self
             .columns
             .write()
             .expect("no panic while columns are locked");
-        columns.scalar.unwrap_or_else(|| {
+        columns.special[which as usize].unwrap_or_else(|| {
             let columns = Arc::make_mut(&mut columns);
-            let column = columns.add_unnamed("$value");
-            columns.scalar = Some(column);
+            let column = columns.add_unnamed(match which {
+                Special::Scalar => "$value",
+                Special::Local => "$local",
+            });
+            columns.special[which as usize] = Some(column);
             column
         })
     }
@@ -288,7 +321,7 @@ impl RowDecoder {
                     key: key.into(),
                 });
             }
-            self.put(collection.scalar_column(), 0);
+            self.put(collection.special(Special::Scalar), 0);
         }
         let start = self.data.len();
         encode(ValueRef::Str(key), &mut self.data);

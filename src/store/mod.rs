@@ -6,6 +6,8 @@
 
 mod arrangement;
 mod decode;
+mod mutation;
+mod overlay;
 mod rows;
 
 use std::cell::RefCell;
@@ -15,6 +17,8 @@ use std::sync::Arc;
 
 pub use arrangement::{Arrangement, Index};
 pub use decode::{Action, DecodeError, Decoder};
+pub use mutation::{Mutation, MutationError, MutationKind, TransactionId};
+use overlay::{Overlay, Transactions};
 use rows::Rows;
 
 use crate::plan::{Expr, Scan};
@@ -33,16 +37,52 @@ pub struct Store {
     reset: bool,
     /// The open snapshots: of one collection each, or of whatever occurs.
     snapshots: BTreeMap<Option<usize>, Snapshot>,
+    transactions: Transactions,
 }
 
 #[derive(Debug, Default)]
 struct CollectionState {
+    /// The visible rows: those that came in, with what is pending on top.
     rows: Rows,
+    /// What came in under the keys of pending changes, and these; none without pending changes.
+    overlay: Option<Box<Overlay>>,
     arrangements: Vec<Weak<RefCell<Arrangement>>>,
 }
 
 /// The rows of a snapshot that is still coming in, by collection and key.
 type Snapshot = HashMap<usize, HashMap<Vec<u8>, Row>>;
+
+impl CollectionState {
+    fn put(&mut self, row: Row) {
+        let overlay = self.overlay.as_mut();
+        if !overlay.is_some_and(|overlay| overlay.sync(row.key(), Some(&row))) {
+            self.rows.put(row);
+        }
+    }
+
+    fn delete(&mut self, key: &Row) {
+        let overlay = self.overlay.as_mut();
+        if !overlay.is_some_and(|overlay| overlay.sync(key.key(), None)) {
+            self.rows.delete(key);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        if let Some(overlay) = &mut self.overlay {
+            overlay.clear();
+        }
+    }
+
+    fn commit(&mut self) -> Changes {
+        if let Some(overlay) = &mut self.overlay
+            && overlay.settle(&mut self.rows)
+        {
+            self.overlay = None;
+        }
+        self.rows.commit()
+    }
+}
 
 impl Store {
     /// An empty store.
@@ -52,6 +92,7 @@ impl Store {
             collections: Vec::new(),
             reset: false,
             snapshots: BTreeMap::new(),
+            transactions: Transactions::default(),
         }
     }
 
@@ -68,14 +109,15 @@ impl Store {
         &mut self.collections[collection]
     }
 
-    /// The number of rows of a collection.
+    /// The number of rows of a collection that are visible.
     pub fn len(&self, collection: &CollectionDef) -> usize {
         self.collections
             .get(collection.id())
             .map_or(0, |state| state.rows.len())
     }
 
-    /// All rows of a collection, in no order.
+    /// All visible rows of a collection, in no order: what came in, with the changes of pending
+    /// transactions on top.
     pub fn rows(&self, collection: &CollectionDef) -> impl Iterator<Item = &Row> {
         self.collections
             .get(collection.id())
@@ -119,8 +161,8 @@ impl Store {
                 self.take_reset();
                 for (collection, rows) in snapshot {
                     let state = self.state(collection);
-                    state.rows.clear();
-                    rows.into_values().for_each(|row| state.rows.put(row));
+                    state.clear();
+                    rows.into_values().for_each(|row| state.put(row));
                 }
             }
             Action::Put { collection, .. } | Action::Delete { collection, .. } => {
@@ -152,8 +194,8 @@ impl Store {
 
     fn change(&mut self, action: Action) {
         match action {
-            Action::Put { collection, row } => self.state(collection).rows.put(row),
-            Action::Delete { collection, key } => self.state(collection).rows.delete(&key),
+            Action::Put { collection, row } => self.state(collection).put(row),
+            Action::Delete { collection, key } => self.state(collection).delete(&key),
             Action::Reset | Action::SnapshotStart(_) | Action::SnapshotEnd(_) => {
                 unreachable!("control messages do not change rows by themselves")
             }
@@ -162,16 +204,14 @@ impl Store {
 
     fn take_reset(&mut self) {
         if std::mem::take(&mut self.reset) {
-            self.collections
-                .iter_mut()
-                .for_each(|state| state.rows.clear());
+            self.collections.iter_mut().for_each(CollectionState::clear);
         }
     }
 
     fn commit(&mut self) -> BTreeMap<usize, Changes> {
         let mut all = BTreeMap::new();
         for (id, state) in self.collections.iter_mut().enumerate() {
-            let changes = state.rows.commit();
+            let changes = state.commit();
             if changes.is_empty() {
                 continue;
             }

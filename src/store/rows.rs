@@ -73,6 +73,14 @@ impl Rows {
         self.table.iter().map(|slot| &slot.row)
     }
 
+    /// The row of a key; only between batches.
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Row> {
+        debug_assert!(self.touched.is_empty(), "a batch is being applied");
+        let hash = hash_bytes(key) as u32;
+        let found = self.table.find(spread(hash), |slot| slot.row.key() == key);
+        found.map(|slot| &slot.row)
+    }
+
     /// Sets the row of its key.
     pub(super) fn put(&mut self, row: Row) {
         let hash = key_hash(&row);

@@ -1,0 +1,335 @@
+//! The optimistic overlay: changes of pending transactions on top of the rows that came in.
+//!
+//! The visible row of a key is the synced one with the pending edits applied in the order of their
+//! transactions, each to its own fields: so taking one back never disturbs another, and what comes
+//! in meanwhile shows wherever no edit covers it. Only keys with pending edits have their synced row
+//! kept aside; all other rows are in the store once, and pay nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{Action, Changes, Mutation, MutationError, Rows, Store, TransactionId};
+use crate::schema::{CollectionDef, RowDecoder};
+use crate::value::{Row, SeqBuilder, Value, ValueRef};
+
+/// A row's key, encoded.
+type Key = Box<[u8]>;
+
+/// What mutations of one transaction make of one row. The rows in it carry the mark.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    /// It is this row.
+    Insert(Row),
+    /// If it is there it is this row.
+    Replace(Row),
+    /// If it is there and an object, it has the columns of a row, and others not.
+    Update { set: Row, removed: Vec<usize> },
+    /// It is not there.
+    Delete,
+}
+
+/// The columns of a row, but where another one has some that, and without some.
+pub(super) fn overlaid(row: &Row, set: &Row, removed: &[usize]) -> Row {
+    let mut builder = SeqBuilder::default();
+    for column in 0..row.columns().len().max(set.columns().len()) {
+        builder.push_encoded(match set.encoded(column) {
+            [] if removed.contains(&column) => &[],
+            [] => row.encoded(column),
+            new => new,
+        });
+    }
+    Row::new(&mut builder, &mut Vec::new())
+}
+
+/// The column that marks a row as one that a pending transaction has a hand in.
+pub(super) fn mark(collection: &CollectionDef) -> Row {
+    let before = std::iter::repeat_n(ValueRef::Missing, collection.local_column());
+    Row::of(before.chain([ValueRef::Bool(true)]))
+}
+
+impl Edit {
+    fn apply(&self, row: Option<Row>, collection: &CollectionDef) -> Option<Row> {
+        match self {
+            Edit::Insert(new) => Some(new.clone()),
+            Edit::Delete => None,
+            Edit::Replace(new) => row.map(|_| new.clone()),
+            Edit::Update { set, removed } => row.map(|row| {
+                if collection.columns().is_scalar(&row) {
+                    overlaid(&row, &mark(collection), &[])
+                } else {
+                    overlaid(&row, set, removed)
+                }
+            }),
+        }
+    }
+
+    /// One edit that does what this one and then another one does.
+    fn then(self, next: Edit, collection: &CollectionDef) -> Edit {
+        match (self, next) {
+            (_, next @ (Edit::Insert(_) | Edit::Delete)) => next,
+            (Edit::Delete, _) => Edit::Delete,
+            (Edit::Update { .. }, Edit::Replace(new)) => Edit::Replace(new),
+            (Edit::Insert(row), next) => next
+                .apply(Some(row), collection)
+                .map_or(Edit::Delete, Edit::Insert),
+            (Edit::Replace(row), next) => next
+                .apply(Some(row), collection)
+                .map_or(Edit::Delete, Edit::Replace),
+            (
+                Edit::Update { set, mut removed },
+                Edit::Update {
+                    set: new,
+                    removed: gone,
+                },
+            ) => {
+                removed.retain(|&column| new.encoded(column).is_empty() && !gone.contains(&column));
+                let set = overlaid(&set, &new, &gone);
+                removed.extend(gone);
+                Edit::Update { set, removed }
+            }
+        }
+    }
+}
+
+/// A key with pending edits.
+#[derive(Clone, Debug)]
+struct Pending {
+    collection: Arc<CollectionDef>,
+    /// A row of which only the key counts.
+    key: Row,
+    synced: Option<Row>,
+    /// One of a transaction, in their order.
+    edits: Vec<(Place, Edit)>,
+    /// Whether the visible row is to be composed anew.
+    dirty: bool,
+}
+
+/// Where a transaction stands among the others, and which it is.
+type Place = (u64, TransactionId);
+
+impl Pending {
+    fn visible(&self) -> Option<Row> {
+        self.edits
+            .iter()
+            .fold(self.synced.clone(), |row, (_, edit)| {
+                edit.apply(row, &self.collection)
+            })
+    }
+
+    /// Adds an edit; whether it is the transaction's first one here.
+    fn add(&mut self, place: Place, edit: Edit) -> bool {
+        let found = self.edits.binary_search_by_key(&place, |(place, _)| *place);
+        match found {
+            Ok(i) => {
+                let known = &mut self.edits[i].1;
+                *known = std::mem::replace(known, Edit::Delete).then(edit, &self.collection);
+            }
+            Err(i) => self.edits.insert(i, (place, edit)),
+        }
+        found.is_err()
+    }
+}
+
+/// The keys of one collection that have pending edits.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    pending: HashMap<Key, Pending>,
+    dirty: Vec<Key>,
+}
+
+impl Overlay {
+    /// Takes over what came in of a key; false if nothing is pending on it.
+    pub(super) fn sync(&mut self, key: &[u8], row: Option<&Row>) -> bool {
+        let Some(pending) = self.pending.get_mut(key) else {
+            return false;
+        };
+        pending.synced = row.cloned();
+        touch(pending, &mut self.dirty);
+        true
+    }
+
+    /// Forgets all that came in.
+    pub(super) fn clear(&mut self) {
+        for pending in self.pending.values_mut() {
+            pending.synced = None;
+            touch(pending, &mut self.dirty);
+        }
+    }
+
+    /// Brings the visible rows of the keys that were touched up to date; whether nothing is pending
+    /// any more.
+    pub(super) fn settle(&mut self, rows: &mut Rows) -> bool {
+        for key in self.dirty.drain(..) {
+            let pending = self.pending.get_mut(&key).expect("it was touched");
+            pending.dirty = false;
+            match pending.visible() {
+                Some(row) => rows.put(row),
+                None => rows.delete(&pending.key),
+            }
+            if pending.edits.is_empty() {
+                self.pending.remove(&key);
+            }
+        }
+        self.pending.is_empty()
+    }
+
+    fn set(&mut self, key: Key, mut pending: Pending) {
+        touch(&mut pending, &mut self.dirty);
+        self.pending.insert(key, pending);
+    }
+
+    fn withdraw(&mut self, key: &[u8], place: Place) {
+        let pending = self.pending.get_mut(key).expect("its edits are pending");
+        pending.edits.retain(|(p, _)| *p != place);
+        touch(pending, &mut self.dirty);
+    }
+}
+
+fn touch(pending: &mut Pending, dirty: &mut Vec<Key>) {
+    if !std::mem::replace(&mut pending.dirty, true) {
+        dirty.push(pending.key.key().into());
+    }
+}
+
+/// The pending transactions.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    known: HashMap<TransactionId, Transaction>,
+    /// How many there ever were.
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    place: Place,
+    /// What it has edits of: collections and keys.
+    keys: Vec<(usize, Key)>,
+}
+
+impl Store {
+    /// Adds mutations to a pending transaction, all of them or none, and says what that changes in
+    /// the visible rows, by collection.
+    ///
+    /// They apply on top of what came in and of the transactions whose first mutation was earlier.
+    ///
+    /// # Errors
+    ///
+    /// At the first mutation that does not suit the rows visible by then.
+    pub fn mutate(
+        &mut self,
+        tx: TransactionId,
+        mutations: impl IntoIterator<Item = Mutation>,
+    ) -> Result<BTreeMap<usize, Changes>, MutationError> {
+        let known = self.transactions.known.get(&tx);
+        let place = known.map_or((self.transactions.count, tx), |known| known.place);
+        let mut decoder = RowDecoder::default();
+        let mut staged: BTreeMap<(usize, Key), Pending> = BTreeMap::new();
+        let mut keys = Vec::new();
+        for mutation in mutations {
+            let collection = self.catalog.by_name(&mutation.collection).ok_or_else(|| {
+                let collection = mutation.collection.clone();
+                MutationError::UnknownCollection { collection }
+            })?;
+            let key = Row::of([ValueRef::Str(&mutation.key)]);
+            let at = (collection.id(), Key::from(key.key()));
+            let pending = staged.entry(at.clone()).or_insert_with(|| {
+                self.pending(at.0, &at.1)
+                    .cloned()
+                    .unwrap_or_else(|| Pending {
+                        synced: self.visible(at.0, &at.1).cloned(),
+                        collection: collection.clone(),
+                        key,
+                        edits: Vec::new(),
+                        dirty: false,
+                    })
+            });
+            let visible = pending.visible();
+            let edit = mutation.edit(&collection, visible.as_ref(), &mut decoder)?;
+            if pending.add(place, edit) {
+                keys.push(at);
+            }
+        }
+        if !keys.is_empty() {
+            let known = self.transactions.known.entry(tx).or_insert_with(|| {
+                self.transactions.count += 1;
+                Transaction {
+                    place,
+                    keys: Vec::new(),
+                }
+            });
+            known.keys.append(&mut keys);
+        }
+        for ((collection, key), pending) in staged {
+            let overlay = &mut self.state(collection).overlay;
+            overlay.get_or_insert_default().set(key, pending);
+        }
+        Ok(self.commit())
+    }
+
+    /// Applies a batch and forgets the mutations of some transactions, in one step: what a
+    /// transaction foretold and the batch confirms does not change at all. Transactions that have
+    /// no mutations do not matter.
+    pub fn apply_confirming(
+        &mut self,
+        batch: impl IntoIterator<Item = Action>,
+        txs: impl IntoIterator<Item = TransactionId>,
+    ) -> BTreeMap<usize, Changes> {
+        for tx in txs {
+            let Some(transaction) = self.transactions.known.remove(&tx) else {
+                continue;
+            };
+            for (collection, key) in &transaction.keys {
+                let overlay = self.state(*collection).overlay.as_mut();
+                let overlay = overlay.expect("its edits are pending");
+                overlay.withdraw(key, transaction.place);
+            }
+        }
+        self.apply(batch)
+    }
+
+    /// The pending transactions that came later than this one and touch a row that it touches, in
+    /// their order.
+    pub fn pending_conflicts(&self, tx: TransactionId) -> Vec<TransactionId> {
+        let mut later = BTreeSet::new();
+        if let Some(transaction) = self.transactions.known.get(&tx) {
+            for (collection, key) in &transaction.keys {
+                let edits = self.pending(*collection, key).into_iter();
+                let places = edits.flat_map(|p| &p.edits).map(|(place, _)| *place);
+                later.extend(places.filter(|place| *place > transaction.place));
+            }
+        }
+        later.into_iter().map(|(_, tx)| tx).collect()
+    }
+
+    /// Whether a pending transaction touches a row, be it there or not.
+    pub fn is_pending(&self, collection: &CollectionDef, key: &str) -> bool {
+        let key = Row::of([ValueRef::Str(key)]);
+        self.pending(collection.id(), key.key()).is_some()
+    }
+
+    /// The visible row of a key.
+    pub fn get(&self, collection: &CollectionDef, key: &str) -> Option<Value> {
+        let key = Row::of([ValueRef::Str(key)]);
+        let row = self.visible(collection.id(), key.key())?;
+        Some(collection.columns().fields(row).value())
+    }
+
+    /// The row of a key as it came in, without what is pending.
+    pub fn synced(&self, collection: &CollectionDef, key: &str) -> Option<Value> {
+        let key = Row::of([ValueRef::Str(key)]);
+        let row = match self.pending(collection.id(), key.key()) {
+            Some(pending) => pending.synced.as_ref(),
+            None => self.visible(collection.id(), key.key()),
+        }?;
+        Some(collection.columns().fields(row).value())
+    }
+
+    fn visible(&self, collection: usize, key: &[u8]) -> Option<&Row> {
+        self.collections.get(collection)?.rows.get(key)
+    }
+
+    fn pending(&self, collection: usize, key: &[u8]) -> Option<&Pending> {
+        let overlay = self.collections.get(collection)?.overlay.as_ref()?;
+        overlay.pending.get(key)
+    }
+}
