@@ -36,6 +36,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Watch results change in the terminal while events are replayed or come in
     Watch(WatchArgs),
+    /// Run a server of Durable Streams: append-only streams over HTTP
+    Serve(ServeArgs),
 }
 
 /// Where events come from.
@@ -161,6 +163,59 @@ pub(super) struct WatchArgs {
     #[arg(long)]
     pub(super) plain: bool,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = SERVE_EXAMPLE)]
+pub(super) struct ServeArgs {
+    /// The address and port to listen on; port 0 is any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
+    pub(super) listen: String,
+
+    /// Keep the streams in this directory, which is made if it is missing. Without it they are in
+    /// memory, and gone when the server ends
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+
+    /// Ask clients for bearer tokens. The file is JSON, such as
+    /// [{"token":"…","prefix":"orders","rights":"read-write"}]; rights are read, write or
+    /// read-write, and without a prefix a token is for all streams
+    #[arg(long, value_name = "FILE")]
+    pub(super) tokens: Option<PathBuf>,
+
+    /// Listen on an address that other machines can reach although there are no tokens. Then
+    /// everybody there may read and change all streams
+    #[arg(long)]
+    pub(super) allow_public: bool,
+
+    /// How long a long-poll waits for news, in milliseconds
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(super) long_poll_ms: u64,
+
+    /// How long a connection with server-sent events lives, in seconds
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(super) sse_seconds: u64,
+
+    /// The largest append, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = positive)]
+    pub(super) max_body: usize,
+
+    /// The most connections at once
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive)]
+    pub(super) max_connections: usize,
+}
+
+const SERVE_EXAMPLE: &str = "\
+Examples:
+  tailwater serve --data streams
+then, in another terminal, create a stream, append to it, read it, and follow it:
+  curl -X PUT  http://127.0.0.1:4437/v1/stream/orders -H 'content-type: application/json'
+  curl -X POST http://127.0.0.1:4437/v1/stream/orders -H 'content-type: application/json' \\
+       -d '{\"type\":\"order\",\"key\":\"1\",\"value\":{},\"headers\":{\"operation\":\"insert\"}}'
+  curl http://127.0.0.1:4437/v1/stream/orders
+  curl -N 'http://127.0.0.1:4437/v1/stream/orders?offset=now&live=sse'
+
+When it is ready it prints one line, `listening on http://ADDR`. Ctrl-C or SIGTERM ends it. It logs
+on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.";
 
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {

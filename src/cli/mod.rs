@@ -7,6 +7,7 @@ mod explain;
 mod input;
 mod loader;
 mod query;
+mod serve;
 mod watch;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Query(args) => query::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Watch(args) => watch::run(args),
+        Command::Serve(args) => serve::run(args),
     }
 }
 

@@ -1,1 +1,161 @@
 //! The embedded server of Durable Streams.
+//!
+//! A [`Server`] keeps append-only streams and serves them over HTTP: clients create them, append
+//! to them, read them from any offset, and follow them by long-poll or server-sent events. It
+//! keeps them in memory, or in a directory; then an append that was acknowledged is on disk.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! use tailwater::server::Server;
+//!
+//! let server = Server::start().await?;
+//! println!("streams are below {}", server.stream_url(""));
+//! server.shutdown().await;
+//! # Ok::<(), tailwater::server::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! With a directory, tokens and an address of its own:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), tailwater::server::Error> {
+//! use std::time::Duration;
+//! use tailwater::server::{Server, Token};
+//!
+//! let server = Server::builder()
+//!     .listen("127.0.0.1:4437")
+//!     .data("streams")
+//!     .tokens([Token::new("s3cret").read().write()])
+//!     .long_poll_timeout(Duration::from_secs(20))
+//!     .start()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `frame` | ranges as server-sent events |
+//! | `streams` | the streams: a writer's thread, published logs, the disk |
+//! | `auth` | tokens |
+//! | `http` | requests and responses, connections |
+//! | `builder` | options |
+
+mod auth;
+mod builder;
+mod frame;
+mod http;
+mod streams;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use auth::Token;
+pub use builder::{Limits, ServerBuilder};
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address can be reached from other machines, and no tokens are asked for.
+    #[error("{address} can be reached from other machines, but no tokens protect the streams")]
+    Public {
+        /// What it would have listened on.
+        address: SocketAddr,
+    },
+    /// Another server uses the directory.
+    #[error("{} is in use by another server", path.display())]
+    InUse {
+        /// The file that is locked.
+        path: PathBuf,
+    },
+    /// The directory cannot be used.
+    #[error("the streams in {} cannot be opened: {reason}", path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tokens are not the JSON they should be.
+    #[error("the tokens cannot be read: {0}")]
+    Tokens(#[source] serde_json::Error),
+    /// A token cannot be sent in a header.
+    #[error("token {index} is empty, or has other characters than visible ASCII")]
+    Token {
+        /// Which one, from 0 on.
+        index: usize,
+    },
+}
+
+/// A running server. It ends when this is dropped; [`Server::shutdown`] also waits for the end.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server in memory, on a free port of this machine. It runs on the tokio runtime
+    /// of the caller.
+    pub async fn start() -> Result<Server, Error> {
+        Server::builder().start().await
+    }
+
+    /// A server with other options.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// Where it listens, with the port that it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of a stream, whose path may have slashes.
+    pub fn stream_url(&self, path: &str) -> String {
+        let mut url = self.url() + http::BASE;
+        for byte in path.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                    url.push(byte.into());
+                }
+                _ => url += &format!("%{byte:02X}"),
+            }
+        }
+        url
+    }
+
+    /// Ends the server: live readers are told at once, requests that are running get their
+    /// answers, and the data is closed, so that another server can use it.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        // It does not panic; if the runtime ends, so does it.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -47,10 +47,17 @@ impl Drop for Peer {
 }
 
 /// Installs the peers' packages, once, if they are missing.
-fn install(folder: &Path) {
+pub(crate) fn install(folder: &Path) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let packages = ["@tanstack/db", "@duckdb/node-api"];
+        let packages = [
+            "@tanstack/db",
+            "@duckdb/node-api",
+            "@durable-streams/client",
+            "@durable-streams/server",
+            "@durable-streams/server-conformance-tests",
+            "vitest",
+        ];
         let there = |name: &&str| folder.join("node_modules").join(name).exists();
         if packages.iter().all(there) {
             return;

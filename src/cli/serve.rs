@@ -1,0 +1,78 @@
+//! `tailwater serve`: the embedded server as a program.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+use super::args::ServeArgs;
+use super::read_text;
+use tailwater::server::{Error, Limits, Server, Token};
+
+pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
+    let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    Runtime::new()?.block_on(serve(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: &ServeArgs) -> Result<()> {
+    // Asked for before there is anything to end, so that no signal gets lost.
+    let end = end_signal()?;
+    let mut limits = Limits::default();
+    limits.body = args.max_body;
+    limits.connections = args.max_connections;
+    let mut builder = Server::builder()
+        .listen(&args.listen)
+        .allow_public(args.allow_public)
+        .long_poll_timeout(Duration::from_millis(args.long_poll_ms))
+        .sse_lifetime(Duration::from_secs(args.sse_seconds))
+        .limits(limits);
+    if let Some(directory) = &args.data {
+        builder = builder.data(directory);
+    }
+    if let Some(path) = &args.tokens {
+        let tokens = Token::from_json(&read_text(path)?);
+        builder = builder.tokens(tokens.with_context(|| path.display().to_string())?);
+    }
+    let server = match builder.start().await {
+        Err(error @ Error::Public { .. }) => {
+            return Err(error).context("give --tokens FILE, or --allow-public if that is meant");
+        }
+        started => started?,
+    };
+    let mut out = io::stdout();
+    writeln!(out, "listening on {}", server.url())?;
+    out.flush()?;
+    end.await;
+    server.shutdown().await;
+    Ok(())
+}
+
+/// Waits for the first signal that asks for the end.
+#[cfg(unix)]
+fn end_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Waits for the first signal that asks for the end.
+#[cfg(not(unix))]
+fn end_signal() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,247 @@
+//! The options of a server, and its start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::auth::{Token, Tokens};
+use super::http::{self, App, Options, listener};
+use super::streams::disk::{Disk, DiskError};
+use super::streams::{Most, Streams};
+use super::{Error, Server};
+
+/// Streams whose time is over are removed so often.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How much a server takes. What is beyond is refused, with a response that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a request's body, and so of an append; 16 MiB.
+    pub body: usize,
+    /// Bytes of a response, unless a single append is larger; 1 MiB.
+    pub chunk: usize,
+    /// Connections at once; 10,000.
+    pub connections: usize,
+    /// Bytes of a request's headers, at least 8 KiB; 32 KiB.
+    pub header_bytes: usize,
+    /// Headers of a request; 64.
+    pub headers: usize,
+    /// How long a client may take to send a request's headers; 10 seconds.
+    pub header_timeout: Duration,
+    /// How long a client may take nothing of what it is sent; 30 seconds.
+    pub write_timeout: Duration,
+    /// Bytes of a stream's path, percent-encoded; 1024.
+    pub path: usize,
+    /// Streams; a million.
+    pub streams: usize,
+    /// Idempotent producers of a stream; 10,000.
+    pub producers: usize,
+    /// Bytes of memory in which the database caches what it reads; 64 MiB.
+    pub disk_cache: usize,
+    /// Bytes of memory in which the last appends stay, so that live readers need no disk; 64 MiB.
+    pub recent: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body: 16 << 20,
+            chunk: 1 << 20,
+            connections: 10_000,
+            header_bytes: 32 << 10,
+            headers: 64,
+            header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            path: 1024,
+            streams: 1_000_000,
+            producers: 10_000,
+            disk_cache: 64 << 20,
+            recent: 64 << 20,
+        }
+    }
+}
+
+/// A server that is not started yet; see [`Server::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "it does nothing until it is started"]
+pub struct ServerBuilder {
+    listen: String,
+    data: Option<PathBuf>,
+    tokens: Vec<Token>,
+    allow_public: bool,
+    long_poll: Duration,
+    sse_lifetime: Duration,
+    keep_alive: Duration,
+    limits: Limits,
+}
+
+impl Default for ServerBuilder {
+    fn default() -> ServerBuilder {
+        ServerBuilder {
+            listen: "127.0.0.1:0".to_owned(),
+            data: None,
+            tokens: Vec::new(),
+            allow_public: false,
+            long_poll: Duration::from_secs(20),
+            sse_lifetime: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(15),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// The address and port to listen on; port 0 is any that is free. The default is
+    /// `127.0.0.1:0`.
+    pub fn listen(mut self, address: impl Into<String>) -> ServerBuilder {
+        self.listen = address.into();
+        self
+    }
+
+    /// Keeps the streams in a directory, which is made if it is missing. By default they are in
+    /// memory, and gone when the server ends.
+    pub fn data(mut self, directory: impl AsRef<Path>) -> ServerBuilder {
+        self.data = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Asks clients for tokens. Without any, everybody may do everything, and only this machine
+    /// can connect.
+    pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> ServerBuilder {
+        self.tokens = tokens.into_iter().collect();
+        self
+    }
+
+    /// Listens on addresses that other machines can reach although there are no tokens.
+    pub fn allow_public(mut self, allow: bool) -> ServerBuilder {
+        self.allow_public = allow;
+        self
+    }
+
+    /// How long a long-poll waits for news; 20 seconds by default.
+    pub fn long_poll_timeout(mut self, timeout: Duration) -> ServerBuilder {
+        self.long_poll = timeout;
+        self
+    }
+
+    /// How long a connection with server-sent events lives; 60 seconds by default. Clients
+    /// connect again, and caches between them and us can then serve many with one connection.
+    pub fn sse_lifetime(mut self, lifetime: Duration) -> ServerBuilder {
+        self.sse_lifetime = lifetime;
+        self
+    }
+
+    /// How often a comment is sent where there are no events to send; 15 seconds by default.
+    pub fn sse_keep_alive(mut self, interval: Duration) -> ServerBuilder {
+        self.keep_alive = interval;
+        self
+    }
+
+    /// How much the server takes.
+    pub fn limits(mut self, limits: Limits) -> ServerBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts the server on the tokio runtime of the caller.
+    pub async fn start(self) -> Result<Server, Error> {
+        if let Some(index) = self.tokens.iter().position(|token| !token.is_sendable()) {
+            return Err(Error::Token { index });
+        }
+        let tokens = Tokens::new(self.tokens);
+        let failed = |source| Error::Listen {
+            address: self.listen.clone(),
+            source,
+        };
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&self.listen)
+            .await
+            .map_err(failed)?
+            .collect();
+        if tokens.is_empty()
+            && !self.allow_public
+            && let Some(address) = addresses.iter().find(|address| !address.ip().is_loopback())
+        {
+            return Err(Error::Public { address: *address });
+        }
+        let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+
+        let most = Most {
+            streams: self.limits.streams,
+            producers: self.limits.producers,
+        };
+        let (cache, recent) = (self.limits.disk_cache, self.limits.recent);
+        let directory = self.data;
+        let open = tokio::task::spawn_blocking(move || open(directory, cache, most, recent));
+        let streams = match open.await {
+            Ok(streams) => streams?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let options = Options {
+            tokens,
+            limits: self.limits,
+            long_poll: self.long_poll,
+            sse_lifetime: self.sse_lifetime,
+            keep_alive: self.keep_alive,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let app = Arc::new(App::new(options, streams, stopped, address));
+        Ok(Server {
+            address,
+            stop,
+            task: tokio::spawn(run(app, listener)),
+        })
+    }
+}
+
+fn open(
+    directory: Option<PathBuf>,
+    cache: usize,
+    most: Most,
+    recent: usize,
+) -> Result<Streams, Error> {
+    let open = || {
+        let disk = directory
+            .as_deref()
+            .map(|path| Disk::open(path, cache))
+            .transpose()?;
+        Streams::open(disk.map(Arc::new), most, recent)
+    };
+    open().map_err(|error| match error {
+        DiskError::InUse(path) => Error::InUse { path },
+        other => Error::Data {
+            path: directory.clone().unwrap_or_default(),
+            reason: other.to_string(),
+        },
+    })
+}
+
+/// Serves until the server is to end.
+async fn run(app: Arc<App>, listener: TcpListener) {
+    let sweeper = tokio::spawn({
+        let app = app.clone();
+        async move {
+            let mut ticks = interval(SWEEP);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                app.streams.sweep();
+            }
+        }
+    });
+    listener::serve(
+        listener,
+        http::router(app.clone()),
+        &app.limits,
+        app.stop.clone(),
+    )
+    .await;
+    sweeper.abort();
+    app.streams.stop().await;
+}

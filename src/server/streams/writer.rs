@@ -1,0 +1,289 @@
+//! The one thread that changes streams: it takes what is queued, judges it, writes it to disk in
+//! one transaction, and only then shows it and answers.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Registry;
+use super::command::{Append, Appended, Create, Created, Refusal};
+use super::disk::{Disk, DiskError};
+use super::log::{Log, cost};
+use super::path::StreamPath;
+use super::state::{Most, Published, State};
+
+/// A round takes so many commands, or so many bytes.
+const ROUND_COMMANDS: usize = 1024;
+const ROUND_BYTES: usize = 8 << 20;
+/// Removed data is cleaned up when nobody waits, and at least every so many rounds.
+const CLEAN_EVERY: u32 = 16;
+const RECOVER_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Create(Box<Create>, Reply<Created>),
+    Append(Append, Reply<Appended>),
+    Delete(StreamPath, Reply<()>),
+    /// End streams whose time is over.
+    Sweep,
+    /// End the writer, after what is queued before this.
+    Stop,
+    #[cfg(test)]
+    Panic,
+}
+
+impl Command {
+    fn bytes(&self) -> usize {
+        let content = match self {
+            Command::Create(create, _) => create.content.as_ref(),
+            Command::Append(append, _) => append.content.as_ref(),
+            _ => None,
+        };
+        content.map_or(0, |content| content.data.len())
+    }
+}
+
+/// Answers a request, or that nothing came of the round.
+type Answer = Box<dyn FnOnce(bool)>;
+
+fn answer<T: 'static>(reply: Reply<T>, result: Result<T, Refusal>) -> Answer {
+    Box::new(move |done| {
+        // Whoever asked may be gone.
+        let _ = reply.send(if done {
+            result
+        } else {
+            Err(Refusal::Unavailable)
+        });
+    })
+}
+
+pub(crate) struct Writer {
+    queue: mpsc::Receiver<Command>,
+    state: State,
+    registry: Arc<Registry>,
+    disk: Option<Arc<Disk>>,
+    recent: Recent,
+    most: Most,
+    /// When the last try to recover failed.
+    broken: Option<Instant>,
+    /// There may be removed data to clean up.
+    unclean: bool,
+}
+
+/// The chunks in memory that are also on disk, over all streams.
+struct Recent {
+    budget: usize,
+    used: usize,
+    order: VecDeque<(Weak<Log>, usize)>,
+}
+
+impl Recent {
+    fn note(&mut self, published: &Published) {
+        for chunk in &published.chunks {
+            self.used += cost(chunk);
+            self.order
+                .push_back((Arc::downgrade(&published.log), cost(chunk)));
+        }
+    }
+
+    fn shrink(&mut self) {
+        while self.used > self.budget
+            && let Some((log, cost)) = self.order.pop_front()
+        {
+            self.used -= cost;
+            if let Some(log) = log.upgrade() {
+                log.forget_oldest();
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// A writer of the streams on disk, or of none. `recent` is how many bytes of what is on disk
+    /// are kept in memory, too.
+    pub(crate) fn open(
+        queue: mpsc::Receiver<Command>,
+        registry: Arc<Registry>,
+        disk: Option<Arc<Disk>>,
+        most: Most,
+        recent: usize,
+    ) -> Result<Writer, DiskError> {
+        let mut writer = Writer {
+            queue,
+            state: State::new(most, None),
+            registry,
+            disk,
+            recent: Recent {
+                budget: recent,
+                used: 0,
+                order: VecDeque::new(),
+            },
+            most,
+            broken: None,
+            unclean: true,
+        };
+        if let Some(disk) = writer.disk.clone() {
+            writer.load(&disk)?;
+        }
+        Ok(writer)
+    }
+
+    /// Works until it is told to stop, or nobody can ask any more.
+    pub(crate) fn run(mut self) {
+        let mut rounds = 0u32;
+        let mut stop = false;
+        while !stop && let Some(first) = self.queue.blocking_recv() {
+            let mut bytes = first.bytes();
+            let mut commands = vec![first];
+            while commands.len() < ROUND_COMMANDS
+                && bytes < ROUND_BYTES
+                && let Ok(next) = self.queue.try_recv()
+            {
+                bytes += next.bytes();
+                commands.push(next);
+            }
+            let round = AssertUnwindSafe(|| self.round(commands));
+            match catch_unwind(round) {
+                Ok(go_on) => stop = !go_on,
+                Err(_) => {
+                    tracing::error!("a round of the writer panicked");
+                    // What the panic left of the state is only as good as a copy elsewhere.
+                    stop = self.disk.is_none();
+                    self.recover();
+                }
+            }
+            rounds = rounds.wrapping_add(1);
+            if self.queue.is_empty() || rounds.is_multiple_of(CLEAN_EVERY) {
+                self.clean();
+            }
+        }
+        if let Some(disk) = &self.disk {
+            disk.close();
+        }
+    }
+
+    /// Judges the commands, makes the changes safe, shows them, and answers. False ends it.
+    fn round(&mut self, commands: Vec<Command>) -> bool {
+        let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
+        let mut go_on = true;
+        let ready = self
+            .broken
+            .is_none_or(|since| since.elapsed() > RECOVER_EVERY && self.recover());
+        for command in commands {
+            match command {
+                Command::Create(create, reply) => {
+                    answers.push(answer(reply, self.state.create(*create)));
+                }
+                Command::Append(append, reply) => {
+                    answers.push(answer(reply, self.state.append(append)));
+                }
+                Command::Delete(path, reply) => {
+                    answers.push(answer(reply, self.state.delete(&path)));
+                }
+                Command::Sweep => self.state.sweep(),
+                Command::Stop => go_on = false,
+                #[cfg(test)]
+                Command::Panic => panic!("a test asked for it"),
+            }
+        }
+        let (rows, published) = self.state.take_changes();
+        let done = ready
+            && match &self.disk {
+                Some(disk) if !rows.is_empty() => match disk.commit(&rows) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        tracing::error!(%error, "changes cannot be written");
+                        self.recover();
+                        false
+                    }
+                },
+                _ => true,
+            };
+        if done {
+            self.publish(published);
+        }
+        for answer in answers {
+            answer(done);
+        }
+        go_on
+    }
+
+    fn publish(&mut self, published: Vec<Published>) {
+        for published in published {
+            if self.disk.is_some() {
+                self.recent.note(&published);
+            }
+            let Published {
+                path,
+                log,
+                chunks,
+                tail,
+                created,
+            } = published;
+            self.unclean |= tail.is_gone();
+            if created {
+                self.registry.insert(path, log.clone());
+            } else if tail.phase == super::log::Phase::Deleted {
+                self.registry.remove(&path, &log);
+            }
+            log.publish(chunks, tail);
+        }
+        self.recent.shrink();
+    }
+
+    /// Takes over what is on disk, as it may differ from what we think. True if that worked.
+    fn recover(&mut self) -> bool {
+        let Some(disk) = self.disk.clone() else {
+            return false;
+        };
+        match disk.reopen().and_then(|()| self.load(&disk)) {
+            Ok(()) => {
+                self.broken = None;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the disk cannot be read");
+                self.broken = Some(Instant::now());
+                false
+            }
+        }
+    }
+
+    fn load(&mut self, disk: &Arc<Disk>) -> Result<(), DiskError> {
+        let (loaded, next_id) = disk.load()?;
+        let known: HashMap<u64, Arc<Log>> =
+            self.registry.all().map(|log| (log.id(), log)).collect();
+        self.state = State::load(self.most, disk.clone(), loaded, next_id, known);
+        self.registry.replace(self.state.logs());
+        Ok(())
+    }
+
+    fn clean(&mut self) {
+        let Some(disk) = self
+            .disk
+            .as_ref()
+            .filter(|_| self.unclean && self.broken.is_none())
+        else {
+            return;
+        };
+        // One step now, and the next one when nobody waits again.
+        loop {
+            match disk.clean() {
+                Ok(more) => self.unclean = more,
+                Err(error) => {
+                    tracing::error!(%error, "removed streams cannot be cleaned up");
+                    self.recover();
+                    return;
+                }
+            }
+            if !self.unclean || !self.queue.is_empty() {
+                return;
+            }
+        }
+    }
+}
