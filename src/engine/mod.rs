@@ -5,7 +5,8 @@ mod batch;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use thiserror::Error;
 
@@ -89,7 +90,7 @@ struct Installed {
 /// What is kept of a result.
 #[derive(Debug)]
 enum Materialized {
-    View(View),
+    View(Arc<RwLock<View>>),
     Nothing(Watch),
 }
 
@@ -142,7 +143,7 @@ impl Engine {
         let mut dataflow = self.start(id, &plan.root);
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
-        let result = Materialized::View(view);
+        let result = Materialized::View(Arc::new(RwLock::new(view)));
         self.queries.insert(id, Installed { dataflow, result });
         id
     }
@@ -229,8 +230,8 @@ impl Engine {
         if installed.dataflow.set_window(offset, limit) {
             self.runtime.begin(&mut installed.dataflow);
             self.runtime.finish(&installed.dataflow);
-            if let Materialized::View(view) = &mut installed.result {
-                view.set_window(offset, limit);
+            if let Materialized::View(view) = &installed.result {
+                write(view).set_window(offset, limit);
             }
             let changes = installed.take_changes();
             installed.call(&changes);
@@ -239,7 +240,7 @@ impl Engine {
         let Materialized::View(view) = &installed.result else {
             return Err(WindowError::NoWindow);
         };
-        let mut plan = Plan::clone(view.plan());
+        let mut plan = Plan::clone(read(view).plan());
         plan.root = Node::Window {
             input: Box::new(plan.root),
             partition: Vec::new(),
@@ -248,13 +249,12 @@ impl Engine {
             limit,
         };
         let Installed { dataflow, result } = self.queries.remove(&id).expect("it is installed");
-        let Materialized::View(mut view) = result else {
+        let Materialized::View(view) = &result else {
             unreachable!("effects are refused")
         };
         self.stop(id, dataflow);
         let mut dataflow = self.start(id, &plan.root);
-        let changes = view.replace(Arc::new(plan), &mut dataflow.output());
-        let result = Materialized::View(view);
+        let changes = write(view).replace(Arc::new(plan), &mut dataflow.output());
         self.queries.insert(id, Installed { dataflow, result });
         Ok(changes)
     }
@@ -300,11 +300,25 @@ impl Engine {
     }
 
     /// The result of a query; none of an effect.
-    pub fn view(&self, id: QueryId) -> Option<&View> {
+    pub fn view(&self, id: QueryId) -> Option<impl Deref<Target = View> + '_> {
         match &self.queries.get(&id)?.result {
-            Materialized::View(view) => Some(view),
+            Materialized::View(view) => Some(read(view)),
             Materialized::Nothing(_) => None,
         }
+    }
+
+    /// The result of a query, to be read on other threads while the engine works; none of an
+    /// effect. The engine holds the lock for writing only while it brings the result up to date.
+    pub fn shared_view(&self, id: QueryId) -> Option<Arc<RwLock<View>>> {
+        match &self.queries.get(&id)?.result {
+            Materialized::View(view) => Some(view.clone()),
+            Materialized::Nothing(_) => None,
+        }
+    }
+
+    /// The number of installed queries, effects included.
+    pub fn query_count(&self) -> usize {
+        self.queries.len()
     }
 
     /// Applies a batch as one step to all collections and all queries, and says what changed in
@@ -373,7 +387,7 @@ impl Installed {
     fn take_changes(&mut self) -> ChangeSet {
         let mut output = self.dataflow.output();
         match &mut self.result {
-            Materialized::View(view) => view.apply(&mut output),
+            Materialized::View(view) => write(view).apply(&mut output),
             Materialized::Nothing(watch) => watch.changes(&mut output),
         }
     }
@@ -383,6 +397,15 @@ impl Installed {
             watch.call(changes);
         }
     }
+}
+
+/// A reader cannot leave a view half changed, so that a lock it poisoned is as good as another.
+fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
+    view.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(view: &RwLock<View>) -> RwLockWriteGuard<'_, View> {
+    view.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn installed(queries: &mut BTreeMap<QueryId, Installed>, id: QueryId) -> &mut Installed {
