@@ -250,6 +250,13 @@ impl Disk {
         })
     }
 
+    /// How many chunks there are.
+    #[cfg(test)]
+    pub(crate) fn chunks(&self) -> Result<u64, DiskError> {
+        use redb::ReadableTableMetadata as _;
+        self.with(|database| Ok(database.begin_read()?.open_table(CHUNKS)?.len()?))
+    }
+
     /// Removes some of what is left of removed streams. Returns whether there may be more.
     pub(crate) fn clean(&self) -> Result<bool, DiskError> {
         const CHUNKS_AT_ONCE: usize = 1000;

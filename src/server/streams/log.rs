@@ -200,7 +200,7 @@ impl Log {
                 Ok(Err(error)) => return Err(log.error(from, error)),
                 Err(error) => return Err(log.error(from, error)),
             };
-            if batch.end == from {
+            if batch.end == from && !batch.full {
                 return Err(log.error(from, "its data is not on disk"));
             }
         }

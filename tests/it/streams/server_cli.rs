@@ -15,16 +15,30 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn start(args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
-        command.arg("serve").args(["--listen", "127.0.0.1:0"]).args(args);
+        command
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0"])
+            .args(args);
         Program::run(command)
     }
 
     pub(super) fn run(mut command: Command) -> Program {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}"));
-        Program { child, url: url.trim_end().to_owned() }
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{line:?}"));
+        Program {
+            child,
+            url: url.trim_end().to_owned(),
+        }
     }
 
     /// Ends it as a power failure would.
@@ -35,10 +49,21 @@ impl Program {
 
     fn terminate(mut self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = self.child.wait().unwrap();
         let mut rest = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
         (status.code(), rest)
     }
 }
@@ -55,13 +80,20 @@ fn fails(args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
     let output = command.arg("serve").args(args).output().unwrap();
     assert!(output.stdout.is_empty(), "{output:?}");
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 #[tokio::test]
 async fn it_says_where_it_listens_and_ends_when_it_is_told() {
     let program = Program::start(&[]);
-    assert!(program.url.starts_with("http://127.0.0.1:"), "{}", program.url);
+    assert!(
+        program.url.starts_with("http://127.0.0.1:"),
+        "{}",
+        program.url
+    );
     assert!(!program.url.ends_with(":0"));
     let streams = Streams::at(&program.url);
     assert_eq!(streams.put("a/b", "text/plain", "hello").await.status, 201);
@@ -70,9 +102,15 @@ async fn it_says_where_it_listens_and_ends_when_it_is_told() {
     let waiting = tokio::spawn(async move { streams.get("a/b?offset=now&live=long-poll").await });
     tokio::time::sleep(Duration::from_millis(200)).await;
     let since = Instant::now();
-    let ended = tokio::task::spawn_blocking(move || program.terminate()).await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || program.terminate())
+        .await
+        .unwrap();
     assert_eq!(ended, (Some(0), String::new()));
-    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        since.elapsed()
+    );
     assert_eq!(waiting.await.unwrap().status, 204);
 }
 
@@ -88,7 +126,10 @@ fn what_cannot_be_is_said() {
     let (status, text) = fails(&["--listen", "0.0.0.0:0"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("--tokens FILE, or --allow-public"), "{text}");
-    assert!(text.contains("0.0.0.0:0 can be reached from other machines"), "{text}");
+    assert!(
+        text.contains("0.0.0.0:0 can be reached from other machines"),
+        "{text}"
+    );
 
     let (status, text) = fails(&["--listen", "nowhere"]);
     assert_eq!(status, Some(1));
@@ -107,7 +148,10 @@ async fn tokens_come_from_a_file() {
     let path = file.to_str().unwrap();
     for (json, wrong) in [
         ("[{\"token\":\"a\"}]", "missing field `rights`"),
-        ("[{\"token\":\"a\",\"rights\":\"all\"}]", "unknown variant `all`"),
+        (
+            "[{\"token\":\"a\",\"rights\":\"all\"}]",
+            "unknown variant `all`",
+        ),
         ("[{\"token\":\"\",\"rights\":\"read\"}]", "token 0 is empty"),
     ] {
         std::fs::write(&file, json).unwrap();
@@ -115,8 +159,11 @@ async fn tokens_come_from_a_file() {
         assert_eq!(status, Some(1));
         assert!(text.contains(wrong), "{text}");
     }
-    std::fs::write(&file, "[{\"token\":\"s3cret\",\"prefix\":\"a\",\"rights\":\"read-write\"}]")
-        .unwrap();
+    std::fs::write(
+        &file,
+        "[{\"token\":\"s3cret\",\"prefix\":\"a\",\"rights\":\"read-write\"}]",
+    )
+    .unwrap();
     let program = Program::start(&["--tokens", path]);
     let streams = Streams::at(&program.url);
     assert_eq!(streams.put("a", "text/plain", "").await.status, 401);

@@ -44,7 +44,8 @@ impl Answer {
 
     /// The offset to go on from.
     pub(super) fn next(&self) -> &str {
-        self.header("stream-next-offset").unwrap_or_else(|| panic!("no offset: {self:?}"))
+        self.header("stream-next-offset")
+            .unwrap_or_else(|| panic!("no offset: {self:?}"))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -67,11 +68,18 @@ impl Streams {
 
     pub(super) fn at(url: &str) -> Streams {
         let base = format!("{url}/v1/stream/");
-        Streams { client: Client::new(), base, token: None }
+        Streams {
+            client: Client::new(),
+            base,
+            token: None,
+        }
     }
 
     pub(super) fn with_token(&self, token: &str) -> Streams {
-        Streams { token: Some(token.to_owned()), ..self.clone() }
+        Streams {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     pub(super) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -92,16 +100,30 @@ impl Streams {
         body: impl Into<reqwest::Body>,
     ) -> Answer {
         let request = self.request(method, path);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         send(request.body(body)).await
     }
 
     pub(super) async fn put(&self, path: &str, content_type: &str, body: &str) -> Answer {
-        self.ask("PUT", path, &[("content-type", content_type)], body.to_owned()).await
+        self.ask(
+            "PUT",
+            path,
+            &[("content-type", content_type)],
+            body.to_owned(),
+        )
+        .await
     }
 
     pub(super) async fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
-        self.ask("POST", path, &[("content-type", content_type)], body.to_owned()).await
+        self.ask(
+            "POST",
+            path,
+            &[("content-type", content_type)],
+            body.to_owned(),
+        )
+        .await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -125,7 +147,10 @@ impl Streams {
             if answer.has("stream-up-to-date") {
                 return parts.join(if json { "," } else { "" });
             }
-            assert!(answer.next() > offset.as_str() || offset == "-1", "{answer:?}");
+            assert!(
+                answer.next() > offset.as_str() || offset == "-1",
+                "{answer:?}"
+            );
             offset = answer.next().to_owned();
         }
     }
@@ -138,5 +163,9 @@ pub(super) async fn send(request: RequestBuilder) -> Answer {
 pub(super) async fn try_send(request: RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Answer { status, headers, body: response.text().await? })
+    Ok(Answer {
+        status,
+        headers,
+        body: response.text().await?,
+    })
 }

@@ -31,15 +31,32 @@ async fn raw(server: &Server, bytes: &[u8]) -> String {
 async fn bodies_are_bounded() {
     let server = limited(|limits| limits.body = 1000).await;
     let streams = Streams::of(&server);
-    assert_eq!(streams.put("s", "text/plain", &"x".repeat(1000)).await.status, 201);
+    assert_eq!(
+        streams
+            .put("s", "text/plain", &"x".repeat(1000))
+            .await
+            .status,
+        201
+    );
     let answer = streams.post("s", "text/plain", &"x".repeat(1001)).await;
     assert_eq!(answer.status, 413);
-    assert!(answer.body.contains("larger than 1000 bytes"), "{}", answer.body);
+    assert!(
+        answer.body.contains("larger than 1000 bytes"),
+        "{}",
+        answer.body
+    );
     // Without a length, too.
     let head = "POST /v1/stream/s HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n\
                 connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-    let body = format!("{head}300\r\n{0}\r\n300\r\n{0}\r\n0\r\n\r\n", "x".repeat(0x300));
-    assert!(raw(&server, body.as_bytes()).await.starts_with("HTTP/1.1 413 "));
+    let body = format!(
+        "{head}300\r\n{0}\r\n300\r\n{0}\r\n0\r\n\r\n",
+        "x".repeat(0x300)
+    );
+    assert!(
+        raw(&server, body.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 413 ")
+    );
 }
 
 #[tokio::test]
@@ -64,9 +81,20 @@ async fn headers_and_paths_are_bounded() {
     let streams = Streams::of(&server);
     let many = "x: y\r\n".repeat(100);
     let request = format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n");
-    assert!(raw(&server, request.as_bytes()).await.starts_with("HTTP/1.1 431 "));
-    let long = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(100_000));
-    assert!(raw(&server, long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    assert!(
+        raw(&server, request.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 431 ")
+    );
+    let long = format!(
+        "GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(100_000)
+    );
+    assert!(
+        raw(&server, long.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 431 ")
+    );
     // Slow ones are given up.
     raw(&server, b"GET /health HTTP/1.1\r\nhost:").await;
     let answer = streams.get(&"p".repeat(1025)).await;
@@ -77,8 +105,10 @@ async fn headers_and_paths_are_bounded() {
 async fn connections_are_bounded() {
     let server = limited(|limits| limits.connections = 2).await;
     let address = server.address();
-    let held =
-        (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+    let held = (
+        TcpStream::connect(address).await.unwrap(),
+        TcpStream::connect(address).await.unwrap(),
+    );
     let answer = raw(&server, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     drop(held);
@@ -92,7 +122,10 @@ async fn connections_are_bounded() {
         }
     };
     let answer = timeout(Duration::from_secs(5), freed).await.unwrap();
-    assert!(answer.ends_with("{\"status\":\"ok\",\"streams\":0}"), "{answer}");
+    assert!(
+        answer.ends_with("{\"status\":\"ok\",\"streams\":0}"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -124,16 +157,29 @@ async fn responses_are_chunks_of_whole_appends() {
     for text in ["67890", "a", "long long long long", "b"] {
         streams.post("s", "text/plain", text).await;
     }
-    streams.ask("POST", "s", &[("stream-closed", "true")], "").await;
+    streams
+        .ask("POST", "s", &[("stream-closed", "true")], "")
+        .await;
     let mut offset = "-1".to_owned();
-    for (text, last) in
-        [("1234567890", false), ("a", false), ("long long long long", false), ("b", true)]
-    {
+    for (text, last) in [
+        ("1234567890", false),
+        ("a", false),
+        ("long long long long", false),
+        ("b", true),
+    ] {
         let answer = streams.get(&format!("s?offset={offset}")).await;
         assert_eq!(answer.body, text);
-        assert_eq!((answer.has("stream-up-to-date"), answer.has("stream-closed")), (last, last));
+        assert_eq!(
+            (answer.has("stream-up-to-date"), answer.has("stream-closed")),
+            (last, last)
+        );
         // What cannot change may be kept.
-        assert!(answer.header("cache-control").unwrap().starts_with("public, max-age=60"));
+        assert!(
+            answer
+                .header("cache-control")
+                .unwrap()
+                .starts_with("public, max-age=60")
+        );
         offset = answer.next().to_owned();
     }
 }
@@ -165,9 +211,17 @@ async fn tokens_decide_who_may_do_what() {
     let answer = reader.get("a/s?offset=-1").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "[1,2]"));
     // What some may not see is not for shared caches.
-    admin.ask("POST", "a/s", &[("stream-closed", "true")], "").await;
+    admin
+        .ask("POST", "a/s", &[("stream-closed", "true")], "")
+        .await;
     let answer = reader.get("a/s?offset=-1").await;
-    assert!(answer.header("cache-control").unwrap().starts_with("private"), "{answer:?}");
+    assert!(
+        answer
+            .header("cache-control")
+            .unwrap()
+            .starts_with("private"),
+        "{answer:?}"
+    );
 
     // Forking is reading, too.
     let fork = [("stream-forked-from", "/v1/stream/a/s")];
@@ -177,7 +231,9 @@ async fn tokens_decide_who_may_do_what() {
 
     // Health and preflights need none.
     assert_eq!(nobody.ask("OPTIONS", "a/s", &[], "").await.status, 204);
-    let health = reqwest::get(format!("{}/health", server.url())).await.unwrap();
+    let health = reqwest::get(format!("{}/health", server.url()))
+        .await
+        .unwrap();
     assert_eq!(health.status(), 200);
 }
 
@@ -185,12 +241,28 @@ async fn tokens_decide_who_may_do_what() {
 async fn an_open_server_is_for_this_machine() {
     let public = Server::builder().listen("0.0.0.0:0").start().await;
     assert!(matches!(public, Err(Error::Public { .. })), "{public:?}");
-    Server::builder().listen("0.0.0.0:0").allow_public(true).start().await.unwrap();
+    Server::builder()
+        .listen("0.0.0.0:0")
+        .allow_public(true)
+        .start()
+        .await
+        .unwrap();
     let token = Token::new("s3cret").read();
-    Server::builder().listen("0.0.0.0:0").tokens([token]).start().await.unwrap();
-    let odd = Server::builder().tokens([Token::new("a b").read()]).start().await;
+    Server::builder()
+        .listen("0.0.0.0:0")
+        .tokens([token])
+        .start()
+        .await
+        .unwrap();
+    let odd = Server::builder()
+        .tokens([Token::new("a b").read()])
+        .start()
+        .await;
     assert!(matches!(odd, Err(Error::Token { index: 0 })), "{odd:?}");
     let taken = Server::start().await.unwrap();
-    let again = Server::builder().listen(taken.address().to_string()).start().await;
+    let again = Server::builder()
+        .listen(taken.address().to_string())
+        .start()
+        .await;
     assert!(matches!(again, Err(Error::Listen { .. })), "{again:?}");
 }

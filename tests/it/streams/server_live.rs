@@ -23,13 +23,20 @@ impl Events {
         let request = streams.request("GET", &format!("{path}?live=sse&offset={offset}"));
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
-        Events { response, text: String::new() }
+        Events {
+            response,
+            text: String::new(),
+        }
     }
 
     /// All that came, once a text did; or once the connection ended, if it did not.
     async fn until(&mut self, text: &str) -> &str {
         while !self.text.contains(text) {
-            match timeout(SOON, self.response.chunk()).await.expect(text).unwrap() {
+            match timeout(SOON, self.response.chunk())
+                .await
+                .expect(text)
+                .unwrap()
+            {
                 Some(chunk) => self.text += std::str::from_utf8(&chunk).unwrap(),
                 None => break,
             }
@@ -58,13 +65,24 @@ async fn many_readers_see_the_same_events() {
         readers.push(Events::open(&streams, "s", "-1").await);
     }
     for number in 0..50 {
-        assert_eq!(streams.post("s", "text/plain", &format!("{number} ")).await.status, 204);
+        assert_eq!(
+            streams
+                .post("s", "text/plain", &format!("{number} "))
+                .await
+                .status,
+            204
+        );
     }
-    streams.ask("POST", "s", &[("stream-closed", "true")], "").await;
+    streams
+        .ask("POST", "s", &[("stream-closed", "true")], "")
+        .await;
     let expected = streams.content("s").await;
     for reader in &mut readers {
         let text = reader.until("no such text").await;
-        assert!(text.ends_with("\"streamClosed\":true,\"upToDate\":true}\n\n"), "{text}");
+        assert!(
+            text.ends_with("\"streamClosed\":true,\"upToDate\":true}\n\n"),
+            "{text}"
+        );
         assert_eq!(reader.data(), expected);
     }
 }
@@ -77,10 +95,19 @@ async fn events_never_split_characters() {
     let mut reader = Events::open(&streams, "s", "-1").await;
     reader.until("upToDate").await;
     for bytes in [&b"a\xf0\x9f"[..], b"\x98", b"\x80b\xc3", b"\xa4\xff"] {
-        streams.ask("POST", "s", &[("content-type", "text/plain")], bytes.to_vec()).await;
+        streams
+            .ask(
+                "POST",
+                "s",
+                &[("content-type", "text/plain")],
+                bytes.to_vec(),
+            )
+            .await;
         sleep(Duration::from_millis(50)).await;
     }
-    streams.ask("POST", "s", &[("stream-closed", "true")], "").await;
+    streams
+        .ask("POST", "s", &[("stream-closed", "true")], "")
+        .await;
     reader.until("streamClosed").await;
     assert_eq!(reader.data(), "a😀bä\u{fffd}");
 }
@@ -90,9 +117,8 @@ async fn an_append_wakes_a_long_poll_and_others_do_not() {
     let server = Server::start().await.unwrap();
     let streams = Streams::of(&server);
     streams.put("s", "application/json", "[1,2]").await;
-    let waits = |streams: Streams, path: &'static str| {
-        tokio::spawn(async move { streams.get(path).await })
-    };
+    let waits =
+        |streams: Streams, path: &'static str| tokio::spawn(async move { streams.get(path).await });
     let waiting = waits(streams.clone(), "s?offset=now&live=long-poll");
     sleep(Duration::from_millis(100)).await;
     streams.put("other", "application/json", "[9]").await;
@@ -125,7 +151,10 @@ async fn connections_with_events_live_so_long() {
     let text = reader.until("no such text").await;
     assert!(text.matches(": keep-alive\n\n").count() >= 2, "{text}");
     let took = since.elapsed();
-    assert!(took >= Duration::from_millis(700) && took < SOON, "{took:?}");
+    assert!(
+        took >= Duration::from_millis(700) && took < SOON,
+        "{took:?}"
+    );
 
     let mut reader = Events::open(&streams, "s", "now").await;
     reader.until("upToDate").await;
@@ -148,7 +177,11 @@ async fn shutdown_ends_live_readers_at_once() {
     sleep(Duration::from_millis(100)).await;
     let since = Instant::now();
     server.shutdown().await;
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        since.elapsed()
+    );
     assert_eq!(polling.await.unwrap().status, 204);
     reader.until("no such text").await;
     // The directory is free again.
@@ -178,7 +211,13 @@ async fn a_reader_that_does_not_read_is_given_up() {
     let piece = vec![7u8; 8 << 20];
     for _ in 0..4 {
         let headers = [("content-type", "application/octet-stream")];
-        assert_eq!(streams.ask("POST", "s", &headers, piece.clone()).await.status, 204);
+        assert_eq!(
+            streams
+                .ask("POST", "s", &headers, piece.clone())
+                .await
+                .status,
+            204
+        );
     }
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let request = "GET /v1/stream/s?offset=-1&live=sse HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -186,6 +225,8 @@ async fn a_reader_that_does_not_read_is_given_up() {
     sleep(Duration::from_millis(1500)).await;
     // What the buffers of the system held comes, but not all of the stream.
     let mut all = Vec::new();
-    let _ = timeout(SOON, stream.read_to_end(&mut all)).await.expect("the connection ends");
+    let _ = timeout(SOON, stream.read_to_end(&mut all))
+        .await
+        .expect("the connection ends");
     assert!(all.len() < 30 << 20, "{}", all.len());
 }

@@ -29,12 +29,20 @@ async fn the_suite_passes_on_disk() {
 async fn run(name: &str, server: ServerBuilder) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     install(&folder);
-    let server = server.long_poll_timeout(Duration::from_secs(2)).start().await.unwrap();
+    let server = server
+        .long_poll_timeout(Duration::from_secs(2))
+        .start()
+        .await
+        .unwrap();
     let dir = Dir::new();
     let report = dir.path().join("report.json");
     let output = Command::new("node")
         .current_dir(&folder)
-        .args(["node_modules/vitest/vitest.mjs", "run", "streams/conformance.test.mjs"])
+        .args([
+            "node_modules/vitest/vitest.mjs",
+            "run",
+            "streams/conformance.test.mjs",
+        ])
         .arg("--reporter=json")
         .arg(format!("--outputFile={}", report.display()))
         .env("SERVER_URL", server.url())
@@ -48,7 +56,13 @@ async fn run(name: &str, server: ServerBuilder) {
     let cases = report["testResults"].as_array().into_iter().flatten();
     let cases = cases.flat_map(|file| file["assertionResults"].as_array().into_iter().flatten());
     let failed: Vec<_> = cases.filter(|case| case["status"] == "failed").collect();
-    let names: Vec<_> = failed.iter().map(|case| case["fullName"].as_str().unwrap()).collect();
+    let names: Vec<_> = failed
+        .iter()
+        .map(|case| case["fullName"].as_str().unwrap())
+        .collect();
     assert_eq!(names, FAILURES, "{name}: {failed:#?}");
-    assert!(report["numPassedTests"].as_u64() >= Some(PASSED), "{name}: {report}");
+    assert!(
+        report["numPassedTests"].as_u64() >= Some(PASSED),
+        "{name}: {report}"
+    );
 }
