@@ -54,6 +54,8 @@
 //! The library works on the caller's thread, without clock, network or threads.
 
 mod dataflow;
+#[cfg(feature = "http")]
+pub mod db;
 pub mod engine;
 pub mod plan;
 pub mod protocol;

@@ -1,7 +1,7 @@
 //! `tailwater query`: one query over a file of events, its result or changes as JSON lines.
 
-use std::ops::Deref;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::ops::Deref;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};

@@ -79,6 +79,8 @@ pub struct Engine {
     next: u64,
     /// Milliseconds since 1970.
     clock: i64,
+    /// The number of steps made. It is locked for writing while results are brought up to date.
+    epoch: Arc<RwLock<u64>>,
 }
 
 #[derive(Debug)]
@@ -115,6 +117,7 @@ impl Engine {
             readers: Vec::new(),
             next: 0,
             clock: 0,
+            epoch: Arc::default(),
         }
     }
 
@@ -230,10 +233,13 @@ impl Engine {
         if installed.dataflow.set_window(offset, limit) {
             self.runtime.begin(&mut installed.dataflow);
             self.runtime.finish(&installed.dataflow);
+            let mut epoch = write(&self.epoch);
+            *epoch += 1;
             if let Materialized::View(view) = &installed.result {
                 write(view).set_window(offset, limit);
             }
             let changes = installed.take_changes();
+            drop(epoch);
             installed.call(&changes);
             return Ok(changes);
         }
@@ -254,7 +260,10 @@ impl Engine {
         };
         self.stop(id, dataflow);
         let mut dataflow = self.start(id, &plan.root);
+        let mut epoch = write(&self.epoch);
+        *epoch += 1;
         let changes = write(view).replace(Arc::new(plan), &mut dataflow.output());
+        drop(epoch);
         self.queries.insert(id, Installed { dataflow, result });
         Ok(changes)
     }
@@ -316,6 +325,12 @@ impl Engine {
         }
     }
 
+    /// The number of steps made: of batches, moves of the clock, moves of a window. Whoever holds the
+    /// lock for reading sees all shared views as they are after the same step.
+    pub fn epoch(&self) -> &Arc<RwLock<u64>> {
+        &self.epoch
+    }
+
     /// The number of installed queries, effects included.
     pub fn query_count(&self) -> usize {
         self.queries.len()
@@ -367,6 +382,9 @@ impl Engine {
     /// Brings the results of some queries up to date with their dataflows.
     fn settle(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
         let mut results = BTreeMap::new();
+        let epoch = self.epoch.clone();
+        let mut epoch = write(&epoch);
+        *epoch += 1;
         for id in touched {
             let installed = installed(&mut self.queries, id);
             let changes = installed.take_changes();
@@ -374,6 +392,7 @@ impl Engine {
                 results.insert(id, changes);
             }
         }
+        drop(epoch);
         // Callbacks see all results as they are after the batch.
         for (id, changes) in &results {
             installed(&mut self.queries, *id).call(changes);
@@ -399,13 +418,13 @@ impl Installed {
     }
 }
 
-/// A reader cannot leave a view half changed, so that a lock it poisoned is as good as another.
-fn read(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
-    view.read().unwrap_or_else(PoisonError::into_inner)
+/// Readers leave nothing half changed, so that a lock is as good after a panic as before.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write(view: &RwLock<View>) -> RwLockWriteGuard<'_, View> {
-    view.write().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn installed(queries: &mut BTreeMap<QueryId, Installed>, id: QueryId) -> &mut Installed {
