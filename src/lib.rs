@@ -59,6 +59,8 @@
 //! network or threads.
 
 mod dataflow;
+#[cfg(feature = "http")]
+pub mod db;
 pub mod engine;
 pub mod plan;
 pub mod protocol;

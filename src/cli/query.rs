@@ -1,6 +1,7 @@
 //! `tailwater query`: one query over a file of events, its result or changes as JSON lines.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::ops::Deref;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -139,8 +140,8 @@ impl Run {
         let first = self.batches == 0 && self.emit == Emit::Changes;
         self.say(changed.get(&self.id), first)?;
         if self.emit == Emit::Rows {
-            let rows = view(&self.engine, self.id).rows();
-            for row in rows {
+            let view = view(&self.engine, self.id);
+            for row in view.rows() {
                 write_line(&mut self.out, &row)?;
             }
         }
@@ -158,7 +159,7 @@ impl Run {
                     out,
                     &FirstLine {
                         batch,
-                        changes: Inserts(view),
+                        changes: Inserts(&view),
                     },
                 ),
             },
@@ -170,7 +171,7 @@ impl Run {
                 out,
                 &SnapshotLine {
                     batch,
-                    rows: Rows(view),
+                    rows: Rows(&view),
                 },
             ),
             Emit::Snapshots | Emit::Rows => Ok(()),
@@ -178,7 +179,7 @@ impl Run {
     }
 }
 
-fn view(engine: &Engine, id: QueryId) -> &View {
+fn view(engine: &Engine, id: QueryId) -> impl Deref<Target = View> + '_ {
     engine.view(id).expect("the query is installed")
 }
 

@@ -6,7 +6,8 @@ mod pending;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use thiserror::Error;
 
@@ -79,6 +80,8 @@ pub struct Engine {
     next: u64,
     /// Milliseconds since 1970.
     clock: i64,
+    /// The number of steps made. It is locked for writing while results are brought up to date.
+    epoch: Arc<RwLock<u64>>,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,7 @@ struct Installed {
 /// What is kept of a result.
 #[derive(Debug)]
 enum Materialized {
-    View(View),
+    View(Arc<RwLock<View>>),
     Nothing(Watch),
 }
 
@@ -115,6 +118,7 @@ impl Engine {
             readers: Vec::new(),
             next: 0,
             clock: 0,
+            epoch: Arc::default(),
         }
     }
 
@@ -143,7 +147,7 @@ impl Engine {
         let mut dataflow = self.start(id, &plan.root);
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
-        let result = Materialized::View(view);
+        let result = Materialized::View(Arc::new(RwLock::new(view)));
         self.queries.insert(id, Installed { dataflow, result });
         id
     }
@@ -230,17 +234,20 @@ impl Engine {
         if installed.dataflow.set_window(offset, limit) {
             self.runtime.begin(&mut installed.dataflow);
             self.runtime.finish(&installed.dataflow);
-            if let Materialized::View(view) = &mut installed.result {
-                view.set_window(offset, limit);
+            let mut epoch = write(&self.epoch);
+            *epoch += 1;
+            if let Materialized::View(view) = &installed.result {
+                write(view).set_window(offset, limit);
             }
             let changes = installed.take_changes();
+            drop(epoch);
             installed.call(&changes);
             return Ok(changes);
         }
         let Materialized::View(view) = &installed.result else {
             return Err(WindowError::NoWindow);
         };
-        let mut plan = Plan::clone(view.plan());
+        let mut plan = Plan::clone(read(view).plan());
         plan.root = Node::Window {
             input: Box::new(plan.root),
             partition: Vec::new(),
@@ -249,13 +256,15 @@ impl Engine {
             limit,
         };
         let Installed { dataflow, result } = self.queries.remove(&id).expect("it is installed");
-        let Materialized::View(mut view) = result else {
+        let Materialized::View(view) = &result else {
             unreachable!("effects are refused")
         };
         self.stop(id, dataflow);
         let mut dataflow = self.start(id, &plan.root);
-        let changes = view.replace(Arc::new(plan), &mut dataflow.output());
-        let result = Materialized::View(view);
+        let mut epoch = write(&self.epoch);
+        *epoch += 1;
+        let changes = write(view).replace(Arc::new(plan), &mut dataflow.output());
+        drop(epoch);
         self.queries.insert(id, Installed { dataflow, result });
         Ok(changes)
     }
@@ -301,11 +310,31 @@ impl Engine {
     }
 
     /// The result of a query; none of an effect.
-    pub fn view(&self, id: QueryId) -> Option<&View> {
+    pub fn view(&self, id: QueryId) -> Option<impl Deref<Target = View> + '_> {
         match &self.queries.get(&id)?.result {
-            Materialized::View(view) => Some(view),
+            Materialized::View(view) => Some(read(view)),
             Materialized::Nothing(_) => None,
         }
+    }
+
+    /// The result of a query, to be read on other threads while the engine works; none of an
+    /// effect. The engine holds the lock for writing only while it brings the result up to date.
+    pub fn shared_view(&self, id: QueryId) -> Option<Arc<RwLock<View>>> {
+        match &self.queries.get(&id)?.result {
+            Materialized::View(view) => Some(view.clone()),
+            Materialized::Nothing(_) => None,
+        }
+    }
+
+    /// The number of steps made: of batches, moves of the clock, moves of a window. Whoever holds the
+    /// lock for reading sees all shared views as they are after the same step.
+    pub fn epoch(&self) -> &Arc<RwLock<u64>> {
+        &self.epoch
+    }
+
+    /// The number of installed queries, effects included.
+    pub fn query_count(&self) -> usize {
+        self.queries.len()
     }
 
     /// Applies a batch as one step to all collections and all queries, and says what changed in
@@ -354,6 +383,9 @@ impl Engine {
     /// Brings the results of some queries up to date with their dataflows.
     fn settle(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
         let mut results = BTreeMap::new();
+        let epoch = self.epoch.clone();
+        let mut epoch = write(&epoch);
+        *epoch += 1;
         for id in touched {
             let installed = installed(&mut self.queries, id);
             let changes = installed.take_changes();
@@ -361,6 +393,7 @@ impl Engine {
                 results.insert(id, changes);
             }
         }
+        drop(epoch);
         // Callbacks see all results as they are after the batch.
         for (id, changes) in &results {
             installed(&mut self.queries, *id).call(changes);
@@ -374,7 +407,7 @@ impl Installed {
     fn take_changes(&mut self) -> ChangeSet {
         let mut output = self.dataflow.output();
         match &mut self.result {
-            Materialized::View(view) => view.apply(&mut output),
+            Materialized::View(view) => write(view).apply(&mut output),
             Materialized::Nothing(watch) => watch.changes(&mut output),
         }
     }
@@ -384,6 +417,15 @@ impl Installed {
             watch.call(changes);
         }
     }
+}
+
+/// Readers leave nothing half changed, so that a lock is as good after a panic as before.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn installed(queries: &mut BTreeMap<QueryId, Installed>, id: QueryId) -> &mut Installed {

@@ -182,6 +182,11 @@ impl Catalog {
         })
     }
 
+    /// Whether collections appear with their first event or query.
+    pub fn is_open(&self) -> bool {
+        !self.closed
+    }
+
     /// The collections whose schema has rules for values (`schema`), which are not checked yet.
     pub fn unchecked(&self) -> &[SmolStr] {
         &self.unchecked

@@ -192,6 +192,30 @@ impl Store {
         !self.snapshots.is_empty()
     }
 
+    /// Whether the rows do not tell all that was read: a snapshot has not ended, or nothing has
+    /// followed a `reset`.
+    pub fn is_pending(&self) -> bool {
+        self.reset || self.in_snapshot()
+    }
+
+    /// What makes an empty store the same as this one. A `reset` that nothing followed takes effect.
+    pub fn into_actions(mut self) -> Vec<Action> {
+        self.finish();
+        let put = |collection: usize| move |row: Row| Action::Put { collection, row };
+        let mut actions = Vec::new();
+        for (id, state) in self.collections.iter().enumerate() {
+            actions.extend(state.rows.iter().cloned().map(put(id)));
+        }
+        // The one of whatever occurs comes first: it is the last to take a row.
+        for (of, collections) in self.snapshots {
+            actions.push(Action::SnapshotStart(of));
+            for (id, rows) in collections {
+                actions.extend(rows.into_values().map(put(id)));
+            }
+        }
+        actions
+    }
+
     fn change(&mut self, action: Action) {
         match action {
             Action::Put { collection, row } => self.state(collection).put(row),

@@ -161,10 +161,25 @@ pub(super) fn pair(updates: &mut Updates) -> Vec<Replaced> {
     changes
 }
 
+/// Drops the changes that show neither in a row's value nor in its place.
+pub(super) fn retain_visible(changes: &mut Vec<Replaced>, plan: &Plan) {
+    // A row alone that keeps its position has not moved; among others it may have all the same.
+    let alone = plan.ordered && changes.iter().filter(|change| change.shifts()).count() == 1;
+    changes.retain(|change| match (&change.old, &change.new) {
+        (Some(old), Some(new)) => {
+            let stays = |m: &Moved| !m.reordered || (alone && m.old_index == m.new_index);
+            let moved = change.moved.as_ref().is_some_and(|m| !stays(m));
+            // Else only columns changed that the query does not show.
+            moved || !plan.output.same(old, new)
+        }
+        _ => true,
+    });
+}
+
 /// Up to here keys are compared one by one.
 const FEW: usize = 8;
 
-fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
+pub(super) fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
     a.iter().zip(b).all(|(a, b)| match (a, b) {
         (Some(a), Some(b)) => a.key() == b.key(),
         (None, None) => true,
@@ -172,7 +187,7 @@ fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
     })
 }
 
-fn key_hash(tuple: &[Option<Row>]) -> u64 {
+pub(super) fn key_hash(tuple: &[Option<Row>]) -> u64 {
     let part = |row: &Option<Row>| row.as_ref().map_or(0, |row| hash_bytes(row.key()));
     tuple.iter().fold(0, |hash: u64, row| {
         (hash.rotate_left(5) ^ part(row)).wrapping_mul(ODD)
@@ -189,10 +204,10 @@ const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// inserts and updates at their indexes, from the lowest to the highest.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     /// Whether the changes have positions.
-    ordered: bool,
-    changes: Vec<Replaced>,
+    pub(super) ordered: bool,
+    pub(super) changes: Vec<Replaced>,
 }
 
 impl ChangeSet {

@@ -19,6 +19,11 @@ impl Keyed {
         self.tuples.len()
     }
 
+    /// All tuples in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Tuple> {
+        self.tuples.iter()
+    }
+
     /// All tuples by key.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Tuple> {
         let mut rows: Vec<_> = self

@@ -3,7 +3,10 @@
 mod change;
 mod effect;
 mod keyed;
+mod keys;
+mod merge;
 mod ordered;
+mod rows;
 
 use std::sync::Arc;
 
@@ -11,16 +14,21 @@ pub use change::{Change, ChangeKind, ChangeSet, ResultRow};
 pub use effect::Effect;
 pub(crate) use effect::Watch;
 use keyed::Keyed;
+use keys::Keys;
 use ordered::OrderedRows;
+pub use rows::ResultRows;
 
 use crate::dataflow::Updates;
 use crate::plan::Plan;
+use crate::value::Tuple;
 
 /// The materialised result of a query.
 #[derive(Debug)]
 pub struct View {
     plan: Arc<Plan>,
     rows: Rows,
+    /// The rows by key, once somebody asked for it.
+    keys: Option<Keys>,
 }
 
 #[derive(Debug)]
@@ -38,7 +46,11 @@ impl View {
         } else {
             Rows::Keyed(Keyed::default())
         };
-        View { plan, rows }
+        View {
+            plan,
+            rows,
+            keys: None,
+        }
     }
 
     /// The plan of the query.
@@ -53,19 +65,10 @@ impl View {
             Rows::Keyed(rows) => rows.apply(updates),
             Rows::Ordered(rows) => rows.apply(updates, &self.plan),
         };
-        // A row alone that keeps its position has not moved; among others it may have all the same.
-        let alone =
-            self.plan.ordered && changes.iter().filter(|change| change.shifts()).count() == 1;
-        changes.retain(|change| match (&change.old, &change.new) {
-            (Some(old), Some(new)) => {
-                let stays =
-                    |m: &change::Moved| !m.reordered || (alone && m.old_index == m.new_index);
-                let moved = change.moved.as_ref().is_some_and(|m| !stays(m));
-                // Else only columns changed that the query does not show.
-                moved || !self.plan.output.same(old, new)
-            }
-            _ => true,
-        });
+        if let Some(keys) = &mut self.keys {
+            keys.apply(&changes, &self.plan);
+        }
+        change::retain_visible(&mut changes, &self.plan);
         ChangeSet::new(self.plan.clone(), self.plan.ordered, changes)
     }
 
@@ -76,14 +79,60 @@ impl View {
 
     /// Becomes the result of another plan, of which `updates` are all tuples.
     pub(crate) fn replace(&mut self, plan: Arc<Plan>, updates: &mut Updates) -> ChangeSet {
-        let tuples: Vec<_> = match &self.rows {
-            Rows::Keyed(rows) => rows.sorted().cloned().collect(),
-            Rows::Ordered(rows) => rows.iter().cloned().collect(),
-        };
-        updates.extend(tuples.into_iter().map(|tuple| (tuple, -1)));
+        updates.extend(self.tuples().into_iter().map(|tuple| (tuple, -1)));
         differential_dataflow::consolidation::consolidate(updates);
         self.plan = plan;
         self.apply(updates)
+    }
+
+    /// All tuples: in the order of the query, or in none.
+    fn tuples(&self) -> Vec<Tuple> {
+        match &self.rows {
+            Rows::Keyed(rows) => rows.iter().cloned().collect(),
+            Rows::Ordered(rows) => rows.iter().cloned().collect(),
+        }
+    }
+
+    /// The rows as they are now, to keep while the result moves on. It copies a handle a row.
+    pub fn to_rows(&self) -> ResultRows {
+        ResultRows::new(self.plan.clone(), self.tuples())
+    }
+
+    /// From now on keeps the rows by key, so that [`View::get`] and [`View::position`] need not
+    /// search. It costs a handle a row, and the text of each changed row's key.
+    pub fn index_keys(&mut self) {
+        if self.keys.is_none() {
+            self.keys = Some(Keys::new(&self.tuples(), &self.plan));
+        }
+    }
+
+    /// Whether the rows are kept by key.
+    pub fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    fn find(&self, key: &str) -> Option<&Tuple> {
+        let is = |tuple: &&Tuple| self.plan.key_text(tuple) == key;
+        match (&self.keys, &self.rows) {
+            (Some(keys), _) => keys.get(key, &self.plan),
+            (None, Rows::Keyed(rows)) => rows.iter().find(is),
+            (None, Rows::Ordered(rows)) => rows.iter().find(is),
+        }
+    }
+
+    /// The row of a key as text.
+    pub fn get(&self, key: &str) -> Option<ResultRow<'_>> {
+        let tuple = self.find(key)?;
+        Some(ResultRow::new(&self.plan, tuple))
+    }
+
+    /// Where the row of a key stands in the order of the query; by key where it asks for none.
+    pub fn position(&self, key: &str) -> Option<usize> {
+        let tuple = self.find(key)?;
+        match &self.rows {
+            Rows::Keyed(rows) => rows.sorted().position(|other| other == tuple),
+            Rows::Ordered(rows) => Some(rows.position(tuple, &self.plan)),
+        }
     }
 
     /// The number of rows.

@@ -25,15 +25,14 @@ impl OrderedRows {
         self.tuples.get(position).map(|ordered| &ordered.tuple)
     }
 
+    /// The position of a tuple that is there.
+    pub(super) fn position(&self, tuple: &Tuple, plan: &Plan) -> usize {
+        self.tuples.rank(&ordered(tuple, plan))
+    }
+
     pub(super) fn apply(&mut self, updates: &mut Updates, plan: &Plan) -> Vec<Replaced> {
         let mut changes = pair(updates);
-        let ordered = |tuple: &Option<Tuple>| {
-            let tuple = tuple.as_ref()?;
-            Some(Ordered {
-                place: plan.sort_key(tuple),
-                tuple: tuple.clone(),
-            })
-        };
+        let ordered = |tuple: &Option<Tuple>| Some(ordered(tuple.as_ref()?, plan));
         let places: Vec<_> = changes
             .iter()
             .map(|c| (ordered(&c.old), ordered(&c.new)))
@@ -60,5 +59,12 @@ impl OrderedRows {
             moved.new_index = new.as_ref().map(|new| self.tuples.rank(new));
         }
         changes
+    }
+}
+
+fn ordered(tuple: &Tuple, plan: &Plan) -> Ordered {
+    Ordered {
+        place: plan.sort_key(tuple),
+        tuple: tuple.clone(),
     }
 }

@@ -131,7 +131,7 @@ fn draw(
             .engine
             .view(panel.id)
             .expect("the query is installed");
-        panel.refresh(view, session.limit, now);
+        panel.refresh(&view, session.limit, now);
     }
     let frames = session.panels.len() * (Panel::FRAME + 1);
     let wants: Vec<usize> = session.panels.iter().map(Panel::wants).collect();

@@ -31,8 +31,8 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         let id = engine
             .install(&read_query(path)?)
             .with_context(|| path.display().to_string())?;
-        let plan = engine.view(id).expect("the query is installed").plan();
-        panels.push(Panel::new(id, &title(path), plan));
+        let view = engine.view(id).expect("the query is installed");
+        panels.push(Panel::new(id, &title(path), view.plan()));
     }
     let live = !args.plain && io::stdout().is_terminal();
     let input = if live {
@@ -69,10 +69,11 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         loader,
         ..
     } = session;
-    let plans = panels
+    let plans: Vec<_> = panels
         .iter()
-        .filter_map(|panel| Some(&**engine.view(panel.id)?.plan()));
-    Ok(if loader.finish(plans) {
+        .filter_map(|panel| Some(engine.view(panel.id)?.plan().clone()))
+        .collect();
+    Ok(if loader.finish(plans.iter().map(|plan| &**plan)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -167,7 +168,7 @@ impl Session {
                 writeln!(out)?;
             }
             let view = self.engine.view(panel.id).expect("the query is installed");
-            panel.refresh(view, self.limit, std::time::Instant::now());
+            panel.refresh(&view, self.limit, std::time::Instant::now());
             for line in panel.draw(self.limit, &canvas) {
                 writeln!(out, "{line}")?;
             }

@@ -1,0 +1,244 @@
+//! How a database is opened.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::core::Core;
+use super::error::DbError;
+use super::intake::{Hooks, Intake};
+use super::shared::Shared;
+use super::snapshot::Snapshot;
+use super::{Inner, StreamDb};
+use crate::protocol::RawChange;
+use crate::schema::{Catalog, Collection};
+use crate::store::Store;
+use crate::stream::{Batch, DurableStream, Live, Offset, StreamError};
+
+/// Where a database reads from: a URL or a handle of a stream.
+pub trait IntoStream {
+    #[doc(hidden)]
+    fn into_stream(self) -> Result<DurableStream, StreamError>;
+}
+
+impl IntoStream for DurableStream {
+    fn into_stream(self) -> Result<DurableStream, StreamError> {
+        Ok(self)
+    }
+}
+
+impl IntoStream for &str {
+    fn into_stream(self) -> Result<DurableStream, StreamError> {
+        DurableStream::new(self)
+    }
+}
+
+impl IntoStream for String {
+    fn into_stream(self) -> Result<DurableStream, StreamError> {
+        DurableStream::new(self)
+    }
+}
+
+struct Declared {
+    name: &'static str,
+    event_type: &'static str,
+    primary_key: &'static str,
+}
+
+/// Options of a [`StreamDb`].
+pub struct Builder {
+    stream: Result<DurableStream, StreamError>,
+    collections: Vec<Declared>,
+    catalog: Option<Arc<Catalog>>,
+    live: Live,
+    offset: Offset,
+    strict: bool,
+    dead_letters: usize,
+    clock_tick: Duration,
+    schema_version: u64,
+    snapshot: Option<Snapshot>,
+    hooks: Hooks,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    pub(super) fn new(stream: impl IntoStream) -> Builder {
+        Builder {
+            stream: stream.into_stream(),
+            collections: Vec::new(),
+            catalog: None,
+            live: Live::Auto,
+            offset: Offset::START,
+            strict: false,
+            dead_letters: 100,
+            clock_tick: Duration::from_secs(1),
+            schema_version: 0,
+            snapshot: None,
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// Adds a collection. With any, events of other types are ignored; without, every event type is a
+    /// collection of that name.
+    pub fn collection<T: Collection>(mut self) -> Builder {
+        self.collections.push(Declared {
+            name: T::NAME,
+            event_type: T::EVENT_TYPE,
+            primary_key: T::PRIMARY_KEY,
+        });
+        self
+    }
+
+    /// The collections, where they are not Rust types. Instead of [`Builder::collection`].
+    pub fn catalog(mut self, catalog: impl Into<Arc<Catalog>>) -> Builder {
+        self.catalog = Some(catalog.into());
+        self
+    }
+
+    /// What happens when the stream was read up to date; [`Live::Auto`] by default.
+    pub fn live(mut self, live: Live) -> Builder {
+        self.live = live;
+        self
+    }
+
+    /// Where to begin to read, if not at the start. What came before is as if it never had been; to
+    /// skip what is known already, see [`Builder::resume`].
+    pub fn offset(mut self, offset: impl Into<Offset>) -> Builder {
+        self.offset = offset.into();
+        self
+    }
+
+    /// Stops at the first message that is wrong, with [`DbError::Message`]. By default such messages
+    /// are skipped and kept as [dead letters](StreamDb::dead_letters).
+    pub fn strict(mut self, strict: bool) -> Builder {
+        self.strict = strict;
+        self
+    }
+
+    /// How many of the messages that were skipped are kept; 100 by default.
+    pub fn keep_dead_letters(mut self, count: usize) -> Builder {
+        self.dead_letters = count;
+        self
+    }
+
+    /// How often `now()` in queries moves on; every second by default.
+    pub fn clock_tick(mut self, every: Duration) -> Builder {
+        self.clock_tick = every;
+        self
+    }
+
+    /// A number that snapshots carry, to be changed when rows of older snapshots would not do any
+    /// more; 0 by default.
+    pub fn schema_version(mut self, version: u64) -> Builder {
+        self.schema_version = version;
+        self
+    }
+
+    /// Starts with the rows of a snapshot and reads only what came after it.
+    pub fn resume(mut self, snapshot: Snapshot) -> Builder {
+        self.snapshot = Some(snapshot);
+        self
+    }
+
+    /// Calls a function with each batch before its messages are looked at. Hooks run on the engine's
+    /// thread, so that they cannot wait for the database; if one panics, reading stops with
+    /// [`DbError::Panicked`].
+    pub fn on_before_batch(mut self, hook: impl FnMut(&Batch) + Send + 'static) -> Builder {
+        self.hooks.before_batch = Some(Box::new(hook));
+        self
+    }
+
+    /// Calls a function with each change message, of unknown types too, before it is visible.
+    pub fn on_event(mut self, hook: impl FnMut(&RawChange<'_>) + Send + 'static) -> Builder {
+        self.hooks.event = Some(Box::new(hook));
+        self
+    }
+
+    /// Calls a function with each batch when its messages were looked at, before they are visible.
+    pub fn on_batch(mut self, hook: impl FnMut(&Batch) + Send + 'static) -> Builder {
+        self.hooks.batch = Some(Box::new(hook));
+        self
+    }
+
+    fn make_catalog(&mut self) -> Result<Arc<Catalog>, DbError> {
+        if let Some(catalog) = self.catalog.take() {
+            return Ok(catalog);
+        }
+        if self.collections.is_empty() {
+            return Ok(Arc::new(Catalog::open()));
+        }
+        let mut collections = serde_json::Map::new();
+        for declared in &self.collections {
+            let entry = json!({"type": declared.event_type, "primaryKey": declared.primary_key});
+            if collections.insert(declared.name.into(), entry).is_some() {
+                return Err(DbError::DuplicateCollection {
+                    name: declared.name.into(),
+                });
+            }
+        }
+        let schema = json!({"collections": Value::Object(collections)}).to_string();
+        let catalog = Catalog::from_json(&schema).map_err(Arc::new)?;
+        Ok(Arc::new(catalog))
+    }
+
+    /// Opens the database and starts its thread. Nothing is sent before
+    /// [`preload`](StreamDb::preload) is called.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is none, the collections do not hold, or the snapshot does not fit them.
+    pub fn open(mut self) -> Result<StreamDb, DbError> {
+        let catalog = self.make_catalog()?;
+        let stream = self.stream?;
+        let mut rows = Vec::new();
+        let mut offset = self.offset;
+        if let Some(snapshot) = self.snapshot {
+            snapshot.check(&catalog, self.schema_version)?;
+            offset = snapshot.offset();
+            rows = snapshot.into_actions(&catalog)?;
+        }
+        let shared = Arc::new(Shared::new(catalog, offset.clone(), self.dead_letters));
+        let (commands, inbox) = mpsc::channel();
+        let (ready, started) = mpsc::channel();
+        let url = stream.url();
+        let (hooks, strict, clock_tick) = (self.hooks, self.strict, self.clock_tick);
+        let core_shared = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("tailwater-db".into())
+            .spawn(move || {
+                let mut store = Store::new(core_shared.catalog.clone());
+                store.apply(rows);
+                let intake = Intake::new(store, offset, hooks, strict, url);
+                let mut core = Core::new(core_shared, intake, clock_tick);
+                if ready.send(core.engine.epoch().clone()).is_ok() {
+                    core.run(&inbox);
+                }
+            })
+            .map_err(|error| DbError::Thread(Arc::new(error)))?;
+        let epoch = started.recv().map_err(|_| DbError::Closed)?;
+        Ok(StreamDb {
+            inner: Arc::new(Inner {
+                shared,
+                commands,
+                epoch,
+                engine_thread: thread.thread().id(),
+                stream,
+                live: self.live,
+                strict,
+                schema_version: self.schema_version,
+                started: AtomicBool::new(false),
+                task: Mutex::default(),
+                collections: Mutex::default(),
+            }),
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! The engine's thread: it owns the engine, runs closures on it, and tells who wants to know.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use smol_str::SmolStr;
+
+use super::changes::ChangesKind;
+use super::error::DbError;
+use super::intake::Intake;
+use super::live::Hub;
+use super::lock;
+use super::shared::Shared;
+use crate::engine::{Engine, QueryId, read};
+use crate::query::Query;
+use crate::view::{ChangeSet, Effect, View};
+
+/// Something to be done on the engine's thread.
+pub(super) type Command = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// What an effect does: it is told the step, what kind of change set it is, and the change set.
+pub(super) type EffectFunction = Box<dyn FnMut(u64, ChangesKind, &Arc<ChangeSet>) + Send>;
+
+/// What is told when an effect panicked.
+pub(super) type EffectFailed = Box<dyn FnOnce(DbError) + Send>;
+
+struct RunningEffect {
+    function: EffectFunction,
+    failed: EffectFailed,
+}
+
+/// What the engine's thread owns. Closures that run on it are given it.
+pub(crate) struct Core {
+    pub(super) engine: Engine,
+    pub(super) shared: Arc<Shared>,
+    pub(super) intake: Intake,
+    effects: HashMap<QueryId, RunningEffect>,
+    /// How often `now()` in queries is set.
+    clock_tick: Duration,
+    stopped: bool,
+}
+
+impl Core {
+    pub(super) fn new(shared: Arc<Shared>, intake: Intake, clock_tick: Duration) -> Core {
+        Core {
+            engine: Engine::with_catalog(shared.catalog.clone()),
+            shared,
+            intake,
+            effects: HashMap::new(),
+            clock_tick,
+            stopped: false,
+        }
+    }
+
+    /// Does what comes, until it is told to stop or nobody is left to tell it anything.
+    pub(super) fn run(&mut self, commands: &Receiver<Command>) {
+        while !self.stopped {
+            let command = match self.engine.has_clock() {
+                true => commands.recv_timeout(self.clock_tick),
+                false => commands.recv().map_err(RecvTimeoutError::from),
+            };
+            let done = match command {
+                Ok(command) => caught("the engine", || command(self)),
+                Err(RecvTimeoutError::Timeout) => caught("the engine", || self.tick()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Err(error) = done {
+                // The engine may be half way through something.
+                self.shared.set_status(super::Status::Error(error));
+                break;
+            }
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Makes a step of the engine, and tells all consumers what it changed.
+    pub(crate) fn step(&mut self, step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>) {
+        self.step_as(ChangesKind::Delta, step);
+    }
+
+    /// As [`Core::step`]; effects are told what kind of step it is.
+    pub(super) fn step_as(
+        &mut self,
+        kind: ChangesKind,
+        step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>,
+    ) {
+        let changed = step(&mut self.engine);
+        let epoch = *read(self.engine.epoch());
+        let mut effects = Vec::new();
+        for (id, changes) in changed.into_iter().filter(|(_, c)| !c.is_empty()) {
+            let changes = Arc::new(changes);
+            let hub = lock(&self.shared.hubs).get(&id).cloned();
+            match hub {
+                Some(hub) => hub.publish(epoch, &changes),
+                None => effects.push((id, changes)),
+            }
+        }
+        for (id, changes) in effects {
+            self.call(id, epoch, kind, &changes);
+        }
+    }
+
+    fn call(&mut self, id: QueryId, epoch: u64, kind: ChangesKind, changes: &Arc<ChangeSet>) {
+        let Some(mut effect) = self.effects.remove(&id) else {
+            return;
+        };
+        match caught("an effect", || (effect.function)(epoch, kind, changes)) {
+            Ok(()) => drop(self.effects.insert(id, effect)),
+            Err(error) => {
+                self.engine.uninstall(id);
+                (effect.failed)(error);
+            }
+        }
+    }
+
+    /// Sets the time that `now()` stands for.
+    fn tick(&mut self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_millis() as i64);
+        self.step(|engine| engine.set_clock(now));
+    }
+
+    /// As [`Core::tick`], if a query depends on it.
+    pub(super) fn tick_if_needed(&mut self) {
+        if self.engine.has_clock() {
+            self.tick();
+        }
+    }
+
+    /// Starts a query.
+    pub(super) fn install(
+        &mut self,
+        query: &Query,
+    ) -> Result<(QueryId, Arc<RwLock<View>>, Arc<Hub>), DbError> {
+        self.tick();
+        let id = self.engine.install(query)?;
+        let view = self.engine.shared_view(id).expect("it is installed");
+        let hub = Arc::new(Hub::default());
+        lock(&self.shared.hubs).insert(id, hub.clone());
+        Ok((id, view, hub))
+    }
+
+    /// Starts an effect. It is told at once of the rows that are there, once the database is ready.
+    pub(super) fn install_effect(
+        &mut self,
+        query: &Query,
+        function: EffectFunction,
+        failed: EffectFailed,
+    ) -> Result<QueryId, DbError> {
+        self.tick();
+        let rows = self
+            .shared
+            .was_ready()
+            .then(|| self.engine.query_once(query));
+        let initial = rows.transpose()?.map(|view| view.to_rows().into_changes());
+        let id = self.engine.effect(query, Effect::new())?;
+        self.effects.insert(id, RunningEffect { function, failed });
+        if let Some(initial) = initial.filter(|changes| !changes.is_empty()) {
+            let epoch = *read(self.engine.epoch());
+            self.call(id, epoch, ChangesKind::Initial, &Arc::new(initial));
+        }
+        Ok(id)
+    }
+
+    /// The result of a query as it is now.
+    pub(super) fn query_once(&mut self, query: &Query) -> Result<View, DbError> {
+        if !self.shared.was_ready() {
+            return Err(DbError::NotReady);
+        }
+        self.tick();
+        Ok(self.engine.query_once(query)?)
+    }
+
+    /// Stops a query or an effect.
+    pub(super) fn uninstall(&mut self, id: QueryId) {
+        self.engine.uninstall(id);
+        self.effects.remove(&id);
+        lock(&self.shared.hubs).remove(&id);
+    }
+}
+
+/// Runs code that may panic, which then becomes an error.
+pub(super) fn caught<R>(what: &str, f: impl FnOnce() -> R) -> Result<R, DbError> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| DbError::Panicked {
+        what: SmolStr::from(what),
+        message: message(&*panic),
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it did not say why".into())
+}

@@ -1,0 +1,190 @@
+//! How batches of the stream become steps of the engine.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use super::changes::ChangesKind;
+use super::core::{Core, caught};
+use super::dead_letters::DeadLetter;
+use super::error::DbError;
+use super::status::Status;
+use super::{lock, snapshot};
+use crate::protocol::{Message, RawChange};
+use crate::store::{Action, DecodeError, Decoder, Store};
+use crate::stream::{Batch, Items, Offset};
+
+type Hook<A> = Option<Box<A>>;
+
+/// Code of the application that sees what comes. It runs on the engine's thread.
+#[derive(Default)]
+pub(super) struct Hooks {
+    pub(super) before_batch: Hook<dyn FnMut(&Batch) + Send>,
+    pub(super) event: Hook<dyn FnMut(&RawChange<'_>) + Send>,
+    pub(super) batch: Hook<dyn FnMut(&Batch) + Send>,
+}
+
+/// What is known of the stream beside the rows.
+pub(super) struct Intake {
+    decoder: Decoder,
+    hooks: Hooks,
+    strict: bool,
+    url: String,
+    /// The rows until the stream is up to date for the first time.
+    loading: Option<Store>,
+    /// Transactions of which the rows are not visible yet.
+    txids: Vec<SmolStr>,
+    /// Up to where the rows tell all that was read.
+    settled: Offset,
+}
+
+impl Intake {
+    /// An intake that starts with a store's rows, at an offset.
+    pub(super) fn new(
+        rows: Store,
+        offset: Offset,
+        hooks: Hooks,
+        strict: bool,
+        url: String,
+    ) -> Intake {
+        Intake {
+            decoder: Decoder::new(rows.catalog().clone()),
+            hooks,
+            strict,
+            url,
+            loading: Some(rows),
+            txids: Vec::new(),
+            settled: offset,
+        }
+    }
+
+    /// Decodes the messages of a batch, and takes note of transactions and of what is wrong.
+    fn decode(
+        &mut self,
+        batch: &Batch,
+        core: &super::shared::Shared,
+    ) -> Result<Vec<Action>, DbError> {
+        if matches!(&batch.items, Items::Bytes(bytes) if !bytes.is_empty()) {
+            let url = self.url.clone();
+            return Err(DbError::NotJson { url });
+        }
+        let mut actions = Vec::with_capacity(batch.items.json().len());
+        for (index, text) in batch.items.json().enumerate() {
+            match self.message(text)? {
+                Ok(action) => actions.extend(action),
+                Err(error) => {
+                    let offset = lock(&core.offset).clone();
+                    let letter = DeadLetter::new(offset, index, text, &error);
+                    if self.strict {
+                        return Err(letter.into());
+                    }
+                    core.dead_letters.put(letter);
+                }
+            }
+        }
+        Ok(actions)
+    }
+
+    fn message(&mut self, text: &str) -> Result<Result<Option<Action>, DecodeError>, DbError> {
+        let message = match Message::decode(text) {
+            Ok(message) => message,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let mut txid = None;
+        if let Message::Change(change) = &message {
+            txid = change.txid.as_deref().map(SmolStr::from);
+            if let Some(hook) = &mut self.hooks.event {
+                caught("the hook `on_event`", || hook(change))?;
+            }
+        }
+        let action = self.decoder.action(message);
+        if action.is_ok() {
+            self.txids.extend(txid);
+        }
+        Ok(action)
+    }
+}
+
+impl Core {
+    /// Takes in a batch of the stream; whether to go on reading.
+    pub(super) fn take(&mut self, batch: &Batch) -> bool {
+        let taken = self.try_take(batch);
+        if let Err(error) = &taken {
+            self.shared.set_status(Status::Error(error.clone()));
+        }
+        taken.is_ok()
+    }
+
+    fn try_take(&mut self, batch: &Batch) -> Result<(), DbError> {
+        let intake = &mut self.intake;
+        if let Some(hook) = &mut intake.hooks.before_batch {
+            caught("the hook `on_before_batch`", || hook(batch))?;
+        }
+        let actions = intake.decode(batch, &self.shared)?;
+        if let Some(hook) = &mut intake.hooks.batch {
+            caught("the hook `on_batch`", || hook(batch))?;
+        }
+        let complete = batch.up_to_date || batch.closed;
+        match intake.loading.take() {
+            Some(mut rows) => {
+                rows.apply(actions);
+                let settled = !rows.is_pending();
+                if complete {
+                    let actions = rows.into_actions();
+                    self.tick_if_needed();
+                    self.step_as(ChangesKind::Initial, |engine| engine.apply(actions));
+                } else {
+                    self.intake.loading = Some(rows);
+                }
+                self.advance(batch, settled);
+                if complete {
+                    self.shared.set_status(Status::Ready);
+                }
+            }
+            None => {
+                if !actions.is_empty() {
+                    self.tick_if_needed();
+                    self.step(|engine| engine.apply(actions));
+                }
+                let settled = !self.engine.store().is_pending();
+                self.advance(batch, settled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of where the stream was taken in to, and of the transactions that are visible.
+    fn advance(&mut self, batch: &Batch, settled: bool) {
+        *lock(&self.shared.offset) = batch.offset.clone();
+        if settled {
+            self.intake.settled = batch.offset.clone();
+        }
+        if self.intake.loading.is_none() {
+            self.shared
+                .txids
+                .see(std::mem::take(&mut self.intake.txids));
+        }
+    }
+
+    /// The rows of all collections, and where to go on reading.
+    pub(super) fn snapshot(&self, schema_version: u64) -> Result<snapshot::Snapshot, DbError> {
+        if self.intake.loading.is_some() {
+            return Err(DbError::NotReady);
+        }
+        let mut collections = BTreeMap::new();
+        let store = self.engine.store();
+        for collection in store.catalog().collections() {
+            collections.insert(
+                collection.name().to_string(),
+                snapshot::SnapshotCollection::new(&collection, store),
+            );
+        }
+        Ok(snapshot::Snapshot {
+            format: snapshot::FORMAT,
+            schema_version,
+            open: store.catalog().is_open(),
+            offset: self.intake.settled.to_string(),
+            collections,
+        })
+    }
+}

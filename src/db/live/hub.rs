@@ -1,0 +1,115 @@
+//! Who is told of the changes of a live query.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::task::Waker;
+
+use tokio::sync::watch;
+
+use super::super::changes::ChangesKind;
+use super::super::lock;
+use crate::view::ChangeSet;
+
+/// The readers of one live query.
+#[derive(Debug, Default)]
+pub(in crate::db) struct Hub {
+    queues: Mutex<Vec<Weak<Queue>>>,
+    /// The step that last changed the result.
+    changed: watch::Sender<u64>,
+}
+
+impl Hub {
+    /// Tells all readers what a step changed.
+    pub(in crate::db) fn publish(&self, epoch: u64, changes: &Arc<ChangeSet>) {
+        for queue in self.queues() {
+            queue.push(epoch, changes);
+        }
+        self.changed.send_replace(epoch);
+    }
+
+    /// Lets all readers look again, as the status changed.
+    pub(in crate::db) fn wake(&self) {
+        for queue in self.queues() {
+            queue.wake(lock(&queue.state));
+        }
+    }
+
+    fn queues(&self) -> Vec<Arc<Queue>> {
+        let mut all = lock(&self.queues);
+        let mut live = Vec::with_capacity(all.len());
+        all.retain(|queue| queue.upgrade().map(|queue| live.push(queue)).is_some());
+        live
+    }
+
+    pub(super) fn add(&self, queue: &Arc<Queue>) {
+        lock(&self.queues).push(Arc::downgrade(queue));
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}
+
+/// What waits for one reader.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// How many changes may wait.
+    limit: usize,
+    pub(super) state: Mutex<Waiting>,
+    pub(super) arrived: Condvar,
+}
+
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// What the reader knows already: changes of this step and those before are not for it.
+    pub(super) base: u64,
+    /// Whether the reader is to be told all rows, and why.
+    pub(super) all: Option<ChangesKind>,
+    pub(super) steps: VecDeque<(u64, Arc<ChangeSet>)>,
+    /// The number of changes in the steps.
+    pub(super) changes: usize,
+    pub(super) waker: Option<Waker>,
+}
+
+impl Queue {
+    pub(super) fn new(base: u64, initial: bool, limit: usize) -> Queue {
+        Queue {
+            limit,
+            state: Mutex::new(Waiting {
+                base,
+                all: initial.then_some(ChangesKind::Initial),
+                steps: VecDeque::new(),
+                changes: 0,
+                waker: None,
+            }),
+            arrived: Condvar::new(),
+        }
+    }
+
+    fn push(&self, epoch: u64, changes: &Arc<ChangeSet>) {
+        let mut state = lock(&self.state);
+        if epoch <= state.base {
+            return;
+        }
+        if state.all.is_none() {
+            state.changes += changes.len();
+            state.steps.push_back((epoch, changes.clone()));
+            if state.changes > self.limit {
+                // What is dropped here is in the rows that the reader is told instead.
+                state.steps = VecDeque::new();
+                state.changes = 0;
+                state.all = Some(ChangesKind::Resync);
+            }
+        }
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: std::sync::MutexGuard<'_, Waiting>) {
+        let waker = state.waker.take();
+        drop(state);
+        self.arrived.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

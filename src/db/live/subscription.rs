@@ -1,0 +1,176 @@
+//! The changes of a live query, as a stream and as an iterator.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::Stream;
+
+use super::super::changes::{ChangeSet, ChangesKind};
+use super::super::lock;
+use super::LiveQuery;
+use super::hub::{Queue, Waiting};
+use crate::view;
+
+/// How a subscription begins, and what it does when its reader is slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// Whether it begins with all rows there are, as one change set, once the database is ready. True
+    /// by default. Without, it begins with the next change.
+    pub initial: bool,
+    /// How many change sets are kept apart while the reader is slow. If more wait when it comes back,
+    /// it gets them put together as one, with the net change of each key. 64 by default.
+    pub apart: usize,
+    /// How many changes may wait. If there are more, they are dropped, and the reader gets a
+    /// [`ChangesKind::Resync`] with all rows instead. 65,536 by default.
+    pub waiting: usize,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        SubscribeOptions {
+            initial: true,
+            apart: 64,
+            waiting: 65_536,
+        }
+    }
+}
+
+/// The changes of a live query: a [`Stream`], and with [`Subscription::iter`] a blocking iterator.
+///
+/// Applied one after the other, the change sets make up the rows of the result, however slow the
+/// reader is; see [`SubscribeOptions`]. It ends when nothing more will be read from the stream and all
+/// that waits was given out; the query's [`status`](LiveQuery::status) says why.
+pub struct Subscription<T> {
+    query: LiveQuery<T>,
+    queue: Arc<Queue>,
+    apart: usize,
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("query", &self.query)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(query: LiveQuery<T>, options: &SubscribeOptions) -> Self {
+        let epoch = query.inner.epoch();
+        let queue = Arc::new(Queue::new(epoch, options.initial, options.waiting));
+        query.inner.query.hub.add(&queue);
+        Subscription {
+            query,
+            queue,
+            apart: options.apart,
+        }
+    }
+
+    /// The query it belongs to.
+    pub fn query(&self) -> &LiveQuery<T> {
+        &self.query
+    }
+
+    /// What is there now; without anything, the lock, to wait for more, or `None` if it is over.
+    fn take(&self) -> Result<ChangeSet<T>, Option<std::sync::MutexGuard<'_, Waiting>>> {
+        let shared = &self.query.inner.db.shared;
+        let mut state = lock(&self.queue.state);
+        loop {
+            // Before looking at what there is: nothing is published after the end.
+            let over = shared.status().is_over();
+            if let Some(kind) = state.all {
+                if !shared.was_ready() {
+                    return Err((!over).then_some(state));
+                }
+                let (epoch, rows) = self.query.inner.rows();
+                state.all = None;
+                state.base = epoch;
+                drop(state);
+                return Ok(self.changes(epoch, kind, rows.sorted().into_changes()));
+            }
+            let merged = if state.steps.len() > self.apart {
+                state.changes = 0;
+                let steps = std::mem::take(&mut state.steps);
+                let epoch = steps.back().map(|(epoch, _)| *epoch);
+                epoch.zip(view::ChangeSet::merge(steps.into_iter().map(|step| step.1)))
+            } else {
+                let step = state.steps.pop_front();
+                step.map(|(epoch, step)| {
+                    state.changes -= step.len();
+                    (epoch, Arc::unwrap_or_clone(step))
+                })
+            };
+            match merged {
+                // The changes of several steps may cancel out.
+                Some((_, changes)) if changes.is_empty() => continue,
+                Some((epoch, changes)) => {
+                    return Ok(self.changes(epoch, ChangesKind::Delta, changes));
+                }
+                None => return Err((!over).then_some(state)),
+            }
+        }
+    }
+
+    fn changes(&self, epoch: u64, kind: ChangesKind, changes: view::ChangeSet) -> ChangeSet<T> {
+        ChangeSet::new(epoch, kind, Arc::new(changes), self.query.row.clone())
+    }
+
+    /// The next change set if one is there.
+    pub fn try_next(&mut self) -> Option<ChangeSet<T>> {
+        self.take().ok()
+    }
+
+    /// Blocks the thread until a change set is there; `None` at the end. Not for async code.
+    pub fn next_blocking(&mut self) -> Option<ChangeSet<T>> {
+        self.wait(None)
+    }
+
+    /// As [`Subscription::next_blocking`], but gives up after some time.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<ChangeSet<T>> {
+        self.wait(Some(Instant::now() + timeout))
+    }
+
+    fn wait(&self, until: Option<Instant>) -> Option<ChangeSet<T>> {
+        loop {
+            let state = match self.take() {
+                Ok(changes) => return Some(changes),
+                Err(state) => state?,
+            };
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return None,
+                Some(left) => {
+                    let woken = self.queue.arrived.wait_timeout(state, left);
+                    drop(woken.unwrap_or_else(PoisonError::into_inner));
+                }
+                None => {
+                    let woken = self.queue.arrived.wait(state);
+                    drop(woken.unwrap_or_else(PoisonError::into_inner));
+                }
+            }
+        }
+    }
+
+    /// The change sets, one after the other; blocks the thread until the next is there. Not for async
+    /// code.
+    pub fn iter(&mut self) -> impl Iterator<Item = ChangeSet<T>> {
+        std::iter::from_fn(|| self.next_blocking())
+    }
+}
+
+impl<T> Stream for Subscription<T> {
+    type Item = ChangeSet<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ChangeSet<T>>> {
+        match self.take() {
+            Ok(changes) => Poll::Ready(Some(changes)),
+            Err(None) => Poll::Ready(None),
+            Err(Some(mut state)) => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! A database on a durable stream: it reads the stream, keeps collections, and live queries on them.
+//!
+//! ```
+//! use futures_util::StreamExt;
+//! use tailwater::db::{DbError, StreamDb};
+//! use tailwater::query::Query;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = StreamDb::builder("http://127.0.0.1:4437/v1/stream/tickets").open()?;
+//! db.preload().await?;
+//! let open = db.live(Query::from_json(
+//!     r#"{"from":{"type":"collectionRef","collection":"ticket","alias":"t"},
+//!         "where":[{"type":"func","name":"eq","args":[
+//!             {"type":"ref","path":["t","state"]},{"type":"val","value":"open"}]}]}"#,
+//! )?)?;
+//! println!("{} tickets are open", open.len());
+//! let mut changes = open.subscribe();
+//! while let Some(set) = changes.next().await {
+//!     for change in set.iter() {
+//!         println!("{:?} {}: {}", change.kind(), change.key(), change.value()?);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A thread of its own owns the engine. A tokio task reads the stream and gives it the batches: nothing
+//! is visible before the stream was read up to date, which then is one step, as is each batch that
+//! follows. Rows are read on any thread. What waits for the engine's thread, such as
+//! [`StreamDb::live`], takes microseconds unless the engine is at work; from effects and hooks, which
+//! run on that thread, it is refused.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `error`, `status` | what can go wrong, how far a database is |
+//! | `changes`, `rows` | change sets and rows as values of Rust types |
+//! | `dead_letters`, `txids`, `snapshot` | messages not taken, transactions seen, rows to start from |
+//! | `shared` | what all threads see |
+//! | `core`, `intake` | the engine's thread, how batches become steps |
+//! | `sync` | the task that reads the stream |
+//! | `live`, `effect`, `collection` | handles of what runs |
+//! | `builder` | how a database is opened |
+
+mod builder;
+mod changes;
+mod collection;
+mod core;
+mod dead_letters;
+mod effect;
+mod error;
+mod intake;
+mod live;
+mod rows;
+mod shared;
+mod snapshot;
+mod status;
+mod sync;
+mod txids;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use smol_str::SmolStr;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+pub use builder::{Builder, IntoStream};
+pub use changes::{Change, ChangeSet, ChangesKind};
+pub use collection::CollectionHandle;
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use effect::EffectHandle;
+pub use error::{DbError, RowError};
+pub use live::{LiveQuery, SubscribeOptions, Subscription, Together};
+pub use rows::{Row, Rows};
+pub use snapshot::Snapshot;
+pub use status::Status;
+
+use self::core::{Command, Core};
+use live::Installed;
+use shared::Shared;
+
+use crate::engine::read;
+use crate::query::{Query, RowFunction, RowTypeError, Source, TypedQuery};
+use crate::schema::Collection;
+use crate::stream::{DurableStream, Live, Offset, ReadOptions};
+use crate::value::Value;
+
+/// How long a transaction is waited for, if nothing else is said.
+const TXID_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database on a durable stream. Cheap to clone; clones, live queries and effects keep it open.
+#[derive(Clone, Debug)]
+pub struct StreamDb {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    /// The number of steps; see [`crate::engine::Engine::epoch`].
+    epoch: Arc<RwLock<u64>>,
+    engine_thread: ThreadId,
+    stream: DurableStream,
+    live: Live,
+    strict: bool,
+    schema_version: u64,
+    started: AtomicBool,
+    task: Mutex<Option<AbortHandle>>,
+    /// The queries of all rows of a collection, by its name.
+    collections: Mutex<HashMap<SmolStr, Arc<Installed>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Inner {
+    /// Runs a closure on the engine's thread and waits for what it gives.
+    pub(crate) fn ask<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Core) -> R + Send + 'static,
+    ) -> Result<R, DbError> {
+        if std::thread::current().id() == self.engine_thread {
+            return Err(DbError::Callback);
+        }
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.tell(move |core| drop(reply.send(f(core))));
+        answer.recv().map_err(|_| self.shared.reason())
+    }
+
+    /// Runs a closure on the engine's thread some time soon, if it still runs.
+    pub(crate) fn tell(&self, f: impl FnOnce(&mut Core) + Send + 'static) {
+        let _ = self.commands.send(Box::new(f));
+    }
+
+    fn start(&self) -> Result<(), DbError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| DbError::NoRuntime)?;
+        if self.started.swap(true, Ordering::AcqRel) || !self.shared.set_status(Status::Loading) {
+            return Ok(());
+        }
+        let offset = lock(&self.shared.offset).clone();
+        let reader = self.stream.read(ReadOptions::from(offset).live(self.live));
+        let sync = sync::Sync {
+            shared: self.shared.clone(),
+            commands: self.commands.clone(),
+            strict: self.strict,
+        };
+        let task = runtime.spawn(sync.run(reader)).abort_handle();
+        *lock(&self.task) = Some(task);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.shared.set_status(Status::Closed);
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+        self.tell(Core::stop);
+    }
+}
+
+impl StreamDb {
+    /// A database on the stream at a URL, or of a handle.
+    pub fn builder(stream: impl IntoStream) -> Builder {
+        Builder::new(stream)
+    }
+
+    /// Reads the stream up to date, and from then on stays with it, on the tokio runtime of the first
+    /// call. Later calls wait for the same.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the stream from being read, and [`DbError::Closed`].
+    pub async fn preload(&self) -> Result<(), DbError> {
+        self.inner.start()?;
+        let mut status = self.watch_status();
+        let status = status.wait_for(|status| status.is_ready() || status.is_over());
+        let status = status.await.map_err(|_| DbError::Closed)?;
+        match status.error() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops reading and frees the collections. Rows of live queries stay readable as they are; who
+    /// waits for a transaction gets [`DbError::Closed`].
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// Up to where the stream was taken in.
+    pub fn offset(&self) -> Offset {
+        lock(&self.inner.shared.offset).clone()
+    }
+
+    /// How far the database is.
+    pub fn status(&self) -> Status {
+        self.inner.shared.status()
+    }
+
+    /// The status as a signal to wait for.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.inner.shared.watch_status()
+    }
+
+    /// The stream, to append to.
+    pub fn stream(&self) -> &DurableStream {
+        &self.inner.stream
+    }
+
+    /// The messages that were not taken.
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.inner.shared.dead_letters.get()
+    }
+
+    /// Waits until a transaction is visible: until a step was made with a message that has this `txid`.
+    /// At once if one was made already; the latest 65,536 transactions are remembered.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::TxidTimeout`] after 5 seconds or the time given, [`DbError::Ended`] and
+    /// [`DbError::Closed`] if it cannot come any more.
+    pub async fn await_txid(
+        &self,
+        txid: impl Into<SmolStr>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<(), DbError> {
+        let txid: SmolStr = txid.into();
+        let after = timeout.into().unwrap_or(TXID_TIMEOUT);
+        let seen = self.inner.shared.txids.wait(txid.clone());
+        match tokio::time::timeout(after, seen).await {
+            Ok(seen) => seen,
+            Err(_) => Err(DbError::TxidTimeout { txid, after }),
+        }
+    }
+
+    /// Starts a query whose result is kept up to date.
+    ///
+    /// # Errors
+    ///
+    /// If the query does not hold, or the database was closed.
+    pub fn live<T>(&self, query: impl Into<TypedQuery<T>>) -> Result<LiveQuery<T>, DbError> {
+        LiveQuery::install(&self.inner, query.into())
+    }
+
+    /// The result of a query as it is now.
+    ///
+    /// # Errors
+    ///
+    /// If the query does not hold, or the database is not ready.
+    pub fn query_once<T>(&self, query: impl Into<TypedQuery<T>>) -> Result<Rows<T>, DbError> {
+        let query = query.into();
+        let ir = query.ir().clone();
+        let (epoch, rows) = self.inner.ask(move |core| {
+            let view = core.query_once(&ir)?;
+            Ok::<_, DbError>((*read(core.engine.epoch()), view.to_rows()))
+        })??;
+        Ok(Rows::new(epoch, rows, query.row().clone()))
+    }
+
+    /// Calls a function with what each step changes in the result of a query, which itself is not kept:
+    /// first with all rows that are there once the database is ready ([`ChangesKind::Initial`]), if
+    /// there are any. Change sets have no positions.
+    ///
+    /// The function runs on the engine's thread when all results are up to date, so that it cannot wait
+    /// for the database. If it panics, the effect stops and [says so](EffectHandle::error).
+    ///
+    /// # Errors
+    ///
+    /// If the query does not hold, or the database was closed.
+    pub fn effect<T: 'static>(
+        &self,
+        query: impl Into<TypedQuery<T>>,
+        function: impl FnMut(&ChangeSet<T>) + Send + 'static,
+    ) -> Result<EffectHandle, DbError> {
+        EffectHandle::start(&self.inner, &query.into(), function)
+    }
+
+    /// Reads several live queries as they are after the same step: a tuple of references, or a slice.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::ForeignQuery`] if one is of another database.
+    pub fn snapshot_of<Q: Together>(&self, queries: Q) -> Result<Q::Rows, DbError> {
+        if !queries.belong_to(self) {
+            return Err(DbError::ForeignQuery);
+        }
+        let epoch = read(&self.inner.epoch);
+        let (at, rows) = (*epoch, queries.read());
+        drop(epoch);
+        Ok(queries.typed(at, rows))
+    }
+
+    /// All rows of a collection.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::UnknownCollection`] if the database has none of this name and event type.
+    pub fn collection<T: Collection>(&self) -> Result<CollectionHandle<T>, DbError> {
+        let row: RowFunction<T> = Arc::new(|value| {
+            serde_json::from_str(&value.to_string()).map_err(|error| RowTypeError {
+                path: "row".into(),
+                detail: error.to_string(),
+            })
+        });
+        self.collection_as(T::NAME, T::EVENT_TYPE, row)
+    }
+
+    /// All rows of a collection that is not a Rust type.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::UnknownCollection`] if the database has none of this name.
+    pub fn collection_named(&self, name: &str) -> Result<CollectionHandle<Value>, DbError> {
+        let collection = self.inner.shared.catalog.by_name(name);
+        let event_type = collection.map_or(SmolStr::default(), |c| c.event_type().clone());
+        self.collection_as(name, &event_type, Arc::new(|value| Ok(value.to_owned())))
+    }
+
+    fn collection_as<T>(
+        &self,
+        name: &str,
+        event_type: &str,
+        row: RowFunction<T>,
+    ) -> Result<CollectionHandle<T>, DbError> {
+        let known = self.inner.shared.catalog.by_name(name);
+        if known.is_none_or(|known| known.event_type() != event_type) {
+            return Err(DbError::UnknownCollection {
+                name: name.into(),
+                event_type: event_type.into(),
+            });
+        }
+        let mut collections = lock(&self.inner.collections);
+        let query = match collections.get(name) {
+            Some(query) => query.clone(),
+            None => {
+                let query = Arc::new(Installed::new(&self.inner, all_rows(name))?);
+                collections.insert(name.into(), query.clone());
+                query
+            }
+        };
+        Ok(CollectionHandle::new(LiveQuery::of(
+            &self.inner,
+            query,
+            row,
+        )))
+    }
+
+    /// The rows of all collections and where to go on reading, to start from the next time; see
+    /// [`Builder::resume`].
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::NotReady`] before all rows are there.
+    pub fn snapshot(&self) -> Result<Snapshot, DbError> {
+        let version = self.inner.schema_version;
+        self.inner.ask(move |core| core.snapshot(version))?
+    }
+}
+
+/// The query of all rows of a collection.
+fn all_rows(name: &str) -> Query {
+    let from = Source::Collection {
+        name: name.into(),
+        alias: name.into(),
+    };
+    Query {
+        recursive: Vec::new(),
+        max_rounds: None,
+        from,
+        joins: Vec::new(),
+        filters: Vec::new(),
+        group_by: Vec::new(),
+        having: Vec::new(),
+        select: None,
+        distinct: false,
+        order_by: Vec::new(),
+        limit: None,
+        offset: 0,
+        single: false,
+    }
+}
+
+/// What a panic left under a lock is as good as before: nothing is changed by halves there.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,83 @@
+//! What all threads of a database see.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use super::dead_letters::DeadLetterBox;
+use super::error::DbError;
+use super::live::Hub;
+use super::lock;
+use super::status::Status;
+use super::txids::Txids;
+use crate::engine::QueryId;
+use crate::schema::Catalog;
+use crate::stream::Offset;
+
+/// What the engine's thread, the sync task and the handles have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) catalog: Arc<Catalog>,
+    status: watch::Sender<Status>,
+    was_ready: AtomicBool,
+    pub(super) txids: Txids,
+    /// Up to where the stream was taken in.
+    pub(super) offset: Mutex<Offset>,
+    pub(super) dead_letters: DeadLetterBox,
+    /// Who is told of the changes of which live query.
+    pub(super) hubs: Mutex<BTreeMap<QueryId, Arc<Hub>>>,
+}
+
+impl Shared {
+    pub(super) fn new(catalog: Arc<Catalog>, offset: Offset, dead_letters: usize) -> Shared {
+        Shared {
+            catalog,
+            status: watch::Sender::default(),
+            was_ready: AtomicBool::new(false),
+            txids: Txids::default(),
+            offset: Mutex::new(offset),
+            dead_letters: DeadLetterBox::new(dead_letters),
+            hubs: Mutex::default(),
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub(super) fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Whether the rows were all that the stream had, once.
+    pub(super) fn was_ready(&self) -> bool {
+        self.was_ready.load(Ordering::Acquire)
+    }
+
+    /// Goes on to a status, if that may follow, and tells everybody; whether it did.
+    pub(super) fn set_status(&self, status: Status) -> bool {
+        let changed = self.status.send_if_modified(|old| {
+            let may = old.may_become(&status);
+            if may {
+                *old = status.clone();
+                self.was_ready.fetch_or(status.is_ready(), Ordering::AcqRel);
+            }
+            may
+        });
+        if changed {
+            if status.is_over() {
+                self.txids.end(&status);
+            }
+            let hubs: Vec<Arc<Hub>> = lock(&self.hubs).values().cloned().collect();
+            hubs.iter().for_each(|hub| hub.wake());
+        }
+        changed
+    }
+
+    /// Why the engine does not answer.
+    pub(super) fn reason(&self) -> DbError {
+        self.status().error().unwrap_or(DbError::Closed)
+    }
+}

@@ -1,0 +1,80 @@
+//! The task that reads the stream and hands it to the engine, batch by batch.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+
+use super::core::{Command, Core};
+use super::error::DbError;
+use super::shared::Shared;
+use super::status::Status;
+use crate::stream::{Batch, Reader, StreamError};
+
+/// What the task works with.
+pub(super) struct Sync {
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: Sender<Command>,
+    /// Whether an answer that cannot be read ends it.
+    pub(super) strict: bool,
+}
+
+/// Tells when the task ends because its runtime does.
+impl Drop for Sync {
+    fn drop(&mut self) {
+        // Nothing, if it was over before.
+        self.shared.set_status(Status::Error(DbError::Stopped));
+    }
+}
+
+impl Sync {
+    pub(super) async fn run(self, reader: Reader) {
+        if let Some(status) = self.read(reader).await {
+            self.shared.set_status(status);
+        }
+    }
+
+    /// Reads to the end; what the status is then, if the engine did not set it.
+    async fn read(&self, mut reader: Reader) -> Option<Status> {
+        // The next batch is fetched while the engine takes the last one.
+        let mut taking = None;
+        let mut failure = None;
+        while let Some(batch) = reader.next().await {
+            match batch {
+                Ok(batch) => {
+                    failure = None;
+                    settle(taking.take()).await?;
+                    taking = Some(self.give(batch)?);
+                }
+                // The reader tries the same place again, for some time.
+                Err(error @ StreamError::Parse { .. }) if !self.strict => failure = Some(error),
+                Err(error) => {
+                    settle(taking.take()).await?;
+                    return Some(Status::Error(error.into()));
+                }
+            }
+        }
+        settle(taking).await?;
+        Some(failure.map_or(Status::Ended, |error| Status::Error(error.into())))
+    }
+
+    /// Hands a batch to the engine, which answers whether to go on.
+    fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
+        let (reply, answer) = oneshot::channel();
+        let take = move |core: &mut Core| {
+            // The task may have been stopped meanwhile.
+            let _ = reply.send(core.take(&batch));
+        };
+        self.commands.send(Box::new(take)).ok()?;
+        Some(answer)
+    }
+}
+
+/// Waits for the engine to have taken a batch; `None` if it is not to get another.
+async fn settle(taking: Option<oneshot::Receiver<bool>>) -> Option<()> {
+    match taking {
+        Some(taking) => taking.await.is_ok_and(|go_on| go_on).then_some(()),
+        None => Some(()),
+    }
+}
