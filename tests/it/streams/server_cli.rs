@@ -100,7 +100,7 @@ async fn it_says_where_it_listens_and_ends_when_it_is_told() {
     assert_eq!(streams.content("a/b").await, "hello");
     // A reader that waits does not hold it up.
     let waiting = tokio::spawn(async move { streams.get("a/b?offset=now&live=long-poll").await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let since = Instant::now();
     let ended = tokio::task::spawn_blocking(move || program.terminate())
         .await
