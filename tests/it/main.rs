@@ -13,6 +13,8 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
+#[cfg(feature = "http")]
+mod streams;
 mod support;
 mod time;
 mod time_below;

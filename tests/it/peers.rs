@@ -3,7 +3,7 @@
 //! what is compared how, and where they differ.
 
 mod duckdb;
-mod process;
+pub(crate) mod process;
 mod tanstack;
 
 use std::cell::RefCell;
