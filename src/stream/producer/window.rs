@@ -45,6 +45,8 @@ struct Batch {
     bytes: usize,
     close: bool,
     state: State,
+    /// The first batch that was not acknowledged when this one was sent.
+    sent_behind: u64,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Window {
             bytes: std::mem::take(&mut self.open_bytes),
             close,
             state: State::Waiting,
+            sent_behind: 0,
         });
     }
 
@@ -204,6 +207,7 @@ impl Window {
             .position(|batch| batch.state == State::Waiting)?;
         let batch = &mut self.batches[place];
         batch.state = State::InFlight;
+        batch.sent_behind = self.first;
         self.in_flight += 1;
         let number = self.first + place as u64;
         Some(Send {
@@ -240,11 +244,16 @@ impl Window {
                 self.batches[place].state = State::Waiting;
                 self.claim = self.claim.max(Some(current + 1));
             }
-            // The server waits for an earlier batch, which is on its way or will be.
+            // The server waited for an earlier batch, which was on its way or is to be sent. If it
+            // had been acknowledged before this one was sent, the server has lost it.
             Err(StreamError::SequenceGap { expected, sent, .. })
-                if place > 0 && expected < sent =>
+                if expected < sent && self.base + expected >= self.batches[place].sent_behind =>
             {
-                self.batches[place].state = State::Early;
+                // Answers overtake each other: the earlier ones may all be there by now.
+                self.batches[place].state = match place {
+                    0 => State::Waiting,
+                    _ => State::Early,
+                };
             }
             Err(error) => {
                 self.failure.get_or_insert(error);

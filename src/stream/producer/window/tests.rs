@@ -65,9 +65,10 @@ fn every_item_is_there_once_and_in_order_whatever_the_network_does() {
         let mut window = Window::new(LIMITS, 0, false);
         let mut server = Server::default();
         let mut flying: Vec<Send> = Vec::new();
+        let mut answers = Vec::new();
         let (mut pushed, total) = (0, 60);
         while window.acknowledged() < window.sealed() || pushed < total || window.is_open() {
-            match rng.u8(..5) {
+            match rng.u8(..6) {
                 0 if pushed < total => {
                     window.push(item(pushed));
                     pushed += 1;
@@ -78,11 +79,16 @@ fn every_item_is_there_once_and_in_order_whatever_the_network_does() {
                 3 if !flying.is_empty() => drop(server.append(rng.choice(&flying).unwrap())),
                 4 if !flying.is_empty() => {
                     let send = flying.swap_remove(rng.usize(..flying.len()));
-                    window.settle(send.number, server.append(&send));
+                    answers.push((send.number, server.append(&send)));
+                }
+                // Answers overtake each other.
+                5 if !answers.is_empty() => {
+                    let (number, answer) = answers.swap_remove(rng.usize(..answers.len()));
+                    window.settle(number, answer);
                 }
                 _ => {}
             }
-            assert!(flying.len() <= LIMITS.in_flight);
+            assert!(flying.len() + answers.len() <= LIMITS.in_flight);
             assert!(
                 window.failure().is_none(),
                 "seed {seed}: {:?}",
@@ -106,11 +112,12 @@ fn a_producer_that_claims_goes_on_where_it_was() {
         let mut window = Window::new(LIMITS, 0, true);
         let mut server = Server::default();
         let mut flying: Vec<Send> = Vec::new();
+        let mut answers = Vec::new();
         (0..60).for_each(|n| window.push(item(n)));
         window.seal_and_close();
         let mut fences = 3;
         while window.acknowledged() < window.sealed() {
-            match rng.u8(..8) {
+            match rng.u8(..12) {
                 // Somebody else claims the id.
                 0 if fences > 0 && !server.closed => {
                     fences -= 1;
@@ -119,7 +126,11 @@ fn a_producer_that_claims_goes_on_where_it_was() {
                 1..=3 => flying.extend(window.next()),
                 4..=7 if !flying.is_empty() => {
                     let send = flying.swap_remove(rng.usize(..flying.len()));
-                    window.settle(send.number, server.append(&send));
+                    answers.push((send.number, server.append(&send)));
+                }
+                8..=11 if !answers.is_empty() => {
+                    let (number, answer) = answers.swap_remove(rng.usize(..answers.len()));
+                    window.settle(number, answer);
                 }
                 _ => {}
             }
