@@ -13,7 +13,7 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
-#[cfg(feature = "server")]
+#[cfg(all(feature = "http", feature = "server"))]
 mod streams;
 mod support;
 mod time;

@@ -34,8 +34,7 @@ pub(super) struct Send {
 enum State {
     /// To be sent.
     Waiting,
-    /// On its way; and whether all batches before it were acknowledged when it was sent.
-    InFlight { first: bool },
+    InFlight,
     /// It came before an earlier one; to be sent again when an earlier one is there.
     Early,
 }
@@ -46,6 +45,8 @@ struct Batch {
     bytes: usize,
     close: bool,
     state: State,
+    /// The first batch that was not acknowledged when this one was sent.
+    sent_behind: u64,
 }
 
 #[derive(Debug)]
@@ -123,6 +124,7 @@ impl Window {
             bytes: std::mem::take(&mut self.open_bytes),
             close,
             state: State::Waiting,
+            sent_behind: 0,
         });
     }
 
@@ -204,7 +206,8 @@ impl Window {
             .iter()
             .position(|batch| batch.state == State::Waiting)?;
         let batch = &mut self.batches[place];
-        batch.state = State::InFlight { first: place == 0 };
+        batch.state = State::InFlight;
+        batch.sent_behind = self.first;
         self.in_flight += 1;
         let number = self.first + place as u64;
         Some(Send {
@@ -241,10 +244,12 @@ impl Window {
                 self.batches[place].state = State::Waiting;
                 self.claim = self.claim.max(Some(current + 1));
             }
-            // The server waited for an earlier batch, which was on its way, and may be there by now.
-            Err(StreamError::SequenceGap { .. })
-                if self.batches[place].state == (State::InFlight { first: false }) =>
+            // The server waited for an earlier batch, which was on its way or is to be sent. If it
+            // had been acknowledged before this one was sent, the server has lost it.
+            Err(StreamError::SequenceGap { expected, sent, .. })
+                if expected < sent && self.base + expected >= self.batches[place].sent_behind =>
             {
+                // Answers overtake each other: the earlier ones may all be there by now.
                 self.batches[place].state = match place {
                     0 => State::Waiting,
                     _ => State::Early,

@@ -1,6 +1,13 @@
-//! Durable Streams: the embedded server over HTTP.
+//! Durable Streams: the client, against servers that others wrote and servers that misbehave; the
+//! embedded server over HTTP.
 
 mod adapter;
+mod client_behaviour;
+mod client_faults;
+mod client_reads;
+mod hand_made;
+mod http1;
+mod proxy;
 #[cfg(feature = "cli")]
 mod server_cli;
 #[cfg(feature = "cli")]
@@ -12,3 +19,5 @@ mod server_limits;
 mod server_live;
 mod server_model;
 mod server_suite;
+mod servers;
+mod support;
