@@ -13,6 +13,7 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
+mod state;
 mod support;
 mod time;
 mod time_below;
