@@ -32,19 +32,17 @@
 //! Data flows left to right, and a module imports only from its left:
 //!
 //! ```text
-//! schema ──> query ──> plan ───┐
-//! (columns)  (IR)     (checked) ├──> store ──> dataflow ──> view ──> engine ──> cli
-//! protocol ─────────────────────┘    (rows)    (operators)  (results)            │
-//! (messages)                                                                     │
-//! stream, server ────────────────────────────────────────────────────────────────┘
-//! (Durable Streams: client, embedded server)
+//! protocol ──┬──> schema ──> query ──> plan ───┬──> store ──> dataflow ──> view ──> engine ──┬──> db ──> cli
+//! (messages) │    (columns)  (IR)    (checked) │    (rows)    (operators)  (results)           │
+//!            └─────────────────────────────────┘                              stream, server ──┘
+//!                                                               (Durable Streams: client, embedded server)
 //! ```
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | [`value`] | values, rows, their orders, JSON in and out |
 //! | [`protocol`] | messages of the State Protocol, and the plain state they add up to |
-//! | [`schema`] | collections and their columns |
+//! | [`schema`] | collections: their columns and rules, and the events that change them |
 //! | [`query`] | the query IR, its functions, reading it from JSON |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, what a batch changes in them, shared arrangements |

@@ -48,8 +48,8 @@ pub(super) struct EventArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) events: PathBuf,
 
-    /// Collections with their event types and primary keys, as JSON. Without it, every event type
-    /// is a collection
+    /// Collections with their event types and primary keys, and a JSON Schema of their rows where
+    /// these are to be checked, as JSON. Without it, every event type is a collection
     #[arg(long, value_name = "FILE")]
     pub(super) schema: Option<PathBuf>,
 

@@ -127,11 +127,6 @@ impl Loader {
     /// Tells what is left to tell when all lines are read, and whether no message was skipped.
     pub(super) fn finish<'p>(mut self, plans: impl Iterator<Item = &'p Plan>) -> bool {
         self.tell_missing(plans);
-        for collection in self.catalog.unchecked() {
-            self.notes.add(format!(
-                "warning: the `schema` of `{collection}` is not checked yet"
-            ));
-        }
         if self.skipped > NAMED {
             self.notes
                 .add(format!("… and {} more", self.skipped - NAMED));

@@ -2,10 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
+use thiserror::Error;
 
 use super::message::{ChangeEvent, Control, Event, Operation};
 use crate::value::Value;
+
+/// Why a value was not read as a Rust type.
+#[derive(Debug, Error)]
+#[error("value of type `{event_type}`, key `{key}`: {source}")]
+pub struct ValueTypeError {
+    /// The event type.
+    pub event_type: SmolStr,
+    /// The row's key.
+    pub key: SmolStr,
+    /// What is wrong.
+    pub source: serde_json::Error,
+}
 
 /// The current value of every key of every event type.
 ///
@@ -19,7 +33,8 @@ use crate::value::Value;
 ///     r#"{"type":"config","key":"theme","value":"dark","headers":{"operation":"insert"}}"#,
 /// )?);
 /// assert_eq!(state.get("config", "theme").unwrap().as_str(), Some("dark"));
-/// # Ok::<(), tailwater::protocol::MessageError>(())
+/// assert_eq!(state.get_as::<String>("config", "theme")?.unwrap(), "dark");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MaterializedState {
@@ -63,6 +78,27 @@ impl MaterializedState {
         self.types.get(event_type)?.get(key)
     }
 
+    /// The value of a key as a Rust type.
+    ///
+    /// # Errors
+    ///
+    /// If the value is there, but is not one of the type.
+    pub fn get_as<T: DeserializeOwned>(
+        &self,
+        event_type: &str,
+        key: &str,
+    ) -> Result<Option<T>, ValueTypeError> {
+        let Some(value) = self.get(event_type, key) else {
+            return Ok(None);
+        };
+        let typed = serde_json::to_value(value).and_then(serde_json::from_value);
+        typed.map(Some).map_err(|source| ValueTypeError {
+            event_type: event_type.into(),
+            key: key.into(),
+            source,
+        })
+    }
+
     /// All values of a type, by key; empty for a type that never came.
     pub fn get_type(&self, event_type: &str) -> &BTreeMap<SmolStr, Value> {
         static EMPTY: BTreeMap<SmolStr, Value> = BTreeMap::new();
@@ -89,54 +125,33 @@ impl MaterializedState {
 mod tests {
     use super::*;
 
-    fn event(operation: &str, event_type: &str, key: &str, value: &str) -> Event {
-        Event::decode(&format!(
-            r#"{{"type":"{event_type}","key":"{key}","value":{value},"headers":{{"operation":"{operation}"}}}}"#
-        ))
-        .unwrap()
-    }
-
-    // The seven cases of the reference's key-value test.
-
     #[test]
-    fn inserts_updates_and_deletes() {
+    fn a_typed_value_must_be_of_its_type() {
         let mut state = MaterializedState::new();
-        state.apply(&event("insert", "config", "theme", "\"dark\""));
-        assert_eq!(state.get("config", "theme"), Some(&"dark".into()));
-        state.apply(&event("update", "config", "theme", "\"light\""));
-        assert_eq!(state.get("config", "theme"), Some(&"light".into()));
-        state.apply(&event("delete", "config", "theme", "null"));
-        assert_eq!(state.get("config", "theme"), None);
-        assert_eq!(state.type_count(), 1);
+        let text = r#"{"type":"c","key":"k","value":{"n":[300]},"headers":{"operation":"insert"}}"#;
+        state.apply(&Event::decode(text).unwrap());
+        type Rows<T> = BTreeMap<String, Vec<T>>;
+        let rows: Option<Rows<u64>> = state.get_as("c", "k").unwrap();
+        assert_eq!(rows.unwrap()["n"], [300]);
+        assert_eq!(state.get_as::<Rows<u8>>("c", "none").unwrap(), None);
+        assert_eq!(
+            state.get_as::<Rows<u8>>("c", "k").unwrap_err().to_string(),
+            "value of type `c`, key `k`: invalid value: integer `300`, expected u8"
+        );
     }
 
     #[test]
-    fn types_live_side_by_side() {
+    fn a_reset_clears_and_snapshot_bounds_do_not() {
         let mut state = MaterializedState::new();
-        let events = [
-            event("insert", "user", "123", r#"{"name":"A"}"#),
-            event("insert", "user", "124", r#"{"name":"B"}"#),
-            event("insert", "config", "theme", "\"dark\""),
-        ];
-        state.apply_batch(&events);
-        assert_eq!(state.get_type("user").len(), 2);
-        assert_eq!(state.get_type("none").len(), 0);
-        assert_eq!(state.types().collect::<Vec<_>>(), ["config", "user"]);
-    }
-
-    #[test]
-    fn replays_from_scratch() {
-        let mut state = MaterializedState::new();
-        let events = [
-            event("insert", "c", "k", "1"),
-            event("update", "c", "k", "2"),
-        ];
-        state.apply_batch(&events);
-        state.clear();
-        assert_eq!(state.type_count(), 0);
-        state.apply_batch(&events);
-        assert_eq!(state.get("c", "k"), Some(&2.into()));
+        for text in [
+            r#"{"type":"c","key":"k","value":1,"headers":{"operation":"insert"}}"#,
+            r#"{"headers":{"control":"snapshot-start"}}"#,
+            r#"{"headers":{"control":"snapshot-end"}}"#,
+        ] {
+            state.apply(&Event::decode(text).unwrap());
+        }
+        assert_eq!(state.get("c", "k"), Some(&1.into()));
         state.apply(&Event::decode(r#"{"headers":{"control":"reset"}}"#).unwrap());
-        assert_eq!(state.get("c", "k"), None);
+        assert_eq!(state.type_count(), 0);
     }
 }

@@ -1,10 +1,11 @@
 //! One message: decoded strictly, encoded again.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserializer, Visitor};
-use serde::ser::SerializeStruct;
+use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
@@ -77,6 +78,12 @@ impl Operation {
         [Insert, Update, Upsert, Delete]
             .into_iter()
             .find(|o| o.as_str() == text)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -300,6 +307,9 @@ pub struct ChangeEvent {
     pub txid: Option<SmolStr>,
     /// When it happened, RFC 3339.
     pub timestamp: Option<SmolStr>,
+    /// The headers that the protocol leaves to its users. On the wire, those that it knows take
+    /// precedence over entries of their names.
+    pub headers: BTreeMap<SmolStr, Value>,
 }
 
 /// An owned control message.
@@ -335,8 +345,35 @@ impl Event {
                 operation: change.operation,
                 txid: change.txid.map(SmolStr::from),
                 timestamp: change.timestamp.map(SmolStr::from),
+                headers: free_headers(text).map_err(MessageError::Json)?,
             }),
         })
+    }
+}
+
+/// The headers of a message that [`Message::decode`] does not read.
+fn free_headers(text: &str) -> serde_json::Result<BTreeMap<SmolStr, Value>> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        headers: BTreeMap<SmolStr, Value>,
+    }
+    let Envelope { mut headers } = serde_json::from_str(text)?;
+    headers.retain(|name, _| !KNOWN_HEADERS.contains(&name.as_str()));
+    Ok(headers)
+}
+
+/// The headers that the protocol gives a meaning.
+const KNOWN_HEADERS: [&str; 4] = ["operation", "control", "txid", "timestamp"];
+
+impl From<ChangeEvent> for Event {
+    fn from(event: ChangeEvent) -> Self {
+        Event::Change(event)
+    }
+}
+
+impl From<ControlEvent> for Event {
+    fn from(event: ControlEvent) -> Self {
+        Event::Control(event)
     }
 }
 
@@ -351,13 +388,24 @@ impl Serialize for Event {
 
 impl Serialize for ChangeEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Headers<'a> {
-            operation: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            txid: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            timestamp: Option<&'a str>,
+        struct Headers<'a>(&'a ChangeEvent);
+        impl Serialize for Headers<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let Headers(event) = self;
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("operation", event.operation.as_str())?;
+                for (name, text) in [("txid", &event.txid), ("timestamp", &event.timestamp)] {
+                    if let Some(text) = text {
+                        map.serialize_entry(name, text.as_str())?;
+                    }
+                }
+                for (name, value) in &event.headers {
+                    if !KNOWN_HEADERS.contains(&name.as_str()) && *value != Value::Missing {
+                        map.serialize_entry(name.as_str(), value)?;
+                    }
+                }
+                map.end()
+            }
         }
         let mut s = serializer.serialize_struct("ChangeEvent", 5)?;
         s.serialize_field("type", self.event_type.as_str())?;
@@ -367,14 +415,7 @@ impl Serialize for ChangeEvent {
                 s.serialize_field(name, value)?;
             }
         }
-        s.serialize_field(
-            "headers",
-            &Headers {
-                operation: self.operation.as_str(),
-                txid: self.txid.as_deref(),
-                timestamp: self.timestamp.as_deref(),
-            },
-        )?;
+        s.serialize_field("headers", &Headers(self))?;
         s.end()
     }
 }
@@ -410,6 +451,7 @@ mod tests {
             r#"{"type":"user","key":"é\n","value":null,"old_value":{"a":1},"headers":{"operation":"update","txid":"t","timestamp":"2025-01-15T10:30:00Z"}}"#,
             r#"{"type":"user","key":"1","value":"dark","headers":{"operation":"upsert"}}"#,
             r#"{"type":"user","key":"1","headers":{"operation":"delete"}}"#,
+            r#"{"type":"user","key":"1","headers":{"operation":"delete","txid":"t","actor":{"id":7},"offset":"0_1"}}"#,
             r#"{"headers":{"control":"snapshot-start"}}"#,
             r#"{"type":"user","headers":{"control":"snapshot-end"}}"#,
             r#"{"headers":{"control":"reset"}}"#,
@@ -417,6 +459,28 @@ mod tests {
             let event = Event::decode(text).unwrap();
             assert_eq!(serde_json::to_string(&event).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn free_headers_cannot_change_what_a_message_is() {
+        let mut event = ChangeEvent {
+            event_type: "user".into(),
+            key: "1".into(),
+            operation: Operation::Delete,
+            value: Value::Missing,
+            old_value: Value::Missing,
+            txid: None,
+            timestamp: None,
+            headers: BTreeMap::new(),
+        };
+        for name in ["operation", "control", "txid", "timestamp", "mine"] {
+            event.headers.insert(name.into(), "reset".into());
+        }
+        event.headers.insert("none".into(), Value::Missing);
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"type":"user","key":"1","headers":{"operation":"delete","mine":"reset"}}"#
+        );
     }
 
     #[test]

@@ -3,55 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use serde::Deserialize;
 use smol_str::SmolStr;
-use thiserror::Error;
 
+use super::row_rules::RowRules;
 use super::rows::CollectionDef;
-
-/// Why a schema was refused.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SchemaError {
-    /// The text is not JSON, or not of the shape of a schema.
-    #[error("the schema is not valid: {0}")]
-    Invalid(String),
-    /// Two collections claim the events of one type.
-    #[error(
-        "duplicate event type `{event_type}`: used by both `{first}` and `{second}` collections"
-    )]
-    DuplicateEventType {
-        /// The type claimed twice.
-        event_type: SmolStr,
-        /// The collection that has it.
-        first: SmolStr,
-        /// The collection that wants it too.
-        second: SmolStr,
-    },
-    /// A name that is empty.
-    #[error("collection `{collection}`: `{field}` must not be empty")]
-    Empty {
-        /// The collection.
-        collection: SmolStr,
-        /// The field of the schema.
-        field: &'static str,
-    },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SchemaFile {
-    collections: std::collections::BTreeMap<SmolStr, CollectionEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CollectionEntry {
-    #[serde(rename = "type")]
-    event_type: SmolStr,
-    primary_key: SmolStr,
-    schema: Option<serde::de::IgnoredAny>,
-}
+use super::state_schema::{Definition, SchemaError, StateSchema};
 
 /// The collections an engine knows. Shared between the decoder of events and the planner.
 ///
@@ -77,12 +33,14 @@ impl Known {
         name: SmolStr,
         event_type: SmolStr,
         primary_key: Option<SmolStr>,
+        rules: Option<RowRules>,
     ) -> Arc<CollectionDef> {
         let collection = Arc::new(CollectionDef::new(
             self.all.len(),
             name,
             event_type,
             primary_key,
+            rules,
         ));
         self.all.push(collection.clone());
         self.by_name
@@ -99,7 +57,7 @@ impl Catalog {
         Catalog::default()
     }
 
-    /// A closed catalog from a schema in JSON.
+    /// A closed catalog from a schema in JSON, as [`StateSchema::from_json`] reads it.
     ///
     /// ```
     /// use tailwater::schema::Catalog;
@@ -113,41 +71,31 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// If the text is not a schema, or two collections share an event type.
+    /// As [`StateSchema::from_json`].
     pub fn from_json(text: &str) -> Result<Catalog, SchemaError> {
-        let file: SchemaFile =
-            serde_json::from_str(text).map_err(|e| SchemaError::Invalid(e.to_string()))?;
+        StateSchema::from_json(text).map(|schema| schema.catalog())
+    }
+
+    /// A closed catalog of collections that differ in name and event type.
+    pub(super) fn closed(collections: &[Definition]) -> Catalog {
         let mut known = Known::default();
         let mut unchecked = Vec::new();
-        for (name, entry) in file.collections {
-            if entry.schema.is_some() {
-                unchecked.push(name.clone());
+        for collection in collections.iter().cloned() {
+            if collection.unchecked {
+                unchecked.push(collection.name.clone());
             }
-            for (field, value) in [
-                ("type", &entry.event_type),
-                ("primaryKey", &entry.primary_key),
-            ] {
-                if value.is_empty() {
-                    return Err(SchemaError::Empty {
-                        collection: name,
-                        field,
-                    });
-                }
-            }
-            if let Some(other) = known.by_type.get(&entry.event_type) {
-                return Err(SchemaError::DuplicateEventType {
-                    event_type: entry.event_type,
-                    first: other.name().clone(),
-                    second: name,
-                });
-            }
-            known.add(name, entry.event_type, Some(entry.primary_key));
+            known.add(
+                collection.name,
+                collection.event_type,
+                Some(collection.primary_key),
+                collection.row_rules,
+            );
         }
-        Ok(Catalog {
+        Catalog {
             closed: true,
             unchecked,
             known: RwLock::new(known),
-        })
+        }
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
@@ -178,7 +126,7 @@ impl Catalog {
             .expect("no panic while the catalog is locked");
         Some(match known.by_name.get(name) {
             Some(collection) => collection.clone(),
-            None => known.add(name.into(), name.into(), None),
+            None => known.add(name.into(), name.into(), None, None),
         })
     }
 
@@ -187,7 +135,8 @@ impl Catalog {
         !self.closed
     }
 
-    /// The collections whose schema has rules for values (`schema`), which are not checked yet.
+    /// The collections with a JSON Schema that is not checked, as the crate was built without the
+    /// feature `json-schema`.
     pub fn unchecked(&self) -> &[SmolStr] {
         &self.unchecked
     }
@@ -201,28 +150,6 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn schemas_that_do_not_hold_are_refused() {
-        for (text, message) in [
-            ("{", "the schema is not valid: EOF"),
-            (
-                r#"{"collections":{"a":{"type":"t"}}}"#,
-                "missing field `primaryKey`",
-            ),
-            (
-                r#"{"collections":{"a":{"type":"","primaryKey":"id"}}}"#,
-                "`type` must not be empty",
-            ),
-            (
-                r#"{"collections":{"a":{"type":"t","primaryKey":"id"},"b":{"type":"t","primaryKey":"id"}}}"#,
-                "duplicate event type `t`: used by both `a` and `b`",
-            ),
-        ] {
-            let error = Catalog::from_json(text).unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
-        }
-    }
 
     #[test]
     fn an_open_catalog_grows() {

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use thiserror::Error;
 
+use super::row_rules::RowRules;
+use super::validate::Issues;
 use crate::value::{EncodeSeed, Row, SeqBuilder, Value, ValueRef, encode};
 
 /// The column of a row's key; the path `["alias", "$key"]` reads it.
@@ -44,6 +46,16 @@ pub enum RowError {
         got: &'static str,
         /// The row's key.
         key: String,
+    },
+    /// The value breaks the rules of its collection's JSON Schema.
+    #[error("collection `{collection}`, key `{key}`: {issues}")]
+    Rules {
+        /// The collection.
+        collection: SmolStr,
+        /// The row's key.
+        key: String,
+        /// What is wrong with the value.
+        issues: Issues,
     },
     /// The value cannot be read, or has too many distinct fields.
     #[error("field `value`: {0}")]
@@ -165,6 +177,7 @@ pub struct CollectionDef {
     event_type: SmolStr,
     primary_key: Option<usize>,
     typed: bool,
+    rules: Option<RowRules>,
     /// Replaced as a whole when a column comes, so that readers keep a snapshot without a lock.
     columns: RwLock<Arc<Columns>>,
 }
@@ -175,6 +188,7 @@ impl CollectionDef {
         name: SmolStr,
         event_type: SmolStr,
         primary_key: Option<SmolStr>,
+        rules: Option<RowRules>,
     ) -> Self {
         let mut columns = Columns::new();
         let typed = primary_key.is_some();
@@ -190,6 +204,7 @@ impl CollectionDef {
             event_type,
             primary_key,
             typed,
+            rules,
             columns: RwLock::new(Arc::new(columns)),
         }
     }
@@ -207,6 +222,20 @@ impl CollectionDef {
     /// The `type` of its events.
     pub fn event_type(&self) -> &SmolStr {
         &self.event_type
+    }
+
+    /// Whether a value keeps the rules of the collection.
+    fn check(&self, key: &str, text: &str) -> Result<(), RowError> {
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        rules
+            .check(Some(key), text)?
+            .map_err(|issues| RowError::Rules {
+                collection: self.name.clone(),
+                key: key.into(),
+                issues,
+            })
     }
 
     /// The columns known now.
@@ -298,7 +327,8 @@ impl RowDecoder {
     ///
     /// # Errors
     ///
-    /// If the value is not an object where the collection requires one, or has too many fields.
+    /// If the value is not an object where the collection requires one, breaks the collection's
+    /// rules, or has too many fields.
     pub fn row(
         &mut self,
         collection: &CollectionDef,
@@ -307,6 +337,7 @@ impl RowDecoder {
     ) -> Result<Row, RowError> {
         let text = value.get();
         if text.trim_start().starts_with('{') {
+            collection.check(key, text)?;
             self.object(collection, text)?;
         } else {
             self.clear();

@@ -13,6 +13,7 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
+mod state;
 #[cfg(all(feature = "http", feature = "server"))]
 mod streams;
 mod support;

@@ -180,6 +180,41 @@ fn a_schema_names_collections_and_their_keys() {
 }
 
 #[test]
+fn a_schema_says_what_rows_must_be() {
+    let schema = r#"{"collections":{"users":{"type":"users","primaryKey":"id",
+        "schema":{"properties":{"age":{"minimum":0}},"required":["id","age"]}}}}"#;
+    let rows = [user("a", 1), user("b", -1), put("users", "c", "{}")];
+    let dir = with(&query(""), &rows);
+    dir.write("s.json", schema.as_bytes());
+    let done = dir.run("query q.json --events e.jsonl --schema s.json");
+    assert_eq!(done.status, 1);
+    assert_eq!(
+        done.out.trim_end(),
+        r#"{"key":"a","value":{"id":"a","age":1}}"#
+    );
+    assert_eq!(
+        done.err.lines().collect::<Vec<_>>(),
+        [
+            "e.jsonl: line 2: collection `users`, key `b`: \
+             age: -1 is less than the minimum of 0 (`minimum`) (skipped)",
+            "e.jsonl: line 3: collection `users`, key `c`: \
+             \"age\" is a required property (`required`) (skipped)",
+            "2 messages were skipped",
+        ]
+    );
+    dir.run("query q.json --events e.jsonl --schema s.json --strict")
+        .fails(
+            "e.jsonl: line 2: collection `users`, key `b`: \
+             age: -1 is less than the minimum of 0 (`minimum`)",
+        );
+
+    dir.write("s.json", schema.replace("[\"id\",", "[7,").as_bytes());
+    let refused = dir.run("query q.json --events e.jsonl --schema s.json");
+    let start = "error: s.json: collection `users`: `schema` is not a JSON Schema: required.0: ";
+    assert!(refused.err.starts_with(start), "{refused:?}");
+}
+
+#[test]
 fn a_reader_that_leaves_ends_it_quietly() {
     // More than a pipe holds.
     let events: Vec<_> = (0..20_000).map(|i| user(&format!("user-{i}"), i)).collect();
