@@ -8,5 +8,5 @@ mod collection;
 mod rows;
 
 pub use catalog::{Catalog, SchemaError};
-pub use collection::Collection;
+pub use collection::{Collection, key_text};
 pub use rows::{CollectionDef, Columns, Fields, KEY_COLUMN, RowDecoder, RowError};

@@ -16,4 +16,5 @@ mod sharing;
 mod support;
 mod time;
 mod time_below;
+mod typed;
 mod windows;

@@ -53,12 +53,9 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
                     None => error.suggest(name, Function::names()),
                 }
             })?;
-            let args = list(tree, "args", expr)?;
-            function
-                .check_arity(args.len())
-                .map_err(|m| QueryError::new("args", m))?;
-            function.check_constants(&constants(&args))?;
-            Ok(Expr::Call(function, args))
+            let call = Expr::Call(function, list(tree, "args", expr)?);
+            call.check()?;
+            Ok(call)
         }
         "agg" => {
             only(tree, &["type", "name", "args"])?;
@@ -67,16 +64,9 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
                 QueryError::new("name", format!("unknown aggregate `{name}`"))
                     .suggest(name, AggregateFunction::names())
             })?;
-            let args = list(tree, "args", expr)?;
-            function
-                .check_arity(args.len())
-                .map_err(|m| QueryError::new("args", m))?;
-            if let Some(i) = args.iter().position(Expr::has_aggregate) {
-                let place = format!("args[{i}]");
-                return Err(QueryError::new(place, "an aggregate inside an aggregate"));
-            }
-            function.check_constants(&constants(&args))?;
-            Ok(Expr::Aggregate(function, args))
+            let call = Expr::Aggregate(function, list(tree, "args", expr)?);
+            call.check()?;
+            Ok(call)
         }
         "includesSubquery" | "conditionalSelect" => Err(QueryError::new(
             "type",
@@ -87,11 +77,6 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
             Err(error.suggest(other, EXPRESSIONS))
         }
     }
-}
-
-/// The arguments that are constants.
-fn constants(args: &[Expr]) -> Vec<Option<&Value>> {
-    args.iter().map(Expr::as_constant).collect()
 }
 
 /// The value of a field of `select`, or of `select` itself.
