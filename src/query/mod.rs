@@ -10,6 +10,7 @@ mod ir;
 mod parse;
 mod tree;
 mod typed_query;
+mod write;
 
 pub use builder::{closure, col, include, include_one, lit, now, text, when};
 pub use error::QueryError;

@@ -96,6 +96,11 @@ fn projection(tree: &Tree) -> Result<Expr> {
 /// How TanStack's builder marks what is spread.
 const SPREAD: &str = "__SPREAD_SENTINEL__";
 
+/// Whether the field of a name is spread.
+pub(in crate::query) fn is_spread(name: &str) -> bool {
+    name.starts_with(SPREAD) || name.starts_with("...")
+}
+
 /// Each dot of a field name nests the value deeper, and values are walked recursively.
 const MAX_DOTS: usize = 64;
 
@@ -116,7 +121,7 @@ pub(super) fn selection(tree: &Tree) -> Result<Expr> {
                     .hint(r#"a constant is written {"type":"val","value":…}"#));
             }
         };
-        if key.starts_with(SPREAD) || key.starts_with("...") {
+        if is_spread(key) {
             entries.push(Entry::Spread(field));
         } else {
             if key.matches('.').count() > MAX_DOTS {

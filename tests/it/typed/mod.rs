@@ -4,7 +4,10 @@ mod aggregates;
 mod joins;
 mod model;
 mod nested;
+mod refusals;
 mod rows;
+mod twins;
+mod wide;
 
 use serde::Serialize;
 use tailwater::Collection;
