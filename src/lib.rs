@@ -75,6 +75,11 @@ pub mod view;
 #[cfg(test)]
 mod work;
 
+pub use query::builder::Projection;
+pub use schema::Collection;
+#[cfg(feature = "derive")]
+pub use tailwater_macros::{Collection, Projection};
+
 /// The README's example runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

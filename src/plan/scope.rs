@@ -142,6 +142,7 @@ impl<'q> Scope<'q> {
 
     /// Lowers an expression over the rows of the sources, whatever the stage.
     pub(super) fn row_expr(&self, expr: &query::Expr) -> Result<Expr> {
+        expr.check()?;
         match expr {
             query::Expr::Ref(path) => self.row_path(path),
             query::Expr::Value(value) => Ok(Expr::Const(value.clone())),
@@ -269,6 +270,7 @@ impl<'q> Scope<'q> {
 
     /// Lowers an expression at the scope's stage.
     pub(super) fn expr(&mut self, expr: &query::Expr) -> Result<Expr> {
+        expr.check()?;
         if let query::Expr::Ref(path) = expr
             && path.first().is_some_and(|name| name == SELECTED)
         {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::error::QueryError;
 use super::function::{AggregateFunction, Function};
 use crate::value::{Collation, Direction, Nulls, Value};
 
@@ -257,10 +258,33 @@ impl Expr {
     }
 
     /// The constant, if it is one.
-    pub(super) fn as_constant(&self) -> Option<&Value> {
+    pub(in crate::query) fn as_constant(&self) -> Option<&Value> {
         match self {
             Expr::Value(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// Checks the number of arguments of a call, and those that are constant.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        match self {
+            Expr::Call(function, args) => {
+                let counted = function.check_arity(args.len());
+                counted.map_err(|message| QueryError::new("args", message))?;
+                let constants: Vec<_> = args.iter().map(Expr::as_constant).collect();
+                function.check_constants(&constants)
+            }
+            Expr::Aggregate(function, args) => {
+                let counted = function.check_arity(args.len());
+                counted.map_err(|message| QueryError::new("args", message))?;
+                if let Some(i) = args.iter().position(Expr::has_aggregate) {
+                    let place = format!("args[{i}]");
+                    return Err(QueryError::new(place, "an aggregate inside an aggregate"));
+                }
+                let constants: Vec<_> = args.iter().map(Expr::as_constant).collect();
+                function.check_constants(&constants)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -3,13 +3,16 @@
 //! It is TanStack DB's own query IR (0.15) with collections named by their id; [`Query::from_json`]
 //! reads it and says what is wrong where.
 
+pub mod builder;
 mod error;
 mod function;
 mod ir;
 mod parse;
 mod tree;
 mod typed_query;
+mod write;
 
+pub use builder::{closure, col, include, include_one, lit, now, text, when};
 pub use error::QueryError;
 pub use function::{AggregateFunction, Function};
 pub(crate) use function::{Datum, direction_of, quantile_of, to_number, to_text};

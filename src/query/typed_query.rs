@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::ir::Query;
-use crate::value::{Value, ValueRef};
+use crate::value::{DecodeError, Value, ValueRef};
 
 /// Why a result row is not a value of the query's Rust type.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub struct RowTypeError {
     pub path: String,
     /// What is wrong.
     pub detail: String,
+}
+
+impl From<DecodeError> for RowTypeError {
+    fn from(error: DecodeError) -> RowTypeError {
+        RowTypeError {
+            path: match error.path.is_empty() {
+                true => "row".to_owned(),
+                false => error.path,
+            },
+            detail: error.detail,
+        }
+    }
 }
 
 /// What turns a result row into a value of a Rust type.

@@ -3,10 +3,16 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::value::{Value, to_value};
+
 /// A Rust type whose values are the rows of a collection; derived with `#[derive(Collection)]`.
 ///
 /// Its serde form is the row on the wire. One field, the primary key, names the row: on the wire it
 /// always equals the event's key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a collection",
+    note = "use `#[derive(tailwater::Collection)]`"
+)]
 pub trait Collection: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The collection's name, which queries use.
     const NAME: &'static str;
@@ -24,4 +30,14 @@ pub trait Collection: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The row's key as text: that of the primary key's field.
     fn key(&self) -> String;
+}
+
+/// The value of a key's field as the text that names the row: a string itself, anything else as
+/// JSON.
+pub fn key_text<T: Serialize + ?Sized>(key: &T) -> String {
+    match to_value(key) {
+        Ok(Value::Str(text)) => text.into(),
+        Ok(value) => value.to_string(),
+        Err(_) => String::new(),
+    }
 }

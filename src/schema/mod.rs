@@ -16,7 +16,7 @@ mod state_schema;
 mod validate;
 
 pub use catalog::Catalog;
-pub use collection::Collection;
+pub use collection::{Collection, key_text};
 pub use events::{EventBuilder, EventError, EventFault, Events};
 pub use rows::{
     CollectionDef, Columns, Fields, KEY_COLUMN, ORIGIN_COLUMN, RowDecoder, RowError, SYNCED_COLUMN,

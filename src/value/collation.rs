@@ -92,6 +92,16 @@ impl PartialEq for Collation {
 }
 
 impl Collation {
+    /// The locale, a BCP 47 tag.
+    pub fn locale(&self) -> &str {
+        &self.0.locale
+    }
+
+    /// What it looks at.
+    pub fn options(&self) -> &CollationOptions {
+        &self.0.options
+    }
+
     /// The collation of a locale, a BCP 47 tag; `und` is the order of no language in particular.
     ///
     /// # Errors

@@ -94,6 +94,16 @@ pub fn from_json(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }
 
+/// A value of a Rust type as JSON has it: integers are exact, and a float that JSON cannot hold is
+/// null.
+///
+/// # Errors
+///
+/// If the value cannot be JSON: a map whose keys are no texts, or one that refuses by itself.
+pub fn to_value<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Value> {
+    from_json(&serde_json::to_string(value)?)
+}
+
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         let mut bytes = Vec::new();

@@ -5,6 +5,7 @@
 //! sorted. So values that are equal have equal bytes in a [`Row`].
 
 mod collation;
+mod de;
 mod json;
 mod order;
 mod packed;
@@ -15,7 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use collation::{CaseFirst, Collation, CollationError, CollationOptions, Sensitivity};
-pub use json::{EncodeSeed, from_json};
+pub(crate) use de::from_fields;
+pub use de::{DecodeError, from_value};
+pub use json::{EncodeSeed, from_json, to_value};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
 pub(crate) use packed::{encoded_is, is_nullish};

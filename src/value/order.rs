@@ -35,6 +35,16 @@ pub enum Direction {
     Desc,
 }
 
+impl Direction {
+    /// The name in query JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Asc => "asc",
+            Direction::Desc => "desc",
+        }
+    }
+}
+
 /// Where null and missing stand, whatever the direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Nulls {

@@ -228,6 +228,15 @@ impl<'a> Object<'a> {
         ValueRef::Missing
     }
 
+    /// The entry at a place in the order of keys.
+    pub fn entry(self, i: usize) -> Option<(&'a str, ValueRef<'a>)> {
+        let seq = Seq::new(self.0);
+        match seq.get(2 * i) {
+            ValueRef::Str(key) => Some((key, seq.get(2 * i + 1))),
+            _ => None,
+        }
+    }
+
     /// All entries, by key.
     pub fn iter(self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> {
         let seq = Seq::new(self.0);

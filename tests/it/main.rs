@@ -19,4 +19,5 @@ mod streams;
 mod support;
 mod time;
 mod time_below;
+mod typed;
 mod windows;

@@ -53,12 +53,9 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
                     None => error.suggest(name, Function::names()),
                 }
             })?;
-            let args = list(tree, "args", expr)?;
-            function
-                .check_arity(args.len())
-                .map_err(|m| QueryError::new("args", m))?;
-            function.check_constants(&constants(&args))?;
-            Ok(Expr::Call(function, args))
+            let call = Expr::Call(function, list(tree, "args", expr)?);
+            call.check()?;
+            Ok(call)
         }
         "agg" => {
             only(tree, &["type", "name", "args"])?;
@@ -67,16 +64,9 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
                 QueryError::new("name", format!("unknown aggregate `{name}`"))
                     .suggest(name, AggregateFunction::names())
             })?;
-            let args = list(tree, "args", expr)?;
-            function
-                .check_arity(args.len())
-                .map_err(|m| QueryError::new("args", m))?;
-            if let Some(i) = args.iter().position(Expr::has_aggregate) {
-                let place = format!("args[{i}]");
-                return Err(QueryError::new(place, "an aggregate inside an aggregate"));
-            }
-            function.check_constants(&constants(&args))?;
-            Ok(Expr::Aggregate(function, args))
+            let call = Expr::Aggregate(function, list(tree, "args", expr)?);
+            call.check()?;
+            Ok(call)
         }
         "includesSubquery" | "conditionalSelect" => Err(QueryError::new(
             "type",
@@ -87,11 +77,6 @@ pub(super) fn expr(tree: &Tree) -> Result<Expr> {
             Err(error.suggest(other, EXPRESSIONS))
         }
     }
-}
-
-/// The arguments that are constants.
-fn constants(args: &[Expr]) -> Vec<Option<&Value>> {
-    args.iter().map(Expr::as_constant).collect()
 }
 
 /// The value of a field of `select`, or of `select` itself.
@@ -110,6 +95,11 @@ fn projection(tree: &Tree) -> Result<Expr> {
 
 /// How TanStack's builder marks what is spread.
 const SPREAD: &str = "__SPREAD_SENTINEL__";
+
+/// Whether the field of a name is spread.
+pub(in crate::query) fn is_spread(name: &str) -> bool {
+    name.starts_with(SPREAD) || name.starts_with("...")
+}
 
 /// Each dot of a field name nests the value deeper, and values are walked recursively.
 const MAX_DOTS: usize = 64;
@@ -131,7 +121,7 @@ pub(super) fn selection(tree: &Tree) -> Result<Expr> {
                     .hint(r#"a constant is written {"type":"val","value":…}"#));
             }
         };
-        if key.starts_with(SPREAD) || key.starts_with("...") {
+        if is_spread(key) {
             entries.push(Entry::Spread(field));
         } else {
             if key.matches('.').count() > MAX_DOTS {

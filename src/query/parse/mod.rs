@@ -10,6 +10,7 @@ use super::function::Function;
 use super::ir::{Expr, Join, JoinKind, Query, Source};
 use super::tree::Tree;
 use crate::value::Value;
+pub(super) use expr::is_spread;
 use expr::{condition, expr, selection};
 use order::order_by;
 
@@ -158,7 +159,7 @@ fn choose<T: Copy>(tree: &Tree, choices: &[(&str, T)]) -> Result<T> {
     })
 }
 
-fn query(tree: &Tree) -> Result<Query> {
+pub(super) fn query(tree: &Tree) -> Result<Query> {
     only(
         tree,
         &[

@@ -1,0 +1,7 @@
+use tailwater::query::Query;
+
+struct User;
+
+fn main() {
+    let _ = Query::from::<User>("u");
+}
