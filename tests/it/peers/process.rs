@@ -1,4 +1,4 @@
-//! A Node process that answers: a JSON line there, a JSON line back.
+//! A Node process that answers: a JSON line there, a JSON line back. It ends with its input.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use serde_json::Value;
 
-pub(super) struct Peer {
+pub(crate) struct Peer {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -15,7 +15,7 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Starts a program of `tests/peers`.
-    pub(super) fn start(script: &str) -> Peer {
+    pub(crate) fn start(script: &str) -> Peer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
         install(&folder);
         let mut child = Command::new("node")
@@ -31,8 +31,13 @@ impl Peer {
         }
     }
 
-    pub(super) fn ask(&mut self, request: &Value) -> Value {
+    pub(crate) fn ask(&mut self, request: &Value) -> Value {
         writeln!(self.input, "{request}").expect("the peer reads");
+        self.hear()
+    }
+
+    /// The next line that it says.
+    pub(crate) fn hear(&mut self) -> Value {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("the peer answers");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("the peer answered {line:?}: {e}"))
