@@ -111,8 +111,10 @@ fn b41_headers_are_kept_txid_and_timestamp_among_them() {
         .header("retries", 3)
         .header("timestamp", "2025-01-15T10:30:00.000Z")
         .header("txid", "abc-123")
-        .header("actor", "admin");
-    assert_eq!(same.build().unwrap(), event);
+        .header("actor", "admin")
+        .build()
+        .unwrap();
+    assert_eq!(same, event);
 }
 
 #[test]

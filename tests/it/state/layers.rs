@@ -9,8 +9,13 @@ use tailwater::protocol::{Event, MaterializedState};
 
 use super::rows;
 
-/// What a writer of events, or a reader of plain state, must be able to do without.
-const LEFT: [&str; 3] = ["protocol", "schema", "value"];
+/// What a writer of events, or a reader of plain state, needs: its modules, and which others each
+/// may name. (`work` counts steps in unit tests.)
+const LEFT: [(&str, &[&str]); 3] = [
+    ("value", &["value", "work"]),
+    ("protocol", &["protocol", "value"]),
+    ("schema", &["schema", "protocol", "value"]),
+];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
@@ -60,14 +65,14 @@ fn b8_protocol_and_schema_do_not_reach_the_query_engine() {
     assert_eq!(modules(text), ["a", "d", "e"]);
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for module in LEFT {
+    for (module, may_name) in LEFT {
         let mut files = Vec::new();
         sources(&root.join(module), &mut files);
         assert!(!files.is_empty());
         for file in files {
             for named in modules(&fs::read_to_string(&file).unwrap()) {
                 assert!(
-                    LEFT.contains(&named.as_str()),
+                    may_name.contains(&named.as_str()),
                     "{} reaches `{named}`",
                     file.display()
                 );

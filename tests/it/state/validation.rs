@@ -174,11 +174,11 @@ mod json_schema {
         let (good, bad, nobody) = (user("1", "Kyle"), user("1", ""), anonymous("Kyle"));
         refused(
             users.insert(&bad),
-            r#"Validation failed for user insert: name: "" is shorter than 1 character (`minLength`), email: "@example.com" is not a "email" (`format`)"#,
+            r#"Validation failed for user insert: email: "@example.com" is not a "email" (`format`), name: "" is shorter than 1 character (`minLength`)"#,
         );
         refused(
             users.delete().old_value(&bad),
-            r#"Validation failed for user delete (oldValue): name: "" is shorter than 1 character (`minLength`), email: "@example.com" is not a "email" (`format`)"#,
+            r#"Validation failed for user delete (oldValue): email: "@example.com" is not a "email" (`format`), name: "" is shorter than 1 character (`minLength`)"#,
         );
         users.update(&good).old_value(&good).build().unwrap();
         // The key is the row's, wherever it comes from.
