@@ -43,7 +43,7 @@
 //! | [`value`] | values, rows, their orders, JSON in and out |
 //! | [`protocol`] | messages of the State Protocol, and the plain state they add up to |
 //! | [`schema`] | collections: their columns and rules, and the events that change them |
-//! | [`query`] | the query IR, its functions, reading it from JSON |
+//! | [`query`] | the query IR, its functions, from and to JSON, [builders](query::builder) |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, what a batch changes in them, shared arrangements |
 //! | `ranked` | a sorted set that knows positions |

@@ -16,6 +16,8 @@ pub(crate) struct Serde {
     pub(crate) skip: bool,
     /// The wire has something else than the Rust type's own serde form.
     pub(crate) custom: bool,
+    /// What is missing on the wire has a default.
+    pub(crate) default: bool,
     /// Where `flatten` stands.
     pub(crate) flatten: Option<Span>,
     /// Where the wire form is said to be that of another type.
@@ -46,6 +48,10 @@ impl Serde {
                 }
             }
             "skip" | "skip_deserializing" => self.skip = true,
+            "default" => {
+                self.default = true;
+                ignore(meta)?;
+            }
             "flatten" => self.flatten = Some(meta.path.span()),
             "with" | "serialize_with" | "deserialize_with" => {
                 self.custom = true;

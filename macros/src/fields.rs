@@ -17,18 +17,22 @@ pub(crate) struct Field<'a> {
     /// Its name on the wire.
     pub(crate) name: String,
     /// Its type.
-    pub(crate) ty: &'a Type,
+    ty: &'a Type,
     /// Whether the wire has it in another form than its type's own.
     pub(crate) custom: bool,
+    /// Whether it may be missing on the wire.
+    pub(crate) default: bool,
 }
 
 impl<'a> Field<'a> {
-    /// The type of values that are not null, and whether there are null ones.
-    pub(crate) fn base(&self) -> (&'a Type, bool) {
-        match optional(self.ty) {
-            Some(inner) => (inner, true),
-            None => (self.ty, false),
-        }
+    /// Whether it is an `Option`.
+    pub(crate) fn is_option(&self) -> bool {
+        optional(self.ty).is_some()
+    }
+
+    /// The type of values that are not null.
+    pub(crate) fn base(&self) -> &'a Type {
+        optional(self.ty).unwrap_or(self.ty)
     }
 }
 
@@ -72,6 +76,7 @@ pub(crate) fn fields(input: &DeriveInput) -> Result<Vec<Field<'_>>> {
                 .unwrap_or_else(|| plain.clone()),
             ty: &field.ty,
             custom: of_field.custom,
+            default: serde.default || of_field.default,
         });
     }
     Ok(fields)

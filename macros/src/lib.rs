@@ -29,7 +29,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// Serde's attributes count: fields are named as on the wire, and skipped ones have no column. A
 /// field with `with` and the like has a column of JSON values, as only serde knows its type on the
-/// wire.
+/// wire, and one with `default` may be null.
 ///
 /// It makes `UserColumns`, which closures of the query builder receive, and, as
 /// `#[derive(Projection)]` does, `UserSelect`.

@@ -328,23 +328,17 @@ impl From<bool> for Value {
     }
 }
 
-impl From<i64> for Value {
-    fn from(i: i64) -> Value {
-        Value::Int(i.into())
-    }
+macro_rules! integers {
+    ($($ty:ty)*) => {$(
+        impl From<$ty> for Value {
+            fn from(i: $ty) -> Value {
+                Value::Int(i as i128)
+            }
+        }
+    )*};
 }
 
-impl From<i32> for Value {
-    fn from(i: i32) -> Value {
-        Value::Int(i.into())
-    }
-}
-
-impl From<u64> for Value {
-    fn from(i: u64) -> Value {
-        Value::Int(i.into())
-    }
-}
+integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
 
 impl From<f64> for Value {
     fn from(f: f64) -> Value {
@@ -361,6 +355,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(s: String) -> Value {
         Value::Str(s.into())
+    }
+}
+
+impl From<SmolStr> for Value {
+    fn from(s: SmolStr) -> Value {
+        Value::Str(s)
     }
 }
 

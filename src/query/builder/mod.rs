@@ -35,27 +35,29 @@
 //! assert_eq!(*lines.ir(), the_same);
 //! ```
 
-#[allow(clippy::module_inception)]
-mod builder;
 mod column;
 mod dynamic;
 mod expression;
 mod kind;
 mod methods;
 mod operand;
+mod rows;
 mod sources;
 mod subquery;
+mod typed;
 
 use serde::de::DeserializeOwned;
 
-pub use builder::{Grouped, QueryBuilder, Rows, Selected, Unselected, Whole};
 pub use column::{Column, ColumnSet, Path};
 pub use dynamic::{IntoPath, col};
 pub use expression::{Expression, Fills, Fits, TypedExpr, ValueOf, closure, lit, now, text};
 pub use kind::{Aggregate, Kind, Nullability, Optional, Required, Scalar};
 pub use methods::{Case, when};
 pub use operand::{Condition, GroupCondition, GroupKeys, Number, Operand, OrderKeys, Text};
+pub use rows::{Grouped, Rows, Selected, Unselected, Whole};
 pub use subquery::{Include, Subquery, include, include_one};
+
+pub use typed::QueryBuilder;
 
 use expression::array;
 

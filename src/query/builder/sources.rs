@@ -1,14 +1,13 @@
 //! The verbs of the typed builder that take the columns of all sources: the same for one source,
 //! two, and so on up to eight.
 
-use super::builder::{
-    Grouped, QueryBuilder, Rows, Selected, Shape, Unselected, Whole, joined, selection,
-};
 use super::column::{ColumnSet, Path};
-use super::expression::{Expression, ValueOf};
+use super::expression::Expression;
 use super::operand::{Condition, GroupCondition, GroupKeys, OrderKeys};
+use super::rows::{Grouped, Selected, Unselected, Whole, row};
 use super::subquery::Subquery;
-use crate::query::{JoinKind, Query, Source};
+use super::typed::QueryBuilder;
+use crate::query::{JoinKind, Source};
 use crate::schema::Collection;
 
 /// A condition of a join: a closure over the columns of all sources. The trait stands for the
@@ -116,8 +115,7 @@ macro_rules! sources {
             where
                 Of: Unselected,
             {
-                let ir = selected($(self.sources.$i),+).into_ir();
-                let (select, _) = selection(ir, Selection::IS_OBJECT);
+                let select = row(selected($(self.sources.$i),+));
                 QueryBuilder::new(self.query.select_as(select), self.sources)
             }
         }
@@ -185,19 +183,6 @@ macro_rules! joinable {
     };
 }
 
-macro_rules! whole {
-    ($($name:ident)+) => {
-        impl<$($name: ColumnSet),+> Rows<($($name,)+)> for Whole {
-            type Row = ($(ValueOf<$name>,)+);
-            type Columns = ($($name,)+);
-
-            fn finish(query: Query, sources: ($($name,)+), nested: bool) -> (Query, Shape) {
-                joined(query, sources, !nested $(&& $name::IS_OBJECT)+)
-            }
-        }
-    };
-}
-
 join_condition!(On2 A B);
 join_condition!(On3 A B C);
 join_condition!(On4 A B C D);
@@ -222,11 +207,3 @@ joinable!(#[doc(hidden)] On5 A 0 B 1 C 2 D 3);
 joinable!(#[doc(hidden)] On6 A 0 B 1 C 2 D 3 E 4);
 joinable!(#[doc(hidden)] On7 A 0 B 1 C 2 D 3 E 4 F 5);
 joinable!(#[doc(hidden)] On8 A 0 B 1 C 2 D 3 E 4 F 5 G 6);
-
-whole!(A B);
-whole!(A B C);
-whole!(A B C D);
-whole!(A B C D E);
-whole!(A B C D E F);
-whole!(A B C D E F G);
-whole!(A B C D E F G H);

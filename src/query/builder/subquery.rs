@@ -3,10 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::builder::ONLY;
 use super::column::{Column, ColumnSet, Path};
 use super::expression::{Expression, ValueOf};
 use super::kind::{Nullability, Optional, Required, Scalar};
+use super::rows::ONLY;
 use crate::query::{Expr, Materialization, Query, Source};
 
 /// A query whose rows have the columns `C`, as a part of another query.

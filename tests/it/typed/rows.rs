@@ -129,7 +129,7 @@ fn selections_of_expressions() {
             Some("at".to_owned()),
             None,
             None,
-            (Role::Admin, users()[0].tags.clone()),
+            (Role::Admin, Some(users()[0].tags.clone())),
             7,
         ),
         (
@@ -137,7 +137,7 @@ fn selections_of_expressions() {
             None,
             None,
             Some("young".into()),
-            (Role::Member, vec![]),
+            (Role::Member, Some(vec![])),
             7,
         ),
         (
@@ -145,7 +145,7 @@ fn selections_of_expressions() {
             Some("de".into()),
             None,
             Some("de".into()),
-            (Role::Member, vec![]),
+            (Role::Member, Some(vec![])),
             7,
         ),
     ];

@@ -4,15 +4,14 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
-use smol_str::SmolStr;
 
 use super::column::{ColumnSet, Path};
-use super::expression::{Expression, ValueOf};
+use super::expression::Expression;
 use super::operand::OrderKeys;
+use super::rows::{Rows, Selected, Whole};
 use super::subquery::Subquery;
-use crate::query::{Expr, Query, RowTypeError, Source, TypedQuery};
+use crate::query::{Query, Source, TypedQuery};
 use crate::schema::Collection;
-use crate::value::{ValueRef, from_fields, from_value};
 
 /// A query in the making. `S` is the tuple of its sources' columns; `R` is what its rows are:
 /// [`Whole`] rows of the sources, or what is [`Selected`].
@@ -42,27 +41,6 @@ pub struct QueryBuilder<S, R = Whole> {
     pub(super) sources: S,
     rows: PhantomData<fn() -> R>,
 }
-
-/// Rows are those of the sources: of one source its type, of several the tuple of their types.
-#[derive(Clone, Copy, Debug)]
-pub struct Whole;
-
-/// Rows are groups, of which nothing is selected yet.
-#[derive(Clone, Copy, Debug)]
-pub struct Grouped;
-
-/// Rows are the values of an expression, a tuple or a struct of expressions.
-pub struct Selected<E>(PhantomData<fn() -> E>);
-
-/// A query without a `select`.
-#[diagnostic::on_unimplemented(
-    message = "the query has a `select` already",
-    label = "a query has one `select`"
-)]
-pub trait Unselected {}
-
-impl Unselected for Whole {}
-impl Unselected for Grouped {}
 
 impl<S: Clone, R> Clone for QueryBuilder<S, R> {
     fn clone(&self) -> Self {
@@ -226,94 +204,6 @@ impl<S, E: Expression> QueryBuilder<S, Selected<E>> {
         let keys = keys(E::Columns::at(selected)).order();
         self.map_query(|query| query.order_by(keys))
     }
-}
-
-/// What a query's rows are, where that is settled.
-#[diagnostic::on_unimplemented(
-    message = "the rows of this query are not settled",
-    label = "a query with `group_by` needs a `select`"
-)]
-pub trait Rows<S> {
-    /// The Rust type of a row.
-    type Row;
-    /// The columns of the query as a source of another one.
-    type Columns;
-
-    /// The query, as a source or with the rows on their own.
-    #[doc(hidden)]
-    fn finish(query: Query, sources: S, nested: bool) -> (Query, Shape);
-}
-
-/// How a row's value is found in a result row.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub enum Shape {
-    /// It is the row.
-    Row,
-    /// It is the row's only field.
-    Only,
-    /// It is the tuple of some fields.
-    Fields(Vec<SmolStr>),
-}
-
-impl Shape {
-    fn read<T: DeserializeOwned>(&self, row: ValueRef<'_>) -> Result<T, RowTypeError> {
-        Ok(match self {
-            Shape::Row => from_value(row)?,
-            Shape::Only => from_value(row.get(ONLY))?,
-            Shape::Fields(names) => from_fields(row, names)?,
-        })
-    }
-}
-
-/// The field of rows that are one value.
-pub(super) const ONLY: &str = "0";
-
-/// The selection of an expression, and how its values are found in rows.
-pub(super) fn selection(ir: Expr, is_object: bool) -> (Expr, Shape) {
-    match is_object {
-        true => (ir, Shape::Row),
-        false => (Expr::object([(ONLY, ir)]), Shape::Only),
-    }
-}
-
-impl<S, E: Expression> Rows<S> for Selected<E> {
-    type Row = ValueOf<E>;
-    type Columns = E::Columns;
-
-    fn finish(query: Query, _: S, _: bool) -> (Query, Shape) {
-        let shape = match E::IS_OBJECT {
-            true => Shape::Row,
-            false => Shape::Only,
-        };
-        (query, shape)
-    }
-}
-
-impl<A: ColumnSet> Rows<(A,)> for Whole {
-    type Row = ValueOf<A>;
-    type Columns = A;
-
-    fn finish(query: Query, (a,): (A,), _: bool) -> (Query, Shape) {
-        if A::IS_OBJECT {
-            return (query, Shape::Row);
-        }
-        let (select, shape) = selection(a.into_ir(), false);
-        (query.select_as(select), shape)
-    }
-}
-
-/// The rows of several sources: without a `select`, an object of rows by alias.
-pub(super) fn joined<S: Expression>(query: Query, sources: S, named: bool) -> (Query, Shape) {
-    if named {
-        let joined = query.joins.iter().map(|join| &join.source);
-        let aliases = [&query.from].into_iter().chain(joined);
-        let aliases: Option<Vec<SmolStr>> = aliases.map(|s| s.alias().cloned()).collect();
-        if let Some(aliases) = aliases {
-            return (query, Shape::Fields(aliases));
-        }
-    }
-    (query.select_as(sources.into_ir()), Shape::Row)
 }
 
 impl<S: Copy, R: Rows<S>> QueryBuilder<S, R> {
