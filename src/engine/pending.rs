@@ -89,3 +89,111 @@ impl Engine {
         self.store.pending_conflicts(tx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Query;
+    use crate::value::Value;
+    use crate::work;
+
+    /// Queries over many rows.
+    fn world(rows: usize) -> Engine {
+        let mut engine = Engine::new();
+        for query in [
+            r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#,
+            r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"},
+                "orderBy":[{"expression":{"type":"ref","path":["t","n"]}}],"limit":10}"#,
+        ] {
+            engine.install(&Query::from_json(query).unwrap()).unwrap();
+        }
+        let messages: Vec<String> = (0..rows).map(|i| put(i, i)).collect();
+        apply(&mut engine, &messages, None);
+        engine
+    }
+
+    fn put(key: usize, n: usize) -> String {
+        format!(
+            r#"{{"type":"t","key":"{key}","value":{{"n":{n},"m":0}},"headers":{{"operation":"upsert"}}}}"#
+        )
+    }
+
+    /// The steps of a batch that confirms a transaction.
+    fn apply(engine: &mut Engine, messages: &[String], tx: Option<TransactionId>) -> u64 {
+        let batch = engine.decode(messages.iter().map(String::as_str)).unwrap();
+        work::of(|| engine.apply_confirming(batch, tx)).0
+    }
+
+    fn update(key: usize, n: i64) -> [Mutation; 1] {
+        [Mutation::update(
+            "t",
+            key.to_string(),
+            [("n", Value::from(n))],
+        )]
+    }
+
+    /// The middle one of many counts: a hash table is slow once in a while.
+    fn usual(mut counts: Vec<u64>) -> u64 {
+        counts.sort_unstable();
+        counts[counts.len() / 2]
+    }
+
+    #[test]
+    fn a_mutation_costs_no_more_among_many_rows_and_transactions() {
+        let cost = |rows: usize| {
+            let mut engine = world(rows);
+            let [mut made, mut confirmed, mut undone] = [const { Vec::new() }; 3];
+            // All that are pending are on other rows.
+            for i in 0..rows / 2 {
+                let done = engine.mutate(TransactionId(i as u64), update(i, -1));
+                done.unwrap();
+            }
+            for i in rows / 2..rows / 2 + 20 {
+                let [a, b] = [i, rows + i].map(|tx| TransactionId(tx as u64));
+                let (steps, done) = work::of(|| engine.mutate(a, update(i, 7)));
+                done.unwrap();
+                made.push(steps);
+                confirmed.push(apply(&mut engine, &[put(i, 7)], Some(a)));
+                engine.mutate(b, update(i, 8)).unwrap();
+                undone.push(work::of(|| engine.rollback([b])).0);
+            }
+            [made, confirmed, undone].map(usual)
+        };
+        let (few, many) = (cost(100), cost(5_000));
+        for (few, many) in few.into_iter().zip(many) {
+            assert!(many < few * 2 + 100, "{few} steps, then {many}");
+        }
+    }
+
+    #[test]
+    fn what_is_pending_on_some_rows_costs_the_others_nothing() {
+        let mut engine = world(1_000);
+        let steps = |engine: &mut Engine| {
+            let one = |i: usize| apply(engine, &[put(500 + i, 7), put(500 + i, i)], None);
+            usual((0..50).map(one).collect())
+        };
+        let before = steps(&mut engine);
+        for i in 0..100 {
+            engine
+                .mutate(TransactionId(i), update(i as usize, 1))
+                .unwrap();
+        }
+        let after = steps(&mut engine);
+        assert!(after < before + 20, "{before} steps, then {after}");
+    }
+
+    #[test]
+    fn many_mutations_of_one_row_are_one_edit() {
+        let mut engine = world(10);
+        let mut steps = |range: std::ops::Range<i64>| {
+            let mut one = |n| {
+                let (steps, done) = work::of(|| engine.mutate(TransactionId(1), update(5, n)));
+                done.unwrap();
+                steps
+            };
+            usual(range.map(&mut one).collect())
+        };
+        let (first, last) = (steps(0..20), steps(20..2_000));
+        assert!(last < first + 20, "{first} steps, then {last}");
+    }
+}

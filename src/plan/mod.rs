@@ -11,6 +11,7 @@ mod expr;
 mod from;
 mod include;
 mod key;
+mod origin;
 mod recursive;
 mod scope;
 mod union;

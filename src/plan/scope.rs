@@ -7,9 +7,9 @@ use super::env::Env;
 use super::expr::{Expr, Label, NativeCall, Part, Shape};
 use super::include::{self, Included};
 use super::key::{KeyKind, Template};
-use crate::query::{self, Entry, Function, QueryError};
-use crate::schema::{CollectionDef, KEY_COLUMN, ORIGIN_COLUMN, SYNCED_COLUMN};
-use crate::value::Value;
+use super::origin;
+use crate::query::{self, Entry, QueryError};
+use crate::schema::{KEY_COLUMN, ORIGIN_COLUMN, SYNCED_COLUMN};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -231,9 +231,14 @@ impl<'q> Scope<'q> {
                 },
                 &path[depth..],
             ),
-            Shape::Collection(collection) if field == SYNCED_COLUMN || field == ORIGIN_COLUMN => {
-                (local(place, collection, &path[..depth]), &path[depth..])
-            }
+            Shape::Collection(collection) if field == SYNCED_COLUMN => (
+                origin::is_synced(place, collection, label(&path[..depth])),
+                &path[depth..],
+            ),
+            Shape::Collection(collection) if field == ORIGIN_COLUMN => (
+                origin::origin(place, collection, label(&path[..depth])),
+                &path[depth..],
+            ),
             Shape::Collection(collection) => {
                 let index = collection.column(field).ok_or_else(|| {
                     QueryError::new(
@@ -435,25 +440,6 @@ fn goes_on(path: &[SmolStr], from: &[SmolStr]) -> bool {
     let beside = [KEY_COLUMN, SYNCED_COLUMN, ORIGIN_COLUMN];
     let field = path.get(from.len());
     path.starts_with(from) && field.is_none_or(|field| !beside.contains(&field.as_str()))
-}
-
-/// What a path that ends in `$synced` or `$origin` says of a source's row; missing of none.
-fn local(source: usize, collection: &CollectionDef, path: &[SmolStr]) -> Expr {
-    let is_missing = |column, label| {
-        let column = Expr::Column {
-            source,
-            column,
-            label,
-        };
-        Expr::Call(Function::IsUndefined, vec![column])
-    };
-    let key = label(&[&path[..path.len() - 1], &[KEY_COLUMN.into()]].concat());
-    let is_synced = is_missing(collection.local_column(), label(path));
-    let mut cases = vec![is_missing(0, key), Expr::Const(Value::Missing), is_synced];
-    if path.ends_with(&[ORIGIN_COLUMN.into()]) {
-        cases.extend(["remote", "local"].map(|origin| Expr::Const(origin.into())));
-    }
-    Expr::Call(Function::CaseWhen, cases)
 }
 
 /// The name of a group's value where nothing is selected, as TanStack has it.

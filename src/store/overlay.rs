@@ -333,3 +333,49 @@ impl Store {
         overlay.pending.get(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Catalog;
+
+    fn pending(store: &Store) -> usize {
+        let overlays = store.collections.iter().filter_map(|c| c.overlay.as_ref());
+        overlays.map(|overlay| overlay.pending.len()).sum()
+    }
+
+    #[test]
+    fn nothing_is_kept_of_transactions_that_ended() {
+        let mut store = Store::new(Arc::new(Catalog::open()));
+        for i in 0..10 {
+            let insert = |key: u64| Mutation::insert("t", key.to_string(), Value::from(1));
+            let done = store.mutate(TransactionId(i), [insert(i), insert(100 + i)]);
+            assert_eq!(done.unwrap()[&0].len(), 2);
+        }
+        assert_eq!(pending(&store), 20);
+        store.apply_confirming([], (0..9).map(TransactionId));
+        assert_eq!(pending(&store), 2);
+        store.apply_confirming([], [TransactionId(9), TransactionId(10)]);
+        assert_eq!(store.collections[0].rows.len(), 0);
+        assert!(store.collections.iter().all(|c| c.overlay.is_none()));
+        assert!(store.transactions.known.is_empty());
+    }
+
+    #[test]
+    fn a_refused_call_is_no_first_mutation() {
+        let mut store = Store::new(Arc::new(Catalog::open()));
+        let [a, b] = [1, 2].map(TransactionId);
+        let insert = |key: &str| Mutation::insert("t", key, Value::from(1));
+        let refused = store.mutate(a, [insert("x"), insert("x")]);
+        assert!(refused.is_err() && store.transactions.known.is_empty());
+        assert_eq!(pending(&store), 0);
+        store.mutate(a, []).unwrap();
+        store.mutate(b, [insert("x")]).unwrap();
+        let last = Mutation::replace("t", "x", Value::from(2));
+        store.mutate(a, [last]).unwrap();
+        assert_eq!(
+            (store.pending_conflicts(b), store.pending_conflicts(a)),
+            (vec![a], vec![])
+        );
+    }
+}

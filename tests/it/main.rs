@@ -11,6 +11,7 @@ mod moved_windows;
 mod optimistic;
 mod oracle;
 mod peers;
+mod pending;
 mod recursion;
 mod regressions;
 mod sharing;
