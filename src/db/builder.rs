@@ -1,6 +1,5 @@
 //! How a database is opened.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -30,6 +29,12 @@ impl IntoStream for DurableStream {
 }
 
 impl IntoStream for &str {
+    fn into_stream(self) -> Result<DurableStream, StreamError> {
+        DurableStream::new(self)
+    }
+}
+
+impl IntoStream for &String {
     fn into_stream(self) -> Result<DurableStream, StreamError> {
         DurableStream::new(self)
     }
@@ -235,7 +240,6 @@ impl Builder {
                 live: self.live,
                 strict,
                 schema_version: self.schema_version,
-                started: AtomicBool::new(false),
                 task: Mutex::default(),
                 collections: Mutex::default(),
             }),

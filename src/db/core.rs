@@ -1,10 +1,12 @@
 //! The engine's thread: it owns the engine, runs closures on it, and tells who wants to know.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
@@ -12,7 +14,7 @@ use smol_str::SmolStr;
 use super::changes::ChangesKind;
 use super::error::DbError;
 use super::intake::Intake;
-use super::live::Hub;
+use super::live::Installed;
 use super::lock;
 use super::shared::Shared;
 use crate::engine::{Engine, QueryId, read};
@@ -31,6 +33,10 @@ pub(super) type EffectFailed = Box<dyn FnOnce(DbError) + Send>;
 struct RunningEffect {
     function: EffectFunction,
     failed: EffectFailed,
+    /// Whether it is told of changes, as the database is ready.
+    begun: bool,
+    /// Until then, what it will be told first.
+    initial: Option<ChangeSet>,
 }
 
 /// What the engine's thread owns. Closures that run on it are given it.
@@ -83,36 +89,51 @@ impl Core {
 
     /// Makes a step of the engine, and tells all consumers what it changed.
     pub(crate) fn step(&mut self, step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>) {
-        self.step_as(ChangesKind::Delta, step);
-    }
-
-    /// As [`Core::step`]; effects are told what kind of step it is.
-    pub(super) fn step_as(
-        &mut self,
-        kind: ChangesKind,
-        step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>,
-    ) {
-        let changed = step(&mut self.engine);
+        let mut changed = step(&mut self.engine);
+        changed.retain(|_, changes| !changes.is_empty());
         let epoch = *read(self.engine.epoch());
-        let mut effects = Vec::new();
-        for (id, changes) in changed.into_iter().filter(|(_, c)| !c.is_empty()) {
-            let changes = Arc::new(changes);
+        // Effects come last: code of the application finds all subscriptions told.
+        let mut of_effects = Vec::new();
+        for (id, changes) in changed {
             let hub = lock(&self.shared.hubs).get(&id).cloned();
             match hub {
-                Some(hub) => hub.publish(epoch, &changes),
-                None => effects.push((id, changes)),
+                Some(hub) => hub.publish(epoch, &Arc::new(changes)),
+                None => of_effects.push((id, changes)),
             }
         }
-        for (id, changes) in effects {
-            self.call(id, epoch, kind, &changes);
+        for (id, changes) in of_effects {
+            match self.effects.get_mut(&id) {
+                Some(effect) if !effect.begun => {
+                    let initial = effect.initial.take();
+                    effect.initial = Some(match initial {
+                        Some(initial) => initial.then(&changes),
+                        None => changes,
+                    });
+                }
+                _ => self.call(id, ChangesKind::Delta, changes),
+            }
         }
     }
 
-    fn call(&mut self, id: QueryId, epoch: u64, kind: ChangesKind, changes: &Arc<ChangeSet>) {
+    /// Tells effects that have not begun what there is.
+    pub(super) fn begin_effects(&mut self) {
+        let mut initial = BTreeMap::new();
+        for (id, effect) in &mut self.effects {
+            effect.begun = true;
+            initial.extend(effect.initial.take().map(|changes| (*id, changes)));
+        }
+        for (id, changes) in initial {
+            self.call(id, ChangesKind::Initial, changes);
+        }
+    }
+
+    fn call(&mut self, id: QueryId, kind: ChangesKind, changes: ChangeSet) {
         let Some(mut effect) = self.effects.remove(&id) else {
             return;
         };
-        match caught("an effect", || (effect.function)(epoch, kind, changes)) {
+        let epoch = *read(self.engine.epoch());
+        let changes = Arc::new(changes);
+        match caught("an effect", || (effect.function)(epoch, kind, &changes)) {
             Ok(()) => drop(self.effects.insert(id, effect)),
             Err(error) => {
                 self.engine.uninstall(id);
@@ -136,19 +157,16 @@ impl Core {
     }
 
     /// Starts a query.
-    pub(super) fn install(
-        &mut self,
-        query: &Query,
-    ) -> Result<(QueryId, Arc<RwLock<View>>, Arc<Hub>), DbError> {
+    pub(super) fn install(&mut self, query: Query) -> Result<Installed, DbError> {
         self.tick();
-        let id = self.engine.install(query)?;
+        let id = self.engine.install(&query)?;
         let view = self.engine.shared_view(id).expect("it is installed");
-        let hub = Arc::new(Hub::default());
-        lock(&self.shared.hubs).insert(id, hub.clone());
-        Ok((id, view, hub))
+        let installed = Installed::new(id, query, view);
+        lock(&self.shared.hubs).insert(id, installed.hub.clone());
+        Ok(installed)
     }
 
-    /// Starts an effect. It is told at once of the rows that are there, once the database is ready.
+    /// Starts an effect. It is told of the rows that are there, at once or when the database is ready.
     pub(super) fn install_effect(
         &mut self,
         query: &Query,
@@ -156,16 +174,25 @@ impl Core {
         failed: EffectFailed,
     ) -> Result<QueryId, DbError> {
         self.tick();
-        let rows = self
-            .shared
-            .was_ready()
-            .then(|| self.engine.query_once(query));
-        let initial = rows.transpose()?.map(|view| view.to_rows().into_changes());
-        let id = self.engine.effect(query, Effect::new())?;
-        self.effects.insert(id, RunningEffect { function, failed });
-        if let Some(initial) = initial.filter(|changes| !changes.is_empty()) {
-            let epoch = *read(self.engine.epoch());
-            self.call(id, epoch, ChangesKind::Initial, &Arc::new(initial));
+        let initial = Rc::new(RefCell::new(None));
+        let slot = Rc::downgrade(&initial);
+        let id = self.engine.effect(
+            query,
+            Effect::new().on_batch(move |changes| {
+                if let Some(slot) = slot.upgrade() {
+                    *slot.borrow_mut() = Some(changes.clone());
+                }
+            }),
+        )?;
+        let effect = RunningEffect {
+            function,
+            failed,
+            begun: false,
+            initial: initial.take(),
+        };
+        self.effects.insert(id, effect);
+        if self.shared.was_ready() {
+            self.begin_effects();
         }
         Ok(id)
     }

@@ -28,10 +28,11 @@ pub struct DeadLetter {
 
 impl DeadLetter {
     pub(super) fn new(offset: Offset, index: usize, text: &str, reason: &dyn ToString) -> Self {
+        let end = (0..=EXCERPT.min(text.len())).rfind(|end| text.is_char_boundary(*end));
         DeadLetter {
             offset,
             index,
-            text: text[..text.floor_char_boundary(EXCERPT)].to_owned(),
+            text: text[..end.unwrap_or(0)].to_owned(),
             reason: reason.to_string(),
         }
     }

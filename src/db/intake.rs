@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use super::changes::ChangesKind;
 use super::core::{Core, caught};
 use super::dead_letters::DeadLetter;
 use super::error::DbError;
@@ -132,12 +131,13 @@ impl Core {
                 if complete {
                     let actions = rows.into_actions();
                     self.tick_if_needed();
-                    self.step_as(ChangesKind::Initial, |engine| engine.apply(actions));
+                    self.step(|engine| engine.apply(actions));
                 } else {
                     self.intake.loading = Some(rows);
                 }
                 self.advance(batch, settled);
                 if complete {
+                    self.begin_effects();
                     self.shared.set_status(Status::Ready);
                 }
             }

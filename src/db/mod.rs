@@ -58,7 +58,6 @@ mod sync;
 mod txids;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -108,7 +107,6 @@ pub(crate) struct Inner {
     live: Live,
     strict: bool,
     schema_version: u64,
-    started: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
     /// The queries of all rows of a collection, by its name.
     collections: Mutex<HashMap<SmolStr, Arc<Installed>>>,
@@ -140,25 +138,28 @@ impl Inner {
     }
 
     fn start(&self) -> Result<(), DbError> {
+        let mut task = lock(&self.task);
+        if task.is_some() {
+            return Ok(());
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| DbError::NoRuntime)?;
-        if self.started.swap(true, Ordering::AcqRel) || !self.shared.set_status(Status::Loading) {
+        if !self.shared.set_status(Status::Loading) {
             return Ok(());
         }
         let offset = lock(&self.shared.offset).clone();
         let reader = self.stream.read(ReadOptions::from(offset).live(self.live));
-        let sync = sync::Sync {
+        let sync = sync::SyncTask {
             shared: self.shared.clone(),
             commands: self.commands.clone(),
             strict: self.strict,
         };
-        let task = runtime.spawn(sync.run(reader)).abort_handle();
-        *lock(&self.task) = Some(task);
+        *task = Some(runtime.spawn(sync.run(reader)).abort_handle());
         Ok(())
     }
 
     fn close(&self) {
         self.shared.set_status(Status::Closed);
-        if let Some(task) = lock(&self.task).take() {
+        if let Some(task) = &*lock(&self.task) {
             task.abort();
         }
         self.tell(Core::stop);
@@ -336,13 +337,20 @@ impl StreamDb {
                 event_type: event_type.into(),
             });
         }
-        let mut collections = lock(&self.inner.collections);
-        let query = match collections.get(name) {
-            Some(query) => query.clone(),
+        let known = lock(&self.inner.collections).get(name).cloned();
+        let query = match known {
+            Some(query) => query,
             None => {
-                let query = Arc::new(Installed::new(&self.inner, all_rows(name))?);
-                collections.insert(name.into(), query.clone());
-                query
+                // Not under the lock, which an effect may ask for while this waits for the engine.
+                let query = Arc::new(Installed::start(&self.inner, all_rows(name))?);
+                let mut collections = lock(&self.inner.collections);
+                let first = collections
+                    .entry(name.into())
+                    .or_insert_with(|| query.clone());
+                if !Arc::ptr_eq(first, &query) {
+                    self.inner.tell(query.uninstall());
+                }
+                first.clone()
             }
         };
         Ok(CollectionHandle::new(LiveQuery::of(

@@ -13,7 +13,7 @@ use super::status::Status;
 use crate::stream::{Batch, Reader, StreamError};
 
 /// What the task works with.
-pub(super) struct Sync {
+pub(super) struct SyncTask {
     pub(super) shared: Arc<Shared>,
     pub(super) commands: Sender<Command>,
     /// Whether an answer that cannot be read ends it.
@@ -21,14 +21,14 @@ pub(super) struct Sync {
 }
 
 /// Tells when the task ends because its runtime does.
-impl Drop for Sync {
+impl Drop for SyncTask {
     fn drop(&mut self) {
         // Nothing, if it was over before.
         self.shared.set_status(Status::Error(DbError::Stopped));
     }
 }
 
-impl Sync {
+impl SyncTask {
     pub(super) async fn run(self, reader: Reader) {
         if let Some(status) = self.read(reader).await {
             self.shared.set_status(status);

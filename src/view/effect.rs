@@ -134,6 +134,9 @@ impl Watch {
         if let Some(f) = batch {
             f(changes);
         }
+        if enter.is_none() && update.is_none() && exit.is_none() {
+            return;
+        }
         for change in changes.iter() {
             let (row, previous) = (change.row(), change.previous());
             match (

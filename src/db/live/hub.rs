@@ -71,12 +71,21 @@ pub(super) struct Waiting {
     pub(super) waker: Option<Waker>,
 }
 
+impl Waiting {
+    /// Forgets what the reader knows already: it starts again after a step.
+    pub(super) fn start(&mut self, epoch: u64) {
+        self.base = epoch;
+        self.steps.retain(|(step, _)| *step > epoch);
+        self.changes = self.steps.iter().map(|(_, changes)| changes.len()).sum();
+    }
+}
+
 impl Queue {
-    pub(super) fn new(base: u64, initial: bool, limit: usize) -> Queue {
+    pub(super) fn new(initial: bool, limit: usize) -> Queue {
         Queue {
             limit,
             state: Mutex::new(Waiting {
-                base,
+                base: 0,
                 all: initial.then_some(ChangesKind::Initial),
                 steps: VecDeque::new(),
                 changes: 0,
@@ -84,6 +93,12 @@ impl Queue {
             }),
             arrived: Condvar::new(),
         }
+    }
+
+    /// Begins after a step.
+    pub(super) fn begin(&self, epoch: u64) {
+        let state = &mut *lock(&self.state);
+        state.start(epoch);
     }
 
     fn push(&self, epoch: u64, changes: &Arc<ChangeSet>) {
@@ -94,7 +109,8 @@ impl Queue {
         if state.all.is_none() {
             state.changes += changes.len();
             state.steps.push_back((epoch, changes.clone()));
-            if state.changes > self.limit {
+            // One step is never too much: it is there already.
+            if state.changes > self.limit && state.steps.len() > 1 {
                 // What is dropped here is in the rows that the reader is told instead.
                 state.steps = VecDeque::new();
                 state.changes = 0;

@@ -14,6 +14,7 @@ pub use subscription::{SubscribeOptions, Subscription};
 pub use together::Together;
 
 use super::Inner;
+use super::core::Core;
 use super::error::{DbError, RowError};
 use super::rows::{self, Rows};
 use super::status::Status;
@@ -33,10 +34,20 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    pub(super) fn new(db: &Arc<Inner>, ir: Query) -> Result<Installed, DbError> {
-        let query = ir.clone();
-        let (id, view, hub) = db.ask(move |core| core.install(&query))??;
-        Ok(Installed { id, ir, view, hub })
+    pub(super) fn new(id: QueryId, ir: Query, view: Arc<RwLock<View>>) -> Installed {
+        let hub = Arc::default();
+        Installed { id, ir, view, hub }
+    }
+
+    /// Starts a query.
+    pub(super) fn start(db: &Inner, ir: Query) -> Result<Installed, DbError> {
+        db.ask(move |core| core.install(ir))?
+    }
+
+    /// What stops the query.
+    pub(super) fn uninstall(&self) -> impl FnOnce(&mut Core) + Send + 'static {
+        let id = self.id;
+        move |core| core.uninstall(id)
     }
 }
 
@@ -65,8 +76,7 @@ impl LiveInner {
 impl Drop for LiveInner {
     fn drop(&mut self) {
         if self.uninstall {
-            let id = self.query.id;
-            self.db.tell(move |core| core.uninstall(id));
+            self.db.tell(self.query.uninstall());
         }
     }
 }
@@ -101,7 +111,7 @@ impl<T> fmt::Debug for LiveQuery<T> {
 
 impl<T> LiveQuery<T> {
     pub(super) fn install(db: &Arc<Inner>, query: TypedQuery<T>) -> Result<Self, DbError> {
-        let installed = Installed::new(db, query.ir().clone())?;
+        let installed = Installed::start(db, query.ir().clone())?;
         Ok(LiveQuery {
             inner: Arc::new(LiveInner {
                 db: db.clone(),

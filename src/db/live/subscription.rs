@@ -59,9 +59,10 @@ impl<T> fmt::Debug for Subscription<T> {
 
 impl<T> Subscription<T> {
     pub(super) fn new(query: LiveQuery<T>, options: &SubscribeOptions) -> Self {
-        let epoch = query.inner.epoch();
-        let queue = Arc::new(Queue::new(epoch, options.initial, options.waiting));
+        let queue = Arc::new(Queue::new(options.initial, options.waiting));
         query.inner.query.hub.add(&queue);
+        // Only now, as what comes in between is not to be lost.
+        queue.begin(query.inner.epoch());
         Subscription {
             query,
             queue,
@@ -87,7 +88,7 @@ impl<T> Subscription<T> {
                 }
                 let (epoch, rows) = self.query.inner.rows();
                 state.all = None;
-                state.base = epoch;
+                state.start(epoch);
                 drop(state);
                 return Ok(self.changes(epoch, kind, rows.sorted().into_changes()));
             }

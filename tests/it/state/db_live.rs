@@ -215,6 +215,35 @@ async fn an_effect_is_told_all_rows_and_then_changes() {
 }
 
 #[tokio::test]
+async fn an_effect_begins_with_what_there_is_when_the_database_is_ready() {
+    let world = World::new().await;
+    world.append(&[item(0, 0), item(1, 1)]).await;
+    let db = world.open();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let notes = log.clone();
+    // Without any rows there is a row already, which says 0.
+    let count = query(&json!({"from": from("item"), "select": {"n": agg("count", "item.n")}}));
+    let count = db.effect(count, move |set| {
+        for change in set.iter() {
+            let value = change.value().unwrap().to_string();
+            notes
+                .lock()
+                .unwrap()
+                .push((set.kind(), change.kind(), value));
+        }
+    });
+    assert!(log.lock().unwrap().is_empty());
+    db.preload().await.unwrap();
+    let said = (
+        ChangesKind::Initial,
+        ChangeKind::Insert,
+        r#"{"n":2}"#.to_owned(),
+    );
+    assert_eq!(*log.lock().unwrap(), [said]);
+    drop(count);
+}
+
+#[tokio::test]
 async fn an_effect_that_panics_stops_alone() {
     let world = World::new().await;
     let db = items(&world, 1).await;

@@ -276,3 +276,23 @@ async fn a_reader_on_a_thread_blocks_until_something_comes() {
         50
     );
 }
+
+#[tokio::test]
+async fn one_step_is_never_too_much() {
+    let world = World::new().await;
+    let events: Vec<Value> = (0..20)
+        .map(|i| event("insert", "t", &i.to_string(), json!({})))
+        .collect();
+    world.append(&events).await;
+    let db = world.open();
+    let live = db.collection_named("t").unwrap();
+    let options = SubscribeOptions {
+        initial: false,
+        apart: 0,
+        waiting: 5,
+    };
+    let mut changes = live.subscribe_with(&options);
+    db.preload().await.unwrap();
+    let set = changes.try_next().unwrap();
+    assert_eq!((set.kind(), set.len()), (ChangesKind::Delta, 20));
+}
