@@ -14,6 +14,7 @@ use super::error::DbError;
 use super::intake::Intake;
 use super::live::Hub;
 use super::lock;
+use super::pending::Pending;
 use super::shared::Shared;
 use crate::engine::{Engine, QueryId, read};
 use crate::query::Query;
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(super) engine: Engine,
     pub(super) shared: Arc<Shared>,
     pub(super) intake: Intake,
+    pub(super) pending: Pending,
     effects: HashMap<QueryId, RunningEffect>,
     /// How often `now()` in queries is set.
     clock_tick: Duration,
@@ -50,6 +52,7 @@ impl Core {
             engine: Engine::with_catalog(shared.catalog.clone()),
             shared,
             intake,
+            pending: Pending::default(),
             effects: HashMap::new(),
             clock_tick,
             stopped: false,
@@ -74,10 +77,12 @@ impl Core {
                 break;
             }
         }
+        self.abandon_transactions();
     }
 
     /// Ends the thread.
     pub(super) fn stop(&mut self) {
+        self.end_transactions();
         self.stopped = true;
     }
 
@@ -93,6 +98,11 @@ impl Core {
         step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>,
     ) {
         let changed = step(&mut self.engine);
+        self.publish(kind, changed);
+    }
+
+    /// Tells all consumers what a step changed.
+    pub(super) fn publish(&mut self, kind: ChangesKind, changed: BTreeMap<QueryId, ChangeSet>) {
         let epoch = *read(self.engine.epoch());
         let mut effects = Vec::new();
         for (id, changes) in changed.into_iter().filter(|(_, c)| !c.is_empty()) {
@@ -195,7 +205,8 @@ pub(super) fn caught<R>(what: &str, f: impl FnOnce() -> R) -> Result<R, DbError>
     })
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".into())
