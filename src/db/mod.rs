@@ -424,6 +424,15 @@ impl StreamDb {
         Ok(CollectionHandle::new(name.into(), query))
     }
 
+    /// The number of queries that run: of live queries, collections that were asked for, and effects.
+    ///
+    /// # Errors
+    ///
+    /// If the database was closed.
+    pub fn query_count(&self) -> Result<usize, DbError> {
+        self.inner.ask(|core| core.engine.query_count())
+    }
+
     /// The rows of all collections and where to go on reading, to start from the next time; see
     /// [`Builder::resume`].
     ///

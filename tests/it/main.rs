@@ -13,6 +13,8 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
+#[cfg(all(feature = "http", feature = "server"))]
+mod state;
 #[cfg(feature = "server")]
 mod streams;
 mod support;
