@@ -14,7 +14,7 @@ use tailwater::view::ChangeSet;
 
 use crate::oracle::{self, Case, Step};
 
-type Rows = Vec<(String, Value)>;
+pub(crate) type Rows = Vec<(String, Value)>;
 
 /// Takes a step that is no batch.
 fn moved(
@@ -114,7 +114,7 @@ fn run(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-fn rows(engine: &Engine, query: QueryId) -> Rows {
+pub(crate) fn rows(engine: &Engine, query: QueryId) -> Rows {
     let view = engine.view(query).expect("the query is installed");
     let text = |row: tailwater::view::ResultRow<'_>| {
         let value = serde_json::to_string(&row.json()).unwrap();
@@ -128,7 +128,7 @@ fn rows(engine: &Engine, query: QueryId) -> Rows {
     view.rows().map(text).collect()
 }
 
-fn check(step: &str, found: &Rows, expected: &Rows) -> Result<(), String> {
+pub(crate) fn check(step: &str, found: &Rows, expected: &Rows) -> Result<(), String> {
     if oracle::same_rows(found, expected) {
         return Ok(());
     }
@@ -145,7 +145,7 @@ fn check(step: &str, found: &Rows, expected: &Rows) -> Result<(), String> {
 }
 
 /// Applies a change set as its documentation says, and checks that each change is a sensible one.
-fn fold(rows: &mut Rows, changes: &[Value], unordered: bool) -> Result<(), String> {
+pub(crate) fn fold(rows: &mut Rows, changes: &[Value], unordered: bool) -> Result<(), String> {
     let mut keys = std::collections::BTreeSet::new();
     for change in changes {
         let key = change["key"].as_str().unwrap();

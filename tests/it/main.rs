@@ -8,6 +8,7 @@ mod flights;
 mod histories;
 mod includes;
 mod moved_windows;
+mod optimistic;
 mod oracle;
 mod peers;
 mod recursion;

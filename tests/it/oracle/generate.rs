@@ -119,7 +119,7 @@ pub(crate) const COLLECTIONS: [(&str, &[(&str, Ty)]); 4] = [
     ),
 ];
 
-const KEYS: [&str; 9] = ["1", "2", "3", "4", "9", "10", "é", "a\"b", "x,y"];
+pub(crate) const KEYS: [&str; 9] = ["1", "2", "3", "4", "9", "10", "é", "a\"b", "x,y"];
 
 /// The case of a seed. One that is much work or ends without rows, or often one with a single row,
 /// gives way to another.
@@ -224,7 +224,7 @@ pub(crate) fn sample(rng: &mut Rng, ty: Ty) -> Value {
     values[rng.usize(..values.as_array().unwrap().len())].clone()
 }
 
-fn row(rng: &mut Rng, columns: &[(&str, Ty)]) -> Value {
+pub(crate) fn row(rng: &mut Rng, columns: &[(&str, Ty)]) -> Value {
     let mut row = json!({});
     for (name, ty) in columns {
         match rng.u32(..100) {
@@ -248,7 +248,8 @@ struct History<'a> {
     said: Vec<Value>,
 }
 
-fn history(rng: &mut Rng) -> Vec<Vec<Value>> {
+/// Batches of messages.
+pub(crate) fn history(rng: &mut Rng) -> Vec<Vec<Value>> {
     let mut history = History {
         rng,
         waiting: VecDeque::new(),

@@ -32,7 +32,7 @@ mod tests;
 
 #[allow(unused_imports)] // what the tests beside this module use
 pub(crate) use self::{
-    generate::{Case, Step, case, with_window},
+    generate::{COLLECTIONS, Case, KEYS, Step, case, history, row, with_window},
     naive::{evaluate, same_rows},
     shrink::shrink,
     store::Store,
