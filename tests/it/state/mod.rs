@@ -8,3 +8,8 @@ mod db_slow_readers;
 mod db_snapshots;
 mod db_support;
 mod db_txids;
+mod tx_actions;
+mod tx_lifecycle;
+mod tx_model;
+mod tx_paced;
+mod tx_support;
