@@ -1,10 +1,14 @@
 //! How a database is opened.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 
+use super::action::Handlers;
+use super::context::{BoxError, MutationContext, handler};
 use super::core::Core;
 use super::error::DbError;
 use super::intake::{Hooks, Intake};
@@ -65,6 +69,8 @@ pub struct Builder {
     schema_version: u64,
     snapshot: Option<Snapshot>,
     hooks: Hooks,
+    handlers: Handlers,
+    txid_timeout: Duration,
 }
 
 impl std::fmt::Debug for Builder {
@@ -89,6 +95,8 @@ impl Builder {
             schema_version: 0,
             snapshot: None,
             hooks: Hooks::default(),
+            handlers: Handlers::default(),
+            txid_timeout: Duration::from_secs(5),
         }
     }
 
@@ -174,6 +182,54 @@ impl Builder {
         self
     }
 
+    /// How long a transaction is waited for, if nothing else is said; 5 seconds by default.
+    pub fn txid_timeout(mut self, timeout: Duration) -> Builder {
+        self.txid_timeout = timeout;
+        self
+    }
+
+    /// The mutation function of direct changes of collections, such as
+    /// [`CollectionHandle::insert`](super::CollectionHandle::insert); mostly
+    /// [`append_mutations`](super::append_mutations). Without any, direct changes are refused.
+    ///
+    /// ```
+    /// # use tailwater::db::{DbError, StreamDb, append_mutations};
+    /// # use tailwater::value::from_json;
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let db = StreamDb::builder("http://127.0.0.1:4437/v1/stream/todos")
+    ///     .on_mutate(append_mutations)
+    ///     .open()?;
+    /// db.preload().await?;
+    /// let todos = db.collection_named("todo")?;
+    /// todos.insert("1", from_json(r#"{"text":"sleep"}"#)?)?.is_persisted().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_mutate<F>(
+        mut self,
+        mutation: impl Fn(MutationContext) -> F + Send + Sync + 'static,
+    ) -> Builder
+    where
+        F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        self.handlers.default = Some(handler(mutation));
+        self
+    }
+
+    /// As [`Builder::on_mutate`], of one collection, by its name. It goes before the one of all.
+    pub fn on_mutate_of<F>(
+        mut self,
+        collection: impl Into<SmolStr>,
+        mutation: impl Fn(MutationContext) -> F + Send + Sync + 'static,
+    ) -> Builder
+    where
+        F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let handler = handler(mutation);
+        self.handlers.of.insert(collection.into(), handler);
+        self
+    }
+
     fn make_catalog(&mut self) -> Result<Arc<Catalog>, DbError> {
         if let Some(catalog) = self.catalog.take() {
             return Ok(catalog);
@@ -240,6 +296,10 @@ impl Builder {
                 live: self.live,
                 strict,
                 schema_version: self.schema_version,
+                handlers: self.handlers,
+                txid_timeout: self.txid_timeout,
+                runtime: OnceLock::new(),
+                appending: tokio::sync::Mutex::default(),
                 task: Mutex::default(),
                 collections: Mutex::default(),
             }),

@@ -3,17 +3,21 @@
 use std::fmt;
 use std::ops::Deref;
 
+use smol_str::SmolStr;
+
 use super::live::LiveQuery;
 
 /// All rows of a collection, kept by key: a [`LiveQuery`] that stays installed as long as its database
 /// is open.
 pub struct CollectionHandle<T> {
+    name: SmolStr,
     query: LiveQuery<T>,
 }
 
 impl<T> Clone for CollectionHandle<T> {
     fn clone(&self) -> Self {
         CollectionHandle {
+            name: self.name.clone(),
             query: self.query.clone(),
         }
     }
@@ -28,8 +32,13 @@ impl<T> fmt::Debug for CollectionHandle<T> {
 }
 
 impl<T> CollectionHandle<T> {
-    pub(super) fn new(query: LiveQuery<T>) -> Self {
-        CollectionHandle { query }
+    pub(super) fn new(name: SmolStr, query: LiveQuery<T>) -> Self {
+        CollectionHandle { name, query }
+    }
+
+    /// The collection's name.
+    pub fn name(&self) -> &SmolStr {
+        &self.name
     }
 
     /// The live query of all rows.

@@ -16,6 +16,7 @@ use super::error::DbError;
 use super::intake::Intake;
 use super::live::Installed;
 use super::lock;
+use super::pending::Pending;
 use super::shared::Shared;
 use crate::engine::{Engine, QueryId, read};
 use crate::query::Query;
@@ -44,6 +45,7 @@ pub(crate) struct Core {
     pub(super) engine: Engine,
     pub(super) shared: Arc<Shared>,
     pub(super) intake: Intake,
+    pub(super) pending: Pending,
     effects: HashMap<QueryId, RunningEffect>,
     /// How often `now()` in queries is set.
     clock_tick: Duration,
@@ -56,6 +58,7 @@ impl Core {
             engine: Engine::with_catalog(shared.catalog.clone()),
             shared,
             intake,
+            pending: Pending::default(),
             effects: HashMap::new(),
             clock_tick,
             stopped: false,
@@ -80,16 +83,23 @@ impl Core {
                 break;
             }
         }
+        self.abandon_transactions();
     }
 
     /// Ends the thread.
     pub(super) fn stop(&mut self) {
+        self.end_transactions();
         self.stopped = true;
     }
 
     /// Makes a step of the engine, and tells all consumers what it changed.
     pub(crate) fn step(&mut self, step: impl FnOnce(&mut Engine) -> BTreeMap<QueryId, ChangeSet>) {
-        let mut changed = step(&mut self.engine);
+        let changed = step(&mut self.engine);
+        self.publish(changed);
+    }
+
+    /// Tells all consumers what a step changed.
+    pub(super) fn publish(&mut self, mut changed: BTreeMap<QueryId, ChangeSet>) {
         changed.retain(|_, changes| !changes.is_empty());
         let epoch = *read(self.engine.epoch());
         // Effects come last: code of the application finds all subscriptions told.
@@ -222,7 +232,8 @@ pub(super) fn caught<R>(what: &str, f: impl FnOnce() -> R) -> Result<R, DbError>
     })
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".into())

@@ -1,6 +1,6 @@
 //! How batches of the stream become steps of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
@@ -33,6 +33,10 @@ pub(super) struct Intake {
     loading: Option<Store>,
     /// Transactions of which the rows are not visible yet.
     txids: Vec<SmolStr>,
+    /// The snapshots that are open: of a collection each, or of whatever occurs.
+    snapshots: BTreeSet<Option<usize>>,
+    /// Transactions whose rows wait for the end of a snapshot.
+    held: Vec<SmolStr>,
     /// Up to where the rows tell all that was read.
     settled: Offset,
 }
@@ -53,6 +57,8 @@ impl Intake {
             url,
             loading: Some(rows),
             txids: Vec::new(),
+            snapshots: BTreeSet::new(),
+            held: Vec::new(),
             settled: offset,
         }
     }
@@ -97,10 +103,34 @@ impl Intake {
             }
         }
         let action = self.decoder.action(message);
-        if action.is_ok() {
-            self.txids.extend(txid);
+        if let Ok(action) = &action {
+            self.note(action.as_ref(), txid);
         }
         Ok(action)
+    }
+
+    /// Takes note of the transaction of a message, which is visible when its snapshot ends.
+    fn note(&mut self, action: Option<&Action>, txid: Option<SmolStr>) {
+        let open = &mut self.snapshots;
+        match action {
+            Some(Action::Put { collection, .. } | Action::Delete { collection, .. })
+                if open.contains(&Some(*collection)) || open.contains(&None) =>
+            {
+                self.held.extend(txid);
+                return;
+            }
+            Some(Action::SnapshotStart(of)) => {
+                open.insert(*of);
+            }
+            Some(Action::SnapshotEnd(of)) => {
+                open.remove(of);
+            }
+            Some(Action::Reset) => open.clear(),
+            _ => self.txids.extend(txid),
+        }
+        if open.is_empty() {
+            self.txids.append(&mut self.held);
+        }
     }
 }
 
@@ -142,9 +172,10 @@ impl Core {
                 }
             }
             None => {
-                if !actions.is_empty() {
+                let confirmed = self.pending.confirmed_by(&self.intake.txids);
+                if !actions.is_empty() || !confirmed.is_empty() {
                     self.tick_if_needed();
-                    self.step(|engine| engine.apply(actions));
+                    self.confirm(&confirmed, actions);
                 }
                 let settled = !self.engine.store().is_unsettled();
                 self.advance(batch, settled);

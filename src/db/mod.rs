@@ -30,6 +30,38 @@
 //! [`StreamDb::live`], takes microseconds unless the engine is at work; from effects and hooks, which
 //! run on that thread, it is refused.
 //!
+//! # Changes
+//!
+//! A change is visible at once and made to last in the background. How a mutation travels:
+//!
+//! 1. [`Mutator`]'s methods give it to the engine's thread, which puts it on top of the rows that came
+//!    in, as one step of all live queries; see [`Engine::mutate`](crate::engine::Engine::mutate).
+//! 2. The transaction's mutation function runs on the tokio runtime. Mostly it appends events to the
+//!    stream with a txid, as [`append_mutations`] does.
+//! 3. The stream brings the events back. In the step that takes them in, the change on top is dropped:
+//!    where it was foretold rightly, nothing changes. If the function fails instead, the change is taken
+//!    back, and so are later ones of the same rows, which may build on it.
+//!
+//! ```
+//! use tailwater::db::{StreamDb, append_mutations};
+//! use tailwater::value::from_json;
+//!
+//! # async fn example(db: StreamDb) -> Result<(), Box<dyn std::error::Error>> {
+//! let row = from_json(r#"{"title":"it rains in","state":"open"}"#)?;
+//! let made = db.mutate(|tx| tx.insert_named("ticket", "7", row), append_mutations)?;
+//! assert!(db.collection_named("ticket")?.contains("7"));
+//! made.is_persisted().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`StreamDb::transaction`] takes several calls and is committed by hand, an [`Action`] is a change
+//! with a parameter, [`Paced`] puts many calls together, and a [`CollectionHandle`] is changed directly
+//! where [`Builder::on_mutate`] said how. When the database is closed, or the stream is read no further,
+//! all that is pending is taken back.
+//!
+//! # The files
+//!
 //! | file | what it is for |
 //! |---|---|
 //! | `error`, `status` | what can go wrong, how far a database is |
@@ -38,46 +70,64 @@
 //! | `shared` | what all threads see |
 //! | `core`, `intake` | the engine's thread, how batches become steps |
 //! | `sync` | the task that reads the stream |
+//! | `transaction`, `pending` | how far transactions are, on all threads and on the engine's |
+//! | `mutate`, `context` | making changes, mutation functions |
+//! | `action`, `paced` | ways to call them |
 //! | `live`, `effect`, `collection` | handles of what runs |
 //! | `builder` | how a database is opened |
 
+mod action;
 mod builder;
 mod changes;
 mod collection;
+mod context;
 mod core;
 mod dead_letters;
 mod effect;
 mod error;
 mod intake;
 mod live;
+mod mutate;
+mod paced;
+mod pending;
 mod rows;
 mod shared;
 mod snapshot;
 mod status;
 mod sync;
+mod transaction;
 mod txids;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
+pub use action::Action;
 pub use builder::{Builder, IntoStream};
 pub use changes::{Change, ChangeSet, ChangesKind};
 pub use collection::CollectionHandle;
+pub use context::{BoxError, MutationContext, PendingMutation, append_mutations};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use effect::EffectHandle;
 pub use error::{DbError, RowError};
 pub use live::{LiveQuery, SubscribeOptions, Subscription, Together};
+pub use mutate::{MutateError, Mutator, OpenTransaction};
+pub use paced::{Paced, Strategy};
 pub use rows::{Row, Rows};
 pub use snapshot::Snapshot;
 pub use status::Status;
+pub use transaction::{Transaction, TransactionError, TransactionState};
 
 use self::core::{Command, Core};
+use action::Handlers;
 use live::Installed;
 use shared::Shared;
 
@@ -85,10 +135,7 @@ use crate::engine::read;
 use crate::query::{Query, RowFunction, RowTypeError, Source, TypedQuery};
 use crate::schema::Collection;
 use crate::stream::{DurableStream, Live, Offset, ReadOptions};
-use crate::value::Value;
-
-/// How long a transaction is waited for, if nothing else is said.
-const TXID_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::value::{Value, ValueRef, from_json};
 
 /// A database on a durable stream. Cheap to clone; clones, live queries and effects keep it open.
 #[derive(Clone, Debug)]
@@ -107,6 +154,13 @@ pub(crate) struct Inner {
     live: Live,
     strict: bool,
     schema_version: u64,
+    handlers: Handlers,
+    /// How long a transaction is waited for, if nothing else is said.
+    txid_timeout: Duration,
+    /// The one that the stream is read on.
+    runtime: OnceLock<Handle>,
+    /// Held while a transaction's events are made and appended.
+    appending: tokio::sync::Mutex<()>,
     task: Mutex<Option<AbortHandle>>,
     /// The queries of all rows of a collection, by its name.
     collections: Mutex<HashMap<SmolStr, Arc<Installed>>>,
@@ -132,6 +186,16 @@ impl Inner {
         answer.recv().map_err(|_| self.shared.reason())
     }
 
+    /// As [`Inner::ask`], without blocking.
+    pub(crate) async fn request<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Core) -> R + Send + 'static,
+    ) -> Result<R, DbError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(move |core| drop(reply.send(f(core))));
+        answer.await.map_err(|_| self.shared.reason())
+    }
+
     /// Runs a closure on the engine's thread some time soon, if it still runs.
     pub(crate) fn tell(&self, f: impl FnOnce(&mut Core) + Send + 'static) {
         let _ = self.commands.send(Box::new(f));
@@ -142,10 +206,11 @@ impl Inner {
         if task.is_some() {
             return Ok(());
         }
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| DbError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| DbError::NoRuntime)?;
         if !self.shared.set_status(Status::Loading) {
             return Ok(());
         }
+        let runtime = self.runtime.get_or_init(|| runtime);
         let offset = lock(&self.shared.offset).clone();
         let reader = self.stream.read(ReadOptions::from(offset).live(self.live));
         let sync = sync::SyncTask {
@@ -163,6 +228,22 @@ impl Inner {
             task.abort();
         }
         self.tell(Core::stop);
+    }
+
+    /// Whether a collection of a Rust type is one of the database.
+    fn check<T: Collection>(&self) -> Result<(), DbError> {
+        self.check_named(T::NAME, T::EVENT_TYPE)
+    }
+
+    fn check_named(&self, name: &str, event_type: &str) -> Result<(), DbError> {
+        let known = self.shared.catalog.by_name(name);
+        match known.is_some_and(|known| known.event_type() == event_type) {
+            true => Ok(()),
+            false => Err(DbError::UnknownCollection {
+                name: name.into(),
+                event_type: event_type.into(),
+            }),
+        }
     }
 }
 
@@ -189,8 +270,8 @@ impl StreamDb {
         }
     }
 
-    /// Stops reading and frees the collections. Rows of live queries stay readable as they are; who
-    /// waits for a transaction gets [`DbError::Closed`].
+    /// Stops reading, takes back what is pending, and frees the collections. Rows of live queries stay
+    /// readable as they are then; who waits for a transaction gets [`DbError::Closed`].
     pub fn close(&self) {
         self.inner.close();
     }
@@ -225,7 +306,7 @@ impl StreamDb {
     ///
     /// # Errors
     ///
-    /// [`DbError::TxidTimeout`] after 5 seconds or the time given, [`DbError::Ended`] and
+    /// [`DbError::TxidTimeout`] after the time given, or that of [`Builder::txid_timeout`]; [`DbError::Ended`] and
     /// [`DbError::Closed`] if it cannot come any more.
     pub async fn await_txid(
         &self,
@@ -233,7 +314,7 @@ impl StreamDb {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<(), DbError> {
         let txid: SmolStr = txid.into();
-        let after = timeout.into().unwrap_or(TXID_TIMEOUT);
+        let after = timeout.into().unwrap_or(self.inner.txid_timeout);
         let seen = self.inner.shared.txids.wait(txid.clone());
         match tokio::time::timeout(after, seen).await {
             Ok(seen) => seen,
@@ -305,7 +386,7 @@ impl StreamDb {
     /// [`DbError::UnknownCollection`] if the database has none of this name and event type.
     pub fn collection<T: Collection>(&self) -> Result<CollectionHandle<T>, DbError> {
         let row: RowFunction<T> = Arc::new(|value| {
-            serde_json::from_str(&value.to_string()).map_err(|error| RowTypeError {
+            from_value(value).map_err(|error| RowTypeError {
                 path: "row".into(),
                 detail: error.to_string(),
             })
@@ -330,13 +411,7 @@ impl StreamDb {
         event_type: &str,
         row: RowFunction<T>,
     ) -> Result<CollectionHandle<T>, DbError> {
-        let known = self.inner.shared.catalog.by_name(name);
-        if known.is_none_or(|known| known.event_type() != event_type) {
-            return Err(DbError::UnknownCollection {
-                name: name.into(),
-                event_type: event_type.into(),
-            });
-        }
+        self.inner.check_named(name, event_type)?;
         let known = lock(&self.inner.collections).get(name).cloned();
         let query = match known {
             Some(query) => query,
@@ -353,11 +428,8 @@ impl StreamDb {
                 first.clone()
             }
         };
-        Ok(CollectionHandle::new(LiveQuery::of(
-            &self.inner,
-            query,
-            row,
-        )))
+        let query = LiveQuery::of(&self.inner, query, row);
+        Ok(CollectionHandle::new(name.into(), query))
     }
 
     /// The number of queries that run: of live queries, collections that were asked for, and effects.
@@ -402,6 +474,16 @@ fn all_rows(name: &str) -> Query {
         offset: 0,
         single: false,
     }
+}
+
+/// A value of the application as a row.
+fn to_value<T: Serialize>(value: &T) -> serde_json::Result<Value> {
+    from_json(&serde_json::to_string(value)?)
+}
+
+/// A row as a value of the application.
+fn from_value<T: DeserializeOwned>(row: ValueRef<'_>) -> serde_json::Result<T> {
+    serde_json::from_str(&row.to_string())
 }
 
 /// What a panic left under a lock is as good as before: nothing is changed by halves there.

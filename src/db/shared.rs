@@ -1,7 +1,7 @@
 //! What all threads of a database see.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     status: watch::Sender<Status>,
     was_ready: AtomicBool,
+    /// How many transactions have changes that are visible and not confirmed.
+    pending: AtomicUsize,
     pub(super) txids: Txids,
     /// Up to where the stream was taken in.
     pub(super) offset: Mutex<Offset>,
@@ -36,6 +38,7 @@ impl Shared {
             catalog,
             status: watch::Sender::default(),
             was_ready: AtomicBool::new(false),
+            pending: AtomicUsize::new(0),
             txids: Txids::default(),
             offset: Mutex::new(offset),
             dead_letters: DeadLetterBox::new(dead_letters),
@@ -70,10 +73,27 @@ impl Shared {
             if status.is_over() {
                 self.txids.end(&status);
             }
-            let hubs: Vec<Arc<Hub>> = lock(&self.hubs).values().cloned().collect();
-            hubs.iter().for_each(|hub| hub.wake());
+            self.wake();
         }
         changed
+    }
+
+    fn wake(&self) {
+        let hubs: Vec<Arc<Hub>> = lock(&self.hubs).values().cloned().collect();
+        hubs.iter().for_each(|hub| hub.wake());
+    }
+
+    /// Takes note of how many transactions have pending changes, once all consumers know of these.
+    pub(super) fn set_pending(&self, count: usize) {
+        self.pending.store(count, Ordering::Release);
+        if count == 0 && self.status.borrow().is_over() {
+            self.wake();
+        }
+    }
+
+    /// Whether no result will change any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.status.borrow().is_over() && self.pending.load(Ordering::Acquire) == 0
     }
 
     /// Why the engine does not answer.

@@ -13,7 +13,8 @@ use crate::value::{Value, ValueRef};
 /// The version of the shape of [`Snapshot`].
 pub(super) const FORMAT: u32 = 1;
 
-/// The rows of all collections of a database, and where in the stream to go on reading.
+/// The rows of all collections of a database as the stream has them, and where in it to go on reading.
+/// What is pending is not in it.
 ///
 /// Write it with any format of serde that knows maps, and give it to
 /// [`Builder::resume`](super::Builder::resume) when the program starts the next time.
@@ -43,7 +44,7 @@ impl SnapshotCollection {
         };
         SnapshotCollection {
             event_type: collection.event_type().to_string(),
-            rows: store.rows(collection).filter_map(row).collect(),
+            rows: store.synced_rows(collection).filter_map(row).collect(),
         }
     }
 }

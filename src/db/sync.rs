@@ -20,11 +20,12 @@ pub(super) struct SyncTask {
     pub(super) strict: bool,
 }
 
-/// Tells when the task ends because its runtime does.
+/// Tells when the task ends because its runtime does, and ends what waits for the stream.
 impl Drop for SyncTask {
     fn drop(&mut self) {
         // Nothing, if it was over before.
         self.shared.set_status(Status::Error(DbError::Stopped));
+        let _ = self.commands.send(Box::new(Core::end_transactions));
     }
 }
 

@@ -53,6 +53,11 @@ impl Txids {
         }
     }
 
+    /// Whether a transaction is visible.
+    pub(super) fn has(&self, txid: &SmolStr) -> bool {
+        lock(&self.state).seen.contains(txid)
+    }
+
     /// Tells all waiters that no more will be seen.
     pub(super) fn end(&self, status: &Status) {
         let state = &mut *lock(&self.state);

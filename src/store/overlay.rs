@@ -324,6 +324,42 @@ impl Store {
         Some(collection.columns().fields(row).value())
     }
 
+    /// The row of a key as a transaction leaves it: with its mutations, those of transactions before
+    /// it, and of the later ones those of some. The outer option is `None` if it has no mutation of
+    /// the row.
+    pub fn as_of(
+        &self,
+        collection: &CollectionDef,
+        key: &str,
+        tx: TransactionId,
+        with: impl Fn(TransactionId) -> bool,
+    ) -> Option<Option<Value>> {
+        let key = Row::of([ValueRef::Str(key)]);
+        let pending = self.pending(collection.id(), key.key())?;
+        let last = pending.edits.iter().position(|((_, of), _)| *of == tx)?;
+        let (before, after) = pending.edits.split_at(last + 1);
+        let after = after.iter().filter(|((_, of), _)| with(*of));
+        let row = before
+            .iter()
+            .chain(after)
+            .fold(pending.synced.clone(), |row, (_, edit)| {
+                edit.apply(row, collection)
+            });
+        Some(row.map(|row| collection.columns().fields(&row).value()))
+    }
+
+    /// All rows of a collection as they came in, in no order, without what is pending.
+    pub fn synced_rows(&self, collection: &CollectionDef) -> impl Iterator<Item = &Row> {
+        let state = self.collections.get(collection.id());
+        let overlay = state.and_then(|state| state.overlay.as_deref());
+        let is_synced =
+            move |row: &&Row| overlay.is_none_or(|o| !o.pending.contains_key(row.key()));
+        let rows = state.into_iter().flat_map(|state| state.rows.iter());
+        let pending = overlay.into_iter().flat_map(|o| o.pending.values());
+        rows.filter(is_synced)
+            .chain(pending.filter_map(|pending| pending.synced.as_ref()))
+    }
+
     fn visible(&self, collection: usize, key: &[u8]) -> Option<&Row> {
         self.collections.get(collection)?.rows.get(key)
     }

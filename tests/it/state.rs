@@ -22,5 +22,15 @@ mod key_value;
 mod layers;
 mod rows;
 mod schema;
+#[cfg(all(feature = "http", feature = "server"))]
+mod tx_actions;
+#[cfg(all(feature = "http", feature = "server"))]
+mod tx_lifecycle;
+#[cfg(all(feature = "http", feature = "server"))]
+mod tx_model;
+#[cfg(all(feature = "http", feature = "server"))]
+mod tx_paced;
+#[cfg(all(feature = "http", feature = "server"))]
+mod tx_support;
 mod upserts;
 mod validation;

@@ -81,7 +81,7 @@ impl<T> Subscription<T> {
         let mut state = lock(&self.queue.state);
         loop {
             // Before looking at what there is: nothing is published after the end.
-            let over = shared.status().is_over();
+            let over = shared.is_over();
             if let Some(kind) = state.all {
                 if !shared.was_ready() {
                     return Err((!over).then_some(state));
