@@ -172,9 +172,9 @@ impl Log {
         }
     }
 
-    /// Drops the oldest chunk from memory; returns what that freed.
-    pub(crate) fn forget_oldest(&self) -> usize {
-        self.recent().pop_front().map_or(0, |chunk| cost(&chunk))
+    /// Drops the oldest chunk from memory.
+    pub(crate) fn forget_oldest(&self) {
+        self.recent().pop_front();
     }
 
     fn recent(&self) -> MutexGuard<'_, VecDeque<Chunk>> {
