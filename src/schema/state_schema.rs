@@ -260,8 +260,8 @@ impl StateSchemaBuilder {
     }
 
     /// Adds the collection of a Rust type with rules, which [`Events`] check before they make an
-    /// event: `User::validate` of a type that is [`Validate`](super::Validate), a closure, or,
-    /// with the feature `garde`, `schema::garde::<User>`.
+    /// event: `User::validate` of a type that is [`Validate`](super::Validate), a closure, or, of
+    /// one that is `garde::Validate`, `schema::garde::<User>` (with the feature `garde`).
     pub fn collection_with<T: Collection>(
         self,
         rules: impl Fn(&T) -> Result<(), Issues> + Send + Sync + 'static,
@@ -271,7 +271,36 @@ impl StateSchemaBuilder {
     }
 
     /// Adds the collection of a Rust type with a JSON Schema of its rows, which is checked before
-    /// an event is made, and when one is decoded.
+    /// an event is made, and when one is decoded: events that break it are not taken. Formats
+    /// count as rules, and references lead nowhere outside of the schema.
+    ///
+    /// ```
+    /// # use serde::{Serialize, Deserialize};
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct User { id: String, age: i64 }
+    /// # impl tailwater::schema::Collection for User {
+    /// #     const NAME: &'static str = "users";
+    /// #     const EVENT_TYPE: &'static str = "user";
+    /// #     const PRIMARY_KEY: &'static str = "id";
+    /// #     type Columns = ();
+    /// #     fn columns(_: &str) {}
+    /// #     fn key(&self) -> String { self.id.clone() }
+    /// # }
+    /// use tailwater::engine::Engine;
+    /// use tailwater::schema::StateSchema;
+    /// let schema = StateSchema::builder()
+    ///     .collection_with_schema::<User>(&serde_json::json!({"properties": {"age": {"minimum": 0}}}))
+    ///     .build()?;
+    /// let engine = Engine::with_catalog(schema.catalog().into());
+    /// let error = engine.decode([
+    ///     r#"{"type":"user","key":"1","value":{"age":-1},"headers":{"operation":"insert"}}"#,
+    /// ]);
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "collection `users`, key `1`: age: -1 is less than the minimum of 0 (`minimum`)",
+    /// );
+    /// # Ok::<(), tailwater::schema::SchemaError>(())
+    /// ```
     #[cfg(feature = "json-schema")]
     pub fn collection_with_schema<T: Collection>(self, schema: &serde_json::Value) -> Self {
         self.add::<T>(Some(schema), None)
