@@ -45,7 +45,7 @@
 //! | [`schema`] | collections and their columns |
 //! | [`query`] | the query IR, its functions, reading it from JSON |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
-//! | [`store`] | the current rows, what a batch changes in them, shared arrangements |
+//! | [`store`] | the current rows, pending changes on top, what a batch changes, shared arrangements |
 //! | `ranked` | a sorted set that knows positions |
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
