@@ -45,7 +45,7 @@
 //! | [`schema`] | collections: their columns and rules, and the events that change them |
 //! | [`query`] | the query IR, its functions, from and to JSON, [builders](query::builder) |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
-//! | [`store`] | the current rows, what a batch changes in them, shared arrangements |
+//! | [`store`] | the current rows, pending changes on top, what a batch changes, shared arrangements |
 //! | `ranked` | a sorted set that knows positions |
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |

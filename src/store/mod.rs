@@ -1,4 +1,5 @@
-//! The current rows of every collection, and what a batch of messages changes in them.
+//! The current rows of every collection, what is pending on top of them, and what a batch of messages
+//! changes in them.
 //!
 //! The store stands outside of the dataflow: it is the source of retractions (key and new value
 //! become the old row out, the new row in), of snapshots for new queries, and of the arrangements
@@ -6,6 +7,7 @@
 
 mod arrangement;
 mod decode;
+mod edit;
 mod mutation;
 mod overlay;
 mod rows;

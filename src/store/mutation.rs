@@ -5,7 +5,7 @@ use std::fmt;
 use smol_str::SmolStr;
 use thiserror::Error;
 
-use super::overlay::{Edit, mark, overlaid};
+use super::edit::{Edit, mark, overlaid};
 use crate::schema::{CollectionDef, RowDecoder, RowError};
 use crate::value::{Row, Value};
 

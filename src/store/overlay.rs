@@ -8,88 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::edit::Edit;
 use super::{Action, Changes, Mutation, MutationError, Rows, Store, TransactionId};
 use crate::schema::{CollectionDef, RowDecoder};
-use crate::value::{Row, SeqBuilder, Value, ValueRef};
+use crate::value::{Row, Value, ValueRef};
 
 /// A row's key, encoded.
 type Key = Box<[u8]>;
-
-/// What mutations of one transaction make of one row. The rows in it carry the mark.
-#[derive(Clone, Debug)]
-pub(super) enum Edit {
-    /// It is this row.
-    Insert(Row),
-    /// If it is there it is this row.
-    Replace(Row),
-    /// If it is there and an object, it has the columns of a row, and others not.
-    Update { set: Row, removed: Vec<usize> },
-    /// It is not there.
-    Delete,
-}
-
-/// The columns of a row, but where another one has some that, and without some.
-pub(super) fn overlaid(row: &Row, set: &Row, removed: &[usize]) -> Row {
-    let mut builder = SeqBuilder::default();
-    for column in 0..row.columns().len().max(set.columns().len()) {
-        builder.push_encoded(match set.encoded(column) {
-            [] if removed.contains(&column) => &[],
-            [] => row.encoded(column),
-            new => new,
-        });
-    }
-    Row::new(&mut builder, &mut Vec::new())
-}
-
-/// The column that marks a row as one that a pending transaction has a hand in.
-pub(super) fn mark(collection: &CollectionDef) -> Row {
-    let before = std::iter::repeat_n(ValueRef::Missing, collection.local_column());
-    Row::of(before.chain([ValueRef::Bool(true)]))
-}
-
-impl Edit {
-    fn apply(&self, row: Option<Row>, collection: &CollectionDef) -> Option<Row> {
-        match self {
-            Edit::Insert(new) => Some(new.clone()),
-            Edit::Delete => None,
-            Edit::Replace(new) => row.map(|_| new.clone()),
-            Edit::Update { set, removed } => row.map(|row| {
-                if collection.columns().is_scalar(&row) {
-                    overlaid(&row, &mark(collection), &[])
-                } else {
-                    overlaid(&row, set, removed)
-                }
-            }),
-        }
-    }
-
-    /// One edit that does what this one and then another one does.
-    fn then(self, next: Edit, collection: &CollectionDef) -> Edit {
-        match (self, next) {
-            (_, next @ (Edit::Insert(_) | Edit::Delete)) => next,
-            (Edit::Delete, _) => Edit::Delete,
-            (Edit::Update { .. }, Edit::Replace(new)) => Edit::Replace(new),
-            (Edit::Insert(row), next) => next
-                .apply(Some(row), collection)
-                .map_or(Edit::Delete, Edit::Insert),
-            (Edit::Replace(row), next) => next
-                .apply(Some(row), collection)
-                .map_or(Edit::Delete, Edit::Replace),
-            (
-                Edit::Update { set, mut removed },
-                Edit::Update {
-                    set: new,
-                    removed: gone,
-                },
-            ) => {
-                removed.retain(|&column| new.encoded(column).is_empty() && !gone.contains(&column));
-                let set = overlaid(&set, &new, &gone);
-                removed.extend(gone);
-                Edit::Update { set, removed }
-            }
-        }
-    }
-}
 
 /// A key with pending edits.
 #[derive(Clone, Debug)]

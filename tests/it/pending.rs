@@ -245,6 +245,27 @@ fn rows_that_are_not_there_come_from_nowhere() {
 }
 
 #[test]
+fn an_update_does_nothing_to_what_has_no_fields_any_more() {
+    let mut world = World::of(&[put("theme", "x", json!({"dark": true}))]);
+    let select = json!({"theme": path("t"), "synced": path("t.$synced")});
+    let all = world.install(&json!({"from": source("theme", "t"), "select": select}));
+    world.mutate(
+        all,
+        A,
+        &[Mutation::update("theme", "x", [("dark", V::from(1))])],
+    );
+    world.apply(&[put("theme", "x", json!("light"))]);
+    assert_eq!(
+        world.rows(all),
+        json!([{"theme": "light", "synced": false}])
+    );
+    world.mutate(all, A, &[Mutation::replace("theme", "x", V::from("dim"))]);
+    assert_eq!(world.rows(all), json!([{"theme": "dim", "synced": false}]));
+    world.engine.rollback([A]);
+    assert_eq!(world.rows(all), json!([{"theme": "light", "synced": true}]));
+}
+
+#[test]
 fn where_a_row_comes_from_is_asked_of_collections() {
     let inner = json!({"from": from("user"), "select": {"n": path("user.n")}});
     let of_query = json!({"from": query_ref(&inner, "q"), "select": {"s": path("q.$synced")}});
