@@ -227,3 +227,34 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::db::{DbError, Status, StreamDb};
+    use crate::query::Query;
+
+    const HANG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_panic_on_the_thread_is_an_error_everywhere_and_no_hang() {
+        let db = StreamDb::builder("http://127.0.0.1:1/").open().unwrap();
+        let all = r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#;
+        let live = db.live(Query::from_json(all).unwrap()).unwrap();
+        let mut changes = live.subscribe();
+        let failed = |result: Result<(), DbError>| {
+            let text = result.unwrap_err().to_string();
+            assert_eq!(text, "the engine panicked: it broke");
+        };
+        let (seen, ()) = tokio::join!(db.await_txid("x", HANG), async {
+            failed(db.inner.ask(|_| panic!("it broke")));
+        });
+        failed(seen);
+        failed(db.preload().await);
+        failed(db.live(Query::from_json(all).unwrap()).map(drop));
+        assert!(matches!(live.status(), Status::Error(_)));
+        assert!(changes.next_timeout(HANG).is_none());
+        assert!(live.is_empty());
+    }
+}

@@ -127,7 +127,7 @@ impl Core {
         match intake.loading.take() {
             Some(mut rows) => {
                 rows.apply(actions);
-                let settled = !rows.is_pending();
+                let settled = !rows.is_unsettled();
                 if complete {
                     let actions = rows.into_actions();
                     self.tick_if_needed();
@@ -146,7 +146,7 @@ impl Core {
                     self.tick_if_needed();
                     self.step(|engine| engine.apply(actions));
                 }
-                let settled = !self.engine.store().is_pending();
+                let settled = !self.engine.store().is_unsettled();
                 self.advance(batch, settled);
             }
         }

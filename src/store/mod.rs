@@ -152,7 +152,7 @@ impl Store {
 
     /// Whether the rows do not tell all that was read: a snapshot has not ended, or nothing has
     /// followed a `reset`.
-    pub fn is_pending(&self) -> bool {
+    pub fn is_unsettled(&self) -> bool {
         self.reset || self.in_snapshot()
     }
 

@@ -13,7 +13,6 @@ mod peers;
 mod recursion;
 mod regressions;
 mod sharing;
-#[cfg(all(feature = "http", feature = "server"))]
 mod state;
 #[cfg(feature = "server")]
 mod streams;
