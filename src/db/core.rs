@@ -17,12 +17,28 @@ use super::intake::Intake;
 use super::live::Installed;
 use super::lock;
 use super::shared::Shared;
+use super::status::Status;
 use crate::engine::{Engine, QueryId, read};
 use crate::query::Query;
 use crate::view::{ChangeSet, Effect, View};
 
 /// Something to be done on the engine's thread.
 pub(super) type Command = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// A command that gives an answer, also if it panics: then the database has failed by the time of the
+/// answer.
+pub(super) fn command<R>(
+    f: impl FnOnce(&mut Core) -> R + Send + 'static,
+    answer: impl FnOnce(Result<R, DbError>) + Send + 'static,
+) -> Command {
+    Box::new(move |core| {
+        let result = caught("the engine", || f(core));
+        if let Err(error) = &result {
+            core.fail(error.clone());
+        }
+        answer(result);
+    })
+}
 
 /// What an effect does: it is told the step, what kind of change set it is, and the change set.
 pub(super) type EffectFunction = Box<dyn FnMut(u64, ChangesKind, &Arc<ChangeSet>) + Send>;
@@ -75,11 +91,15 @@ impl Core {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if let Err(error) = done {
-                // The engine may be half way through something.
-                self.shared.set_status(super::Status::Error(error));
-                break;
+                self.fail(error);
             }
         }
+    }
+
+    /// Ends the thread after a panic: the engine may be half way through something.
+    fn fail(&mut self, error: DbError) {
+        self.shared.set_status(Status::Error(error));
+        self.stopped = true;
     }
 
     /// Ends the thread.

@@ -77,7 +77,7 @@ pub use rows::{Row, Rows};
 pub use snapshot::Snapshot;
 pub use status::Status;
 
-use self::core::{Command, Core};
+use self::core::{Command, Core, command};
 use live::Installed;
 use shared::Shared;
 
@@ -128,8 +128,10 @@ impl Inner {
             return Err(DbError::Callback);
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        self.tell(move |core| drop(reply.send(f(core))));
-        answer.recv().map_err(|_| self.shared.reason())
+        let command = command(f, move |result| drop(reply.send(result)));
+        let _ = self.commands.send(command);
+        // Without an answer, the thread has ended.
+        answer.recv().unwrap_or_else(|_| Err(self.shared.reason()))
     }
 
     /// Runs a closure on the engine's thread some time soon, if it still runs.

@@ -340,7 +340,7 @@ async fn money_only_moves() {
             json!({"low": i < ACCOUNTS / 2, "cents": cents}),
         )
     };
-    let mut balances = vec![100; ACCOUNTS];
+    let mut balances = [100; ACCOUNTS];
     let start: Vec<Value> = (0..ACCOUNTS).map(|i| account(i, 100)).collect();
     world.append(&start).await;
     let db = world.open();
