@@ -50,8 +50,10 @@
 //! | `dataflow` | plans as timely dataflows, one operator a file |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
+//! | `stream`, `db`, `server` | Durable Streams over HTTP: a client, a database on a stream, a server |
 //!
-//! The library works on the caller's thread, without clock, network or threads.
+//! Up to `engine`, the library works on the caller's thread, without clock, network or threads; what
+//! needs these comes with the features `http` and `server`.
 
 mod dataflow;
 #[cfg(feature = "http")]

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
 
@@ -63,6 +63,7 @@ pub(crate) struct Core {
     effects: HashMap<QueryId, RunningEffect>,
     /// How often `now()` in queries is set.
     clock_tick: Duration,
+    next_tick: Instant,
     stopped: bool,
 }
 
@@ -74,6 +75,7 @@ impl Core {
             intake,
             effects: HashMap::new(),
             clock_tick,
+            next_tick: Instant::now(),
             stopped: false,
         }
     }
@@ -82,14 +84,21 @@ impl Core {
     pub(super) fn run(&mut self, commands: &Receiver<Command>) {
         while !self.stopped {
             let command = match self.engine.has_clock() {
-                true => commands.recv_timeout(self.clock_tick),
+                true => {
+                    commands.recv_timeout(self.next_tick.saturating_duration_since(Instant::now()))
+                }
                 false => commands.recv().map_err(RecvTimeoutError::from),
             };
-            let done = match command {
-                Ok(command) => caught("the engine", || command(self)),
-                Err(RecvTimeoutError::Timeout) => caught("the engine", || self.tick()),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
+            let done = caught("the engine", || {
+                match command {
+                    Ok(command) => command(self),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => self.stop(),
+                }
+                if Instant::now() >= self.next_tick {
+                    self.tick_if_needed();
+                }
+            });
             if let Err(error) = done {
                 self.fail(error);
             }
@@ -167,6 +176,7 @@ impl Core {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_millis() as i64);
         self.step(|engine| engine.set_clock(now));
+        self.next_tick = Instant::now() + self.clock_tick;
     }
 
     /// As [`Core::tick`], if a query depends on it.

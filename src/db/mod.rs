@@ -30,6 +30,10 @@
 //! [`StreamDb::live`], takes microseconds unless the engine is at work; from effects and hooks, which
 //! run on that thread, it is refused.
 //!
+//! Rows are as their events have them; where a collection is declared, the event's key is also the value
+//! of the primary key's field. Nothing else is added (the `_seq` of the npm package is a device of its
+//! adapter).
+//!
 //! | file | what it is for |
 //! |---|---|
 //! | `error`, `status` | what can go wrong, how far a database is |
