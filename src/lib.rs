@@ -51,10 +51,11 @@
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
 //! | `stream` | the client of Durable Streams, behind the feature `http` |
+//! | `db` | a database on a stream: live results, optimistic changes, behind the feature `http` |
 //! | `server` | the embedded server of Durable Streams, behind the feature `server` |
 //!
-//! Without the features `http` and `server` the library works on the caller's thread, without clock,
-//! network or threads.
+//! Up to `engine`, the library works on the caller's thread, without clock, network or threads; what
+//! needs these comes with the features `http` and `server`.
 
 mod dataflow;
 #[cfg(feature = "http")]

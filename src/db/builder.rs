@@ -143,9 +143,9 @@ impl Builder {
         self
     }
 
-    /// How often `now()` in queries moves on; every second by default.
+    /// How often `now()` in queries moves on, at most every millisecond; every second by default.
     pub fn clock_tick(mut self, every: Duration) -> Builder {
-        self.clock_tick = every;
+        self.clock_tick = every.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
         self
     }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
 
@@ -18,12 +18,28 @@ use super::live::Installed;
 use super::lock;
 use super::pending::Pending;
 use super::shared::Shared;
+use super::status::Status;
 use crate::engine::{Engine, QueryId, read};
 use crate::query::Query;
 use crate::view::{ChangeSet, Effect, View};
 
 /// Something to be done on the engine's thread.
 pub(super) type Command = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// A command that gives an answer, also if it panics: then the database has failed by the time of the
+/// answer.
+pub(super) fn command<R>(
+    f: impl FnOnce(&mut Core) -> R + Send + 'static,
+    answer: impl FnOnce(Result<R, DbError>) + Send + 'static,
+) -> Command {
+    Box::new(move |core| {
+        let result = caught("the engine", || f(core));
+        if let Err(error) = &result {
+            core.fail(error.clone());
+        }
+        answer(result);
+    })
+}
 
 /// What an effect does: it is told the step, what kind of change set it is, and the change set.
 pub(super) type EffectFunction = Box<dyn FnMut(u64, ChangesKind, &Arc<ChangeSet>) + Send>;
@@ -49,6 +65,7 @@ pub(crate) struct Core {
     effects: HashMap<QueryId, RunningEffect>,
     /// How often `now()` in queries is set.
     clock_tick: Duration,
+    next_tick: Instant,
     stopped: bool,
 }
 
@@ -61,6 +78,7 @@ impl Core {
             pending: Pending::default(),
             effects: HashMap::new(),
             clock_tick,
+            next_tick: Instant::now(),
             stopped: false,
         }
     }
@@ -69,21 +87,32 @@ impl Core {
     pub(super) fn run(&mut self, commands: &Receiver<Command>) {
         while !self.stopped {
             let command = match self.engine.has_clock() {
-                true => commands.recv_timeout(self.clock_tick),
+                true => {
+                    commands.recv_timeout(self.next_tick.saturating_duration_since(Instant::now()))
+                }
                 false => commands.recv().map_err(RecvTimeoutError::from),
             };
-            let done = match command {
-                Ok(command) => caught("the engine", || command(self)),
-                Err(RecvTimeoutError::Timeout) => caught("the engine", || self.tick()),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
+            let done = caught("the engine", || {
+                match command {
+                    Ok(command) => command(self),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => self.stop(),
+                }
+                if Instant::now() >= self.next_tick {
+                    self.tick_if_needed();
+                }
+            });
             if let Err(error) = done {
-                // The engine may be half way through something.
-                self.shared.set_status(super::Status::Error(error));
-                break;
+                self.fail(error);
             }
         }
         self.abandon_transactions();
+    }
+
+    /// Ends the thread after a panic: the engine may be half way through something.
+    fn fail(&mut self, error: DbError) {
+        self.shared.set_status(Status::Error(error));
+        self.stopped = true;
     }
 
     /// Ends the thread.
@@ -157,6 +186,7 @@ impl Core {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_millis() as i64);
         self.step(|engine| engine.set_clock(now));
+        self.next_tick = Instant::now() + self.clock_tick;
     }
 
     /// As [`Core::tick`], if a query depends on it.
@@ -237,4 +267,35 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::db::{DbError, Status, StreamDb};
+    use crate::query::Query;
+
+    const HANG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_panic_on_the_thread_is_an_error_everywhere_and_no_hang() {
+        let db = StreamDb::builder("http://127.0.0.1:1/").open().unwrap();
+        let all = r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#;
+        let live = db.live(Query::from_json(all).unwrap()).unwrap();
+        let mut changes = live.subscribe();
+        let failed = |result: Result<(), DbError>| {
+            let text = result.unwrap_err().to_string();
+            assert_eq!(text, "the engine panicked: it broke");
+        };
+        let (seen, ()) = tokio::join!(db.await_txid("x", HANG), async {
+            failed(db.inner.ask(|_| panic!("it broke")));
+        });
+        failed(seen);
+        failed(db.preload().await);
+        failed(db.live(Query::from_json(all).unwrap()).map(drop));
+        assert!(matches!(live.status(), Status::Error(_)));
+        assert!(changes.next_timeout(HANG).is_none());
+        assert!(live.is_empty());
+    }
 }

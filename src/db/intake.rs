@@ -7,8 +7,10 @@ use smol_str::SmolStr;
 use super::core::{Core, caught};
 use super::dead_letters::DeadLetter;
 use super::error::DbError;
+use super::lock;
+use super::shared::Shared;
+use super::snapshot::{FORMAT, Snapshot, SnapshotCollection};
 use super::status::Status;
-use super::{lock, snapshot};
 use crate::protocol::{Message, RawChange};
 use crate::store::{Action, DecodeError, Decoder, Store};
 use crate::stream::{Batch, Items, Offset};
@@ -64,11 +66,7 @@ impl Intake {
     }
 
     /// Decodes the messages of a batch, and takes note of transactions and of what is wrong.
-    fn decode(
-        &mut self,
-        batch: &Batch,
-        core: &super::shared::Shared,
-    ) -> Result<Vec<Action>, DbError> {
+    fn decode(&mut self, batch: &Batch, shared: &Shared) -> Result<Vec<Action>, DbError> {
         if matches!(&batch.items, Items::Bytes(bytes) if !bytes.is_empty()) {
             let url = self.url.clone();
             return Err(DbError::NotJson { url });
@@ -78,12 +76,12 @@ impl Intake {
             match self.message(text)? {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
-                    let offset = lock(&core.offset).clone();
+                    let offset = lock(&shared.offset).clone();
                     let letter = DeadLetter::new(offset, index, text, &error);
                     if self.strict {
                         return Err(letter.into());
                     }
-                    core.dead_letters.put(letter);
+                    shared.dead_letters.put(letter);
                 }
             }
         }
@@ -198,7 +196,7 @@ impl Core {
     }
 
     /// The rows of all collections, and where to go on reading.
-    pub(super) fn snapshot(&self, schema_version: u64) -> Result<snapshot::Snapshot, DbError> {
+    pub(super) fn snapshot(&self, schema_version: u64) -> Result<Snapshot, DbError> {
         if self.intake.loading.is_some() {
             return Err(DbError::NotReady);
         }
@@ -207,11 +205,11 @@ impl Core {
         for collection in store.catalog().collections() {
             collections.insert(
                 collection.name().to_string(),
-                snapshot::SnapshotCollection::new(&collection, store),
+                SnapshotCollection::new(&collection, store),
             );
         }
-        Ok(snapshot::Snapshot {
-            format: snapshot::FORMAT,
+        Ok(Snapshot {
+            format: FORMAT,
             schema_version,
             open: store.catalog().is_open(),
             offset: self.intake.settled.to_string(),

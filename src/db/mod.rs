@@ -30,6 +30,9 @@
 //! [`StreamDb::live`], takes microseconds unless the engine is at work; from effects and hooks, which
 //! run on that thread, it is refused.
 //!
+//! Rows are as their events have them; where a collection is declared, the event's key is also the value
+//! of the primary key's field. Nothing else is added (the `_seq` of the npm package is a device of its
+//! adapter).
 //! # Changes
 //!
 //! A change is visible at once and made to last in the background. How a mutation travels:
@@ -126,7 +129,7 @@ pub use snapshot::Snapshot;
 pub use status::Status;
 pub use transaction::{Transaction, TransactionError, TransactionState};
 
-use self::core::{Command, Core};
+use self::core::{Command, Core, command};
 use action::Handlers;
 use live::Installed;
 use shared::Shared;
@@ -182,8 +185,10 @@ impl Inner {
             return Err(DbError::Callback);
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        self.tell(move |core| drop(reply.send(f(core))));
-        answer.recv().map_err(|_| self.shared.reason())
+        let command = command(f, move |result| drop(reply.send(result)));
+        let _ = self.commands.send(command);
+        // Without an answer, the thread has ended.
+        answer.recv().unwrap_or_else(|_| Err(self.shared.reason()))
     }
 
     /// As [`Inner::ask`], without blocking.
@@ -192,8 +197,9 @@ impl Inner {
         f: impl FnOnce(&mut Core) -> R + Send + 'static,
     ) -> Result<R, DbError> {
         let (reply, answer) = oneshot::channel();
-        self.tell(move |core| drop(reply.send(f(core))));
-        answer.await.map_err(|_| self.shared.reason())
+        let command = command(f, move |result| drop(reply.send(result)));
+        let _ = self.commands.send(command);
+        answer.await.unwrap_or_else(|_| Err(self.shared.reason()))
     }
 
     /// Runs a closure on the engine's thread some time soon, if it still runs.

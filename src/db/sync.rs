@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::core::{Command, Core};
+use super::core::{Command, Core, command};
 use super::error::DbError;
 use super::shared::Shared;
 use super::status::Status;
@@ -63,11 +63,14 @@ impl SyncTask {
     /// Hands a batch to the engine, which answers whether to go on.
     fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
-        let take = move |core: &mut Core| {
-            // The task may have been stopped meanwhile.
-            let _ = reply.send(core.take(&batch));
-        };
-        self.commands.send(Box::new(take)).ok()?;
+        let take = command(
+            move |core| core.take(&batch),
+            |taken| {
+                // The task may have been stopped meanwhile.
+                let _ = reply.send(taken.unwrap_or(false));
+            },
+        );
+        self.commands.send(take).ok()?;
         Some(answer)
     }
 }

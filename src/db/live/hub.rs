@@ -1,7 +1,7 @@
 //! Who is told of the changes of a live query.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 
 use tokio::sync::watch;
@@ -97,8 +97,7 @@ impl Queue {
 
     /// Begins after a step.
     pub(super) fn begin(&self, epoch: u64) {
-        let state = &mut *lock(&self.state);
-        state.start(epoch);
+        lock(&self.state).start(epoch);
     }
 
     fn push(&self, epoch: u64, changes: &Arc<ChangeSet>) {
@@ -120,7 +119,7 @@ impl Queue {
         self.wake(state);
     }
 
-    fn wake(&self, mut state: std::sync::MutexGuard<'_, Waiting>) {
+    fn wake(&self, mut state: MutexGuard<'_, Waiting>) {
         let waker = state.waker.take();
         drop(state);
         self.arrived.notify_all();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub struct SubscribeOptions {
     /// How many change sets are kept apart while the reader is slow. If more wait when it comes back,
     /// it gets them put together as one, with the net change of each key. 64 by default.
     pub apart: usize,
-    /// How many changes may wait. If there are more, they are dropped, and the reader gets a
+    /// How many changes may wait. If several steps have more, they are dropped, and the reader gets a
     /// [`ChangesKind::Resync`] with all rows instead. 65,536 by default.
     pub waiting: usize,
 }
@@ -76,7 +76,7 @@ impl<T> Subscription<T> {
     }
 
     /// What is there now; without anything, the lock, to wait for more, or `None` if it is over.
-    fn take(&self) -> Result<ChangeSet<T>, Option<std::sync::MutexGuard<'_, Waiting>>> {
+    fn take(&self) -> Result<ChangeSet<T>, Option<MutexGuard<'_, Waiting>>> {
         let shared = &self.query.inner.db.shared;
         let mut state = lock(&self.queue.state);
         loop {
@@ -90,21 +90,21 @@ impl<T> Subscription<T> {
                 state.all = None;
                 state.start(epoch);
                 drop(state);
-                return Ok(self.changes(epoch, kind, rows.sorted().into_changes()));
+                let changes = Arc::new(rows.sorted().into_changes());
+                return Ok(self.changes(epoch, kind, changes));
             }
-            let merged = if state.steps.len() > self.apart {
+            let next = if state.steps.len() > self.apart {
                 state.changes = 0;
                 let steps = std::mem::take(&mut state.steps);
                 let epoch = steps.back().map(|(epoch, _)| *epoch);
-                epoch.zip(view::ChangeSet::merge(steps.into_iter().map(|step| step.1)))
+                let merged = view::ChangeSet::merge(steps.into_iter().map(|step| step.1));
+                epoch.zip(merged.map(Arc::new))
             } else {
                 let step = state.steps.pop_front();
-                step.map(|(epoch, step)| {
-                    state.changes -= step.len();
-                    (epoch, Arc::unwrap_or_clone(step))
-                })
+                state.changes -= step.as_ref().map_or(0, |(_, changes)| changes.len());
+                step
             };
-            match merged {
+            match next {
                 // The changes of several steps may cancel out.
                 Some((_, changes)) if changes.is_empty() => continue,
                 Some((epoch, changes)) => {
@@ -115,8 +115,13 @@ impl<T> Subscription<T> {
         }
     }
 
-    fn changes(&self, epoch: u64, kind: ChangesKind, changes: view::ChangeSet) -> ChangeSet<T> {
-        ChangeSet::new(epoch, kind, Arc::new(changes), self.query.row.clone())
+    fn changes(
+        &self,
+        epoch: u64,
+        kind: ChangesKind,
+        changes: Arc<view::ChangeSet>,
+    ) -> ChangeSet<T> {
+        ChangeSet::new(epoch, kind, changes, self.query.row.clone())
     }
 
     /// The next change set if one is there.

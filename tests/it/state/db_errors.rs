@@ -3,7 +3,6 @@
 use futures_util::StreamExt;
 use serde_json::json;
 use tailwater::db::{DbError, Status, StreamDb};
-use tailwater::query::Expr;
 use tailwater::stream::{CreateOptions, DurableStream, Live, RetryPolicy, StreamError};
 
 use super::db_support::*;
@@ -186,33 +185,6 @@ async fn a_hook_that_panics_stops_reading_and_is_named() {
         "the hook `on_event` panicked: I do not like 1"
     );
     assert!(db.live(all("users")).is_ok(), "the engine goes on");
-}
-
-#[tokio::test]
-async fn a_panic_in_the_engine_is_an_error_and_no_hang() {
-    let world = World::new().await;
-    world.append(&[user("insert", "1", "Ada")]).await;
-    let db = world.typed().open().unwrap();
-    db.preload().await.unwrap();
-    let users = db.collection::<User>().unwrap();
-    let mut bad = all("users");
-    let name = Expr::Ref(vec!["r".into(), "name".into()]);
-    bad.filters.push(Expr::closure("picky", [name], |args| {
-        assert!(args[0].as_str() != Some("Alan"), "not Alan");
-        true.into()
-    }));
-    let mut changes = db.live(bad).unwrap().subscribe();
-    world.append(&[user("insert", "2", "Alan")]).await;
-    let error = db.await_txid("never", HANG).await.unwrap_err();
-    assert_eq!(error.to_string(), "the engine panicked: not Alan");
-    assert_eq!(users.rows().unwrap()[0].name, "Ada", "rows stay");
-    assert!(changes.next().await.is_some_and(|set| set.len() == 1));
-    assert!(changes.next().await.is_none());
-    assert!(matches!(
-        db.live(all("users")),
-        Err(DbError::Panicked { .. })
-    ));
-    assert!(matches!(db.preload().await, Err(DbError::Panicked { .. })));
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ async fn preload_reads_once() {
     let (url, lines) = recorder().await;
     let db = StreamDb::builder(url).live(Live::Off).open().unwrap();
     let (a, b) = tokio::join!(db.preload(), db.preload());
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     db.clone().preload().await.unwrap();
     assert_eq!(lines.lock().unwrap().len(), 1);
 }

@@ -106,7 +106,8 @@ async fn waiters_before_the_first_step_are_answered_by_it() {
         .await;
     let db = world.typed().open().unwrap();
     let (seen, loaded) = tokio::join!(db.await_txid("tx-1", HANG), db.preload());
-    (seen.unwrap(), loaded.unwrap());
+    seen.unwrap();
+    loaded.unwrap();
 }
 
 #[tokio::test]
