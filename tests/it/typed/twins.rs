@@ -78,9 +78,9 @@ fn conditions_and_windows() {
 
 #[derive(Clone, Debug, Serialize, Deserialize, Projection)]
 struct PerCountry {
+    best: Option<f64>,
     country: Option<String>,
     n: i64,
-    best: Option<f64>,
 }
 
 #[test]
@@ -103,9 +103,9 @@ fn joins_groups_and_subqueries() {
         )
         .group_by([col("u.country")])
         .select([
+            ("best", col("m.score").max()),
             ("country", col("u.country")),
             ("n", col("m.id").count()),
-            ("best", col("m.score").max()),
         ])
         .having(col("u.age").sum().gte(10))
         .order_by([col("m.id").count().desc(), col("$selected.country").asc()]);
@@ -217,7 +217,11 @@ fn query_files_come_back() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("queries/flights");
     let mut files = 0;
     for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        if path.extension() != Some("json".as_ref()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         round_trip(&Query::from_json(&text).unwrap());
         files += 1;
     }
@@ -226,7 +230,7 @@ fn query_files_come_back() {
 
 #[test]
 fn random_queries_come_back() {
-    for seed in 0..3_000 {
+    for seed in 0..500 {
         let query = oracle::case(seed).query;
         round_trip(&Query::from_json(&query.to_string()).unwrap());
     }
