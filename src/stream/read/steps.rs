@@ -108,9 +108,10 @@ impl Steps {
     fn accept(&mut self, batch: &Batch) {
         if batch.offset != self.offset || batch.up_to_date || batch.closed {
             self.backoff = self.stream.http.retry.backoff();
-        } else if let Some(pause) = self.backoff.next_delay() {
+        } else {
             // A server that has more but gives nothing is not to be asked all the time.
-            self.pause = pause;
+            let longest = self.stream.http.retry.max_delay;
+            self.pause = self.backoff.next_delay().unwrap_or(longest);
         }
         self.offset = batch.offset.clone();
         if batch.cursor.is_some() {
@@ -165,14 +166,16 @@ impl Steps {
         let request = self.get(live);
         let sent = Instant::now();
         let answer = self.stream.http.send_once(&request).await?;
-        if live.is_some() && answer.body.is_empty() && sent.elapsed() < HASTY {
-            self.pause = self.stream.http.retry.initial_delay;
-        }
+        let took = sent.elapsed();
         if let Some(content_type) = http::content_type(&answer.headers) {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
         }
-        self.batch(answer).map(Some)
+        let batch = self.batch(answer)?;
+        if live.is_some() && batch.items.is_empty() && took < HASTY {
+            self.pause = self.stream.http.retry.initial_delay;
+        }
+        Ok(Some(batch))
     }
 
     fn get(&self, live: Option<&'static str>) -> Request {
