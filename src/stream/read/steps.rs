@@ -14,11 +14,11 @@ use super::super::retry::Backoff;
 use super::events::Events;
 use super::{Live, ReadOptions};
 
-/// An SSE connection that lasts less is short.
+/// An SSE connection that lasts less is of no use, as is one over which nothing comes.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// So many short SSE connections in a row, and [`Live::Auto`] turns to long-poll.
-const MAX_SHORT: u32 = 3;
+/// So many of those in a row, and [`Live::Auto`] turns to long-poll.
+const MAX_USELESS: u32 = 3;
 
 /// A long-poll request that ends sooner with nothing was not held by the server: the next one is
 /// not sent at once.
@@ -44,7 +44,7 @@ pub(super) struct Steps {
     backoff: Backoff,
     /// To wait before the next request.
     pause: Duration,
-    short_connections: u32,
+    useless_connections: u32,
 }
 
 impl Steps {
@@ -58,7 +58,7 @@ impl Steps {
             cursor: None,
             json: false,
             pause: Duration::ZERO,
-            short_connections: 0,
+            useless_connections: 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Steps {
                     // Servers end connections so that others can share what they fetch.
                     Ok(None) if events.opened.elapsed() >= SHORT => {
                         self.phase = Phase::Sse(None);
-                        self.short_connections = 0;
+                        self.useless_connections = 0;
                         Ok(None)
                     }
                     Ok(None) => Err(StreamError::Transport {
@@ -132,13 +132,14 @@ impl Steps {
     fn fail(&mut self, error: StreamError) -> Option<StreamError> {
         if let Phase::Sse(connection) = &mut self.phase {
             // What was given out counts; the rest comes again over the next connection.
-            if let Some(events) = connection.take() {
-                self.short_connections = match events.opened.elapsed() < SHORT {
-                    true => self.short_connections + 1,
-                    false => 0,
-                };
+            match connection.take() {
+                Some(events) if events.heard && events.opened.elapsed() >= SHORT => {
+                    self.useless_connections = 0;
+                }
+                None if !matches!(error, StreamError::Timeout { .. }) => {}
+                _ => self.useless_connections += 1,
             }
-            if self.live == Live::Auto && self.short_connections >= MAX_SHORT {
+            if self.live == Live::Auto && self.useless_connections >= MAX_USELESS {
                 self.phase = Phase::LongPoll;
             }
         }
