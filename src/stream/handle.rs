@@ -1,10 +1,12 @@
 //! A handle of one stream: create, append, close, delete, ask about it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderName;
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -47,7 +49,7 @@ pub struct DurableStream {
 }
 
 /// Options of a [`DurableStream`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StreamBuilder {
     url: String,
     client: Option<reqwest::Client>,
@@ -168,6 +170,9 @@ impl StreamBuilder {
 
     /// The HTTP client to use, for proxies, certificates and the like. Clones of one share their
     /// connections. By default each handle that is built has one of its own.
+    ///
+    /// Redirects that it follows should be 307 and 308 only, as the default one's are: with the others
+    /// an append turns into a read of another place.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.client = Some(client);
         self
@@ -216,8 +221,17 @@ impl StreamBuilder {
             Some(client) => client,
             None => reqwest::Client::builder()
                 .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::custom(|attempt| match attempt.status() {
+                    StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+                        Policy::default().redirect(attempt)
+                    }
+                    // These make a GET of a POST: nothing would be appended, and nobody told.
+                    _ => attempt.stop(),
+                }))
+                // The query may hold tokens.
+                .referer(false)
                 .build()
-                .map_err(|error| StreamError::transport(self.url.clone(), error))?,
+                .map_err(|error| StreamError::transport(http::name(&url), error))?,
         };
         Ok(DurableStream {
             http: Arc::new(Http {
@@ -232,6 +246,13 @@ impl StreamBuilder {
             }),
             content_type: Arc::new(Mutex::new(self.content_type)),
         })
+    }
+}
+
+impl fmt::Debug for StreamBuilder {
+    // URLs and values may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamBuilder").finish_non_exhaustive()
     }
 }
 

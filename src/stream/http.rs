@@ -1,5 +1,6 @@
 //! One request and its answer: address, headers, time limits, and what a status means.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -31,7 +32,7 @@ pub(super) mod names {
 const MAX_DETAIL: usize = 500;
 
 /// What all requests to a stream have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Http {
     pub(super) client: reqwest::Client,
     pub(super) url: Url,
@@ -65,10 +66,7 @@ pub(super) struct Answer {
 impl Http {
     /// The URL without what may hold secrets.
     pub(super) fn name(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        let _ = url.set_password(None);
-        url.into()
+        name(&self.url)
     }
 
     pub(super) fn request(&self, method: Method) -> Request {
@@ -241,6 +239,23 @@ impl Http {
             },
         }
     }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        f.debug_struct("Http")
+            .field("url", &name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A URL without what may hold secrets.
+pub(super) fn name(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    let _ = url.set_password(None);
+    url.into()
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, StreamError> {

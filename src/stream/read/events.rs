@@ -39,6 +39,10 @@ pub(super) struct Events {
     /// Where the last control event ended.
     offset: Offset,
     pub(super) opened: Instant,
+    /// Whether a batch came.
+    pub(super) heard: bool,
+    /// Whether what follows the parsed events is not UTF-8.
+    broken: bool,
 }
 
 /// The content since the last control event. Nobody may see it before the next one.
@@ -82,6 +86,8 @@ impl Events {
             held: Held::new(json),
             offset,
             opened: Instant::now(),
+            heard: false,
+            broken: false,
         }
     }
 
@@ -99,6 +105,13 @@ impl Events {
                     return Ok(Some(batch));
                 }
             }
+            if self.broken {
+                return Err(StreamError::Parse {
+                    url: http.name(),
+                    offset: self.offset.clone(),
+                    detail: "an event is not UTF-8".into(),
+                });
+            }
             if self.held.len() + self.parser.held() > http.max_response_bytes {
                 return Err(StreamError::TooLarge {
                     url: http.name(),
@@ -111,13 +124,8 @@ impl Events {
             let Some(piece) = piece else {
                 return Ok(None);
             };
-            let result = self.parser.push(&piece, &mut parsed);
+            self.broken = self.parser.push(&piece, &mut parsed).is_err();
             self.events.extend(parsed.drain(..));
-            result.map_err(|_| StreamError::Parse {
-                url: http.name(),
-                offset: self.offset.clone(),
-                detail: "an event is not UTF-8".into(),
-            })?;
         }
     }
 
@@ -129,6 +137,7 @@ impl Events {
                 let control: Control = serde_json::from_str(&event.data)
                     .map_err(|error| format!("a control event: {error}"))?;
                 self.offset = Offset::from(control.stream_next_offset);
+                self.heard = true;
                 Ok(Some(Batch {
                     items: self.held.take(),
                     offset: self.offset.clone(),

@@ -96,7 +96,8 @@ impl Reader {
             Some((batch, steps))
         });
         Reader {
-            batches: batches.boxed(),
+            // It may be asked again when it has ended, as `collect_json` does.
+            batches: batches.fuse().boxed(),
             url,
         }
     }

@@ -14,11 +14,11 @@ use super::super::retry::Backoff;
 use super::events::Events;
 use super::{Live, ReadOptions};
 
-/// An SSE connection that lasts less is short.
+/// An SSE connection that lasts less is of no use, as is one over which nothing comes.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// So many short SSE connections in a row, and [`Live::Auto`] turns to long-poll.
-const MAX_SHORT: u32 = 3;
+/// So many of those in a row, and [`Live::Auto`] turns to long-poll.
+const MAX_USELESS: u32 = 3;
 
 /// A long-poll request that ends sooner with nothing was not held by the server: the next one is
 /// not sent at once.
@@ -44,7 +44,7 @@ pub(super) struct Steps {
     backoff: Backoff,
     /// To wait before the next request.
     pause: Duration,
-    short_connections: u32,
+    useless_connections: u32,
 }
 
 impl Steps {
@@ -58,7 +58,7 @@ impl Steps {
             cursor: None,
             json: false,
             pause: Duration::ZERO,
-            short_connections: 0,
+            useless_connections: 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Steps {
                     // Servers end connections so that others can share what they fetch.
                     Ok(None) if events.opened.elapsed() >= SHORT => {
                         self.phase = Phase::Sse(None);
-                        self.short_connections = 0;
+                        self.useless_connections = 0;
                         Ok(None)
                     }
                     Ok(None) => Err(StreamError::Transport {
@@ -108,9 +108,10 @@ impl Steps {
     fn accept(&mut self, batch: &Batch) {
         if batch.offset != self.offset || batch.up_to_date || batch.closed {
             self.backoff = self.stream.http.retry.backoff();
-        } else if let Some(pause) = self.backoff.next_delay() {
+        } else {
             // A server that has more but gives nothing is not to be asked all the time.
-            self.pause = pause;
+            let longest = self.stream.http.retry.max_delay;
+            self.pause = self.backoff.next_delay().unwrap_or(longest);
         }
         self.offset = batch.offset.clone();
         if batch.cursor.is_some() {
@@ -131,13 +132,14 @@ impl Steps {
     fn fail(&mut self, error: StreamError) -> Option<StreamError> {
         if let Phase::Sse(connection) = &mut self.phase {
             // What was given out counts; the rest comes again over the next connection.
-            if let Some(events) = connection.take() {
-                self.short_connections = match events.opened.elapsed() < SHORT {
-                    true => self.short_connections + 1,
-                    false => 0,
-                };
+            match connection.take() {
+                Some(events) if events.heard && events.opened.elapsed() >= SHORT => {
+                    self.useless_connections = 0;
+                }
+                None if !matches!(error, StreamError::Timeout { .. }) => {}
+                _ => self.useless_connections += 1,
             }
-            if self.live == Live::Auto && self.short_connections >= MAX_SHORT {
+            if self.live == Live::Auto && self.useless_connections >= MAX_USELESS {
                 self.phase = Phase::LongPoll;
             }
         }
@@ -165,14 +167,16 @@ impl Steps {
         let request = self.get(live);
         let sent = Instant::now();
         let answer = self.stream.http.send_once(&request).await?;
-        if live.is_some() && answer.body.is_empty() && sent.elapsed() < HASTY {
-            self.pause = self.stream.http.retry.initial_delay;
-        }
+        let took = sent.elapsed();
         if let Some(content_type) = http::content_type(&answer.headers) {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
         }
-        self.batch(answer).map(Some)
+        let batch = self.batch(answer)?;
+        if live.is_some() && batch.items.is_empty() && took < HASTY {
+            self.pause = self.stream.http.retry.initial_delay;
+        }
+        Ok(Some(batch))
     }
 
     fn get(&self, live: Option<&'static str>) -> Request {
