@@ -234,8 +234,9 @@ impl Producer {
         self.append(to_json(value)?).await
     }
 
-    /// Waits until everything appended before is acknowledged. Gives where the stream ended then;
-    /// `None` if nothing was ever appended.
+    /// Waits until everything appended before is acknowledged. Gives where the stream ended then, if
+    /// the server said: `None` if nothing was ever appended, and an older end where it answered a
+    /// batch that had to be sent twice without one.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use super::hand_made::{Reply, Server};
 use super::http1::Request;
 use super::proxy::{Action, Proxy};
 use super::servers::ServerUnderTest;
-use super::support::{Read, in_time, quick_builder, read_to_end};
+use super::support::{LIVE, MODES, Read, in_time, numbers, quick_builder, read_to_end};
 
 /// How many readers run at once.
 const READERS: usize = 32;
@@ -94,15 +94,10 @@ impl Case {
     async fn in_pieces(content_type: &'static str, items: Items, live: Live) -> Case {
         let left = if live == Live::Off { 0 } else { 3 };
         let server = Server::start(move |_, request| piece(content_type, items, left, request));
-        let url = server.await.url;
+        let server = server.await;
         Case {
-            server: url["http://".len()..]
-                .split('/')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap(),
-            url,
+            server: server.address,
+            url: server.url,
             content_type,
             items,
             live,
@@ -269,7 +264,7 @@ async fn auto_survives_a_cut_at_every_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_in_many_pieces_survives_a_cut_at_every_byte() {
     for (content_type, items) in CONTENTS {
-        for live in super::support::MODES {
+        for live in MODES {
             let case = Case::in_pieces(content_type, items, live).await;
             case.cut_everywhere().await;
         }
@@ -284,14 +279,13 @@ async fn follow_a_writer(content_type: &'static str, live: Live, seed: u64) {
         .create(CreateOptions::with_content_type(content_type))
         .await
         .unwrap();
-    let item = |n: u64| Bytes::from(format!("{n}\n"));
     let count = 60;
     // The writer is some items ahead and then waits for the reader.
     let read_to = watch::Sender::new(Offset::START);
     let writing = async {
         let mut rng = Rng::with_seed(seed);
-        for n in 0..count {
-            let end = stream.append(item(n)).await.unwrap();
+        for item in numbers(0..count) {
+            let end = stream.append(item).await.unwrap();
             if rng.u8(..3) == 0 {
                 let mut read_to = read_to.subscribe();
                 let there = read_to.wait_for(|read_to| read_to.as_str() >= end.as_str());
@@ -317,10 +311,10 @@ async fn follow_a_writer(content_type: &'static str, live: Live, seed: u64) {
         read
     };
     let ((), read) = tokio::join!(writing, reading);
-    let text: Vec<u8> = (0..count).flat_map(item).collect();
+    let items = numbers(0..count);
     match content_type {
-        "application/json" => assert_eq!(read.messages, super::support::numbers(0..60), "{seed}"),
-        _ => assert_eq!(read.bytes, text, "seed {seed}"),
+        "application/json" => assert_eq!(read.messages, items, "seed {seed}"),
+        _ => assert_eq!(read.bytes, items.concat().into_bytes(), "seed {seed}"),
     }
     let (again, last) = read_to_end(&mut stream.read(ReadOptions::default())).await;
     assert_eq!((again, last.closed), (read, true), "seed {seed}");
@@ -330,7 +324,7 @@ async fn follow_a_writer(content_type: &'static str, live: Live, seed: u64) {
 async fn readers_follow_a_writer_over_connections_that_break() {
     let mut cases = Vec::new();
     for (content_type, _) in CONTENTS {
-        for live in super::support::LIVE {
+        for live in LIVE {
             cases.extend((0..8).map(|seed| (content_type, live, seed)));
         }
     }

@@ -1,5 +1,6 @@
 //! A server that answers as a test tells it, and remembers what it was asked.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::http1::Request;
+use super::support::in_time;
 
 /// What is sent back.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +21,7 @@ pub(super) struct Reply {
     /// Only so many bytes of the whole are sent, and the connection is closed.
     cut: Option<usize>,
     byte_by_byte: bool,
-    hold: bool,
+    hold: Option<Duration>,
 }
 
 impl Reply {
@@ -86,8 +88,13 @@ impl Reply {
     }
 
     /// Stays silent behind the content, until the client closes the connection.
-    pub(super) fn hold(mut self) -> Reply {
-        self.hold = true;
+    pub(super) fn hold(self) -> Reply {
+        self.hold_for(Duration::MAX)
+    }
+
+    /// Stays silent for so long, and closes the connection then.
+    pub(super) fn hold_for(mut self, time: Duration) -> Reply {
+        self.hold = Some(time);
         self
     }
 
@@ -106,7 +113,10 @@ impl Reply {
     }
 
     fn closes(&self) -> bool {
-        !self.sized || self.hold || self.cut.is_some() || self.head.contains("connection: close")
+        !self.sized
+            || self.hold.is_some()
+            || self.cut.is_some()
+            || self.head.contains("connection: close")
     }
 
     /// Sends it. False if the connection is of no further use.
@@ -117,8 +127,8 @@ impl Reply {
             true => drip(connection.get_mut(), &bytes).await,
             false => connection.get_mut().write_all(&bytes).await,
         };
-        if self.hold && sent.is_ok() {
-            let _ = connection.read_u8().await;
+        if let (Some(time), Ok(())) = (self.hold, &sent) {
+            let _ = tokio::time::timeout(time, connection.read_u8()).await;
         }
         sent.is_ok() && !self.closes()
     }
@@ -135,9 +145,12 @@ pub(super) async fn drip(connection: &mut TcpStream, bytes: &[u8]) -> std::io::R
 
 /// The server. It is there until the test's runtime ends.
 pub(super) struct Server {
+    pub(super) address: SocketAddr,
     /// Of a stream on it.
     pub(super) url: String,
     asked: watch::Sender<Vec<Request>>,
+    /// How many connections have ended.
+    ended: watch::Sender<usize>,
 }
 
 impl Server {
@@ -146,16 +159,27 @@ impl Server {
         answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/made/by/hand", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let asked = watch::Sender::new(Vec::new());
-        let (all, answer) = (asked.clone(), Arc::new(answer));
+        let ended = watch::Sender::new(0);
+        let (all, all_ended, answer) = (asked.clone(), ended.clone(), Arc::new(answer));
         tokio::spawn(async move {
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(connection, all.clone(), answer.clone()));
+                let serving = serve(connection, all.clone(), answer.clone());
+                let ended = all_ended.clone();
+                tokio::spawn(async move {
+                    serving.await;
+                    ended.send_modify(|ended| *ended += 1);
+                });
             }
         });
-        Server { url, asked }
+        Server {
+            address,
+            url: format!("http://{address}/made/by/hand"),
+            asked,
+            ended,
+        }
     }
 
     /// What it was asked so far.
@@ -171,9 +195,15 @@ impl Server {
     /// Waits until it was asked so often.
     pub(super) async fn wait_for(&self, requests: usize) {
         let mut all = self.asked.subscribe();
-        let enough = all.wait_for(|all| all.len() >= requests);
-        let waited = tokio::time::timeout(Duration::from_secs(30), enough).await;
-        waited.expect("the requests come").expect("the server runs");
+        let enough = in_time(all.wait_for(|all| all.len() >= requests)).await;
+        enough.expect("the server runs");
+    }
+
+    /// Waits until a connection has ended.
+    pub(super) async fn wait_for_an_end(&self) {
+        let mut ended = self.ended.subscribe();
+        let one = in_time(ended.wait_for(|ended| *ended > 0)).await;
+        one.expect("the server runs");
     }
 }
 
@@ -191,6 +221,9 @@ async fn serve(
             all.push(request.clone());
         });
         let mut reply = answer(number, &request);
+        if request.method == "HEAD" {
+            reply.body.clear();
+        }
         if request.header("connection") == Some("close") && !reply.closes() {
             reply = reply.close();
         }

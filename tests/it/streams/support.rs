@@ -52,12 +52,15 @@ pub(super) async fn next(reader: &mut Reader) -> Batch {
 
 /// The next error.
 pub(super) async fn next_error(reader: &mut Reader) -> StreamError {
-    loop {
-        let batch = in_time(reader.next()).await;
-        if let Err(error) = batch.expect("the reader goes on") {
-            return error;
+    let error = async {
+        loop {
+            let batch = reader.next().await;
+            if let Err(error) = batch.expect("the reader goes on") {
+                return error;
+            }
         }
-    }
+    };
+    in_time(error).await
 }
 
 /// Whether the reader has ended.
@@ -67,19 +70,22 @@ pub(super) async fn ended(reader: &mut Reader) -> bool {
 
 /// The next batch that has items.
 pub(super) async fn next_items(reader: &mut Reader) -> Batch {
-    loop {
-        let batch = next(reader).await;
-        if !batch.items.is_empty() {
-            return batch;
+    let batch = async {
+        loop {
+            let batch = next(reader).await;
+            if !batch.items.is_empty() {
+                return batch;
+            }
         }
-    }
+    };
+    in_time(batch).await
 }
 
 /// Reads until there are so many messages, and gives them.
 pub(super) async fn messages(reader: &mut Reader, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < count {
-        all.extend(texts(&next(reader).await));
+        all.extend(texts(&next_items(reader).await));
     }
     all
 }
