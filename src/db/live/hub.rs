@@ -128,3 +128,31 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::query::Query;
+
+    /// A step is visible a moment before it is published: a reader that begins in between has its rows.
+    #[test]
+    fn a_step_that_the_reader_has_seen_is_not_for_it() {
+        let all = r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#;
+        let view = Engine::new().query_once(&Query::from_json(all).unwrap());
+        let changes = Arc::new(view.unwrap().to_rows().into_changes());
+        let steps = |queue: &Queue| -> Vec<u64> {
+            let state = lock(&queue.state);
+            state.steps.iter().map(|(step, _)| *step).collect()
+        };
+        let queue = Queue::new(false, 10);
+        queue.push(4, &changes);
+        queue.push(5, &changes);
+        queue.begin(4);
+        assert_eq!(steps(&queue), [5]);
+        queue.begin(6);
+        queue.push(6, &changes);
+        queue.push(7, &changes);
+        assert_eq!(steps(&queue), [7]);
+    }
+}

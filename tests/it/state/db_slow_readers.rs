@@ -296,3 +296,56 @@ async fn one_step_is_never_too_much() {
     let set = changes.try_next().unwrap();
     assert_eq!((set.kind(), set.len()), (ChangesKind::Delta, 20));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_come_and_lag_while_steps_are_made_miss_and_repeat_nothing() {
+    let world = World::new().await;
+    let db = world.open();
+    db.preload().await.unwrap();
+    let ordered = json!({"from": from("t"), "orderBy": [order_desc("t.n")]});
+    let live = db.live(query(&ordered)).unwrap();
+    let readers: Vec<_> = (0..3)
+        .map(|seed| {
+            let (live, db) = (live.clone(), db.clone());
+            std::thread::spawn(move || {
+                let mut random = Rng::with_seed(seed);
+                let mut sets = 0;
+                while !db.status().is_over() {
+                    let options = SubscribeOptions {
+                        initial: true,
+                        apart: random.usize(..3),
+                        waiting: random.usize(1..6),
+                    };
+                    let mut reader = Reader {
+                        subscription: live.subscribe_with(&options),
+                        fold: Fold {
+                            ordered: true,
+                            ..Fold::default()
+                        },
+                        eagerness: 100,
+                    };
+                    for _ in 0..random.usize(1..20) {
+                        let Some(set) = reader.subscription.next_blocking() else {
+                            reader.fold.check(&live);
+                            break;
+                        };
+                        reader.fold.apply(&set);
+                        sets += 1;
+                    }
+                }
+                sets
+            })
+        })
+        .collect();
+    let mut random = Rng::with_seed(3);
+    for _ in 0..500 {
+        let key = random.usize(..12).to_string();
+        let put = event("upsert", "t", &key, json!({"n": random.u16(..)}));
+        world.append(&[put]).await;
+    }
+    world.stream.close().await.unwrap();
+    for reader in readers {
+        let sets = tokio::task::spawn_blocking(|| reader.join().unwrap());
+        assert!(sets.await.unwrap() > 10);
+    }
+}
