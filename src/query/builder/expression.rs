@@ -42,8 +42,11 @@ pub type ValueOf<E> = <<E as Expression>::Null as Nullability>::Of<<E as Express
 /// Rust values.
 pub struct TypedExpr<T, N = Required, K = Scalar> {
     ir: Expr,
-    marker: PhantomData<fn() -> (T, N, K)>,
+    marker: Marker<T, N, K>,
 }
+
+/// The types that an expression has in Rust alone.
+pub(super) type Marker<T, N, K> = PhantomData<fn() -> (T, N, K)>;
 
 impl<T, N, K> TypedExpr<T, N, K> {
     /// An expression of the IR with a type: the caller's word.

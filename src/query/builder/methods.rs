@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use super::column::Column;
-use super::expression::{Expression, TypedExpr};
+use super::expression::{Expression, Marker, TypedExpr};
 use super::kind::{Aggregate, Kind, Nullability, Optional, Required, Scalar};
 use super::operand::{Number, Operand, Text};
 use crate::query::{AggregateFunction, Expr, Function, OrderBy};
@@ -46,6 +46,7 @@ macro_rules! arithmetic {
     ($kind:ty; $($(#[$doc:meta])* $name:ident -> $ty:ty, $null:ty;)*) => {$(
         $(#[$doc])*
         #[must_use]
+        #[allow(clippy::should_implement_trait, reason = "a trait's method gives one type, whatever the operand")]
         pub fn $name<O: Operand<T>>(self, other: O) -> Joint<$ty, $null, $kind, T, O>
         where
             T: Number,
@@ -364,8 +365,19 @@ aggregates!(Column<T, N>, TypedExpr<T, N, Scalar>);
 #[must_use = "a case is complete with `otherwise` or `end`"]
 pub struct Case<T, N, K> {
     args: Vec<Expr>,
-    marker: PhantomData<fn() -> (T, N, K)>,
+    marker: Marker<T, N, K>,
 }
+
+/// A case of one condition and value.
+type Begun<C, V> = Case<
+    <V as Expression>::Type,
+    <V as Expression>::Null,
+    <<C as Expression>::Kind as Kind>::And<<V as Expression>::Kind>,
+>;
+
+/// What a case becomes with one more condition and value.
+type Extended<T, N, K, C, V> =
+    Case<T, N, <<K as Kind>::And<<C as Expression>::Kind> as Kind>::And<V>>;
 
 /// A value where a condition is true; [`otherwise`](Case::otherwise) tells what else.
 ///
@@ -378,10 +390,7 @@ pub struct Case<T, N, K> {
 ///     (u.id, when(u.age.lt(18), text("young")).when(u.age.lt(67), "grown").otherwise("old"))
 /// });
 /// ```
-pub fn when<C: Expression<Type = bool>, V: Expression>(
-    condition: C,
-    value: V,
-) -> Case<V::Type, V::Null, <C::Kind as Kind>::And<V::Kind>> {
+pub fn when<C: Expression<Type = bool>, V: Expression>(condition: C, value: V) -> Begun<C, V> {
     Case {
         args: vec![condition.into_ir(), value.into_ir()],
         marker: PhantomData,
@@ -394,7 +403,7 @@ impl<T: 'static, N: Nullability, K: Kind> Case<T, N, K> {
         mut self,
         condition: C,
         value: O,
-    ) -> Case<T, N::Or<O::Null>, <K::And<C::Kind> as Kind>::And<O::Kind>> {
+    ) -> Extended<T, N::Or<O::Null>, K, C, O::Kind> {
         self.args.extend([condition.into_ir(), value.operand()]);
         Case {
             args: self.args,

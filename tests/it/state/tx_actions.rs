@@ -79,7 +79,10 @@ async fn b60_actions_are_made_before_there_is_anything() {
         |tx, user: &User| tx.insert(user),
         move |ctx, _| {
             assert_eq!(ctx.db().stream().url(), url);
-            async move { Ok(drop(ctx.stream().append("{}").await?)) }
+            async move {
+                ctx.stream().append("{}").await?;
+                Ok(())
+            }
         },
     );
     let error = action.call(ada()).unwrap_err();

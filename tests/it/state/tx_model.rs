@@ -438,12 +438,12 @@ impl<'a> History<'a> {
         if what > 2 {
             let appended = |(key, row): &(&'static str, Option<Fields>)| {
                 // A row that is gone under an update is not appended.
-                let calls = self
+                let mut calls = self
                     .model
                     .calls
                     .iter()
                     .filter(|c| c.tx == id && c.key == *key);
-                what < 6 || row.is_some() || calls.last().unwrap().after.is_none()
+                what < 6 || row.is_some() || calls.next_back().unwrap().after.is_none()
             };
             events.retain(appended);
             for (key, row) in events {

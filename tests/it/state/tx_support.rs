@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tailwater::db::{BoxError, MutationContext, StreamDb, Subscription};
+use tailwater::db::{BoxError, ChangesKind, MutationContext, StreamDb, Subscription};
 use tailwater::view::ChangeKind;
 use tokio::sync::oneshot;
 
@@ -57,12 +57,13 @@ pub(super) fn gate() -> (Gate, impl Future<Output = Result<(), BoxError>> + Send
     (Gate(gate), async move { opened.await? })
 }
 
+/// What a mutation function does.
+type Persisting = std::pin::Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
 /// A mutation function that does nothing but wait at a gate.
 pub(super) fn held() -> (
     Gate,
-    impl FnOnce(MutationContext) -> std::pin::Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>
-    + Send
-    + 'static,
+    impl FnOnce(MutationContext) -> Persisting + Send + 'static,
 ) {
     let (gate, opened) = gate();
     (gate, move |_| Box::pin(opened))
@@ -92,7 +93,8 @@ impl Folded {
     pub(super) fn follow(&mut self) -> usize {
         let mut count = 0;
         while let Some(set) = self.subscription.try_next() {
-            assert!(!set.is_empty());
+            // Only the first one may say that there is nothing.
+            assert!(!set.is_empty() || set.kind() == ChangesKind::Initial);
             count += 1;
             for change in set.iter() {
                 let value = json(&change.value().unwrap());

@@ -82,5 +82,6 @@ macro_rules! run_with {
     };
 }
 
+run_with!(embedded, ServerUnderTest::embedded());
 run_with!(reference, ServerUnderTest::reference());
 run_with!(durable_streams_binary, ServerUnderTest::binary());

@@ -5,9 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
+use tailwater::server::Server;
 use tailwater::stream::DurableStream;
+use tokio::runtime::Runtime;
 
 use super::support::quick;
 use crate::peers::process::Peer;
@@ -33,6 +36,27 @@ impl ServerUnderTest {
                 keeps_text: false,
             };
             (server, peer)
+        });
+        Some(&SERVER.0)
+    }
+
+    /// The embedded server, in memory.
+    pub(super) fn embedded() -> Option<&'static ServerUnderTest> {
+        // It runs on a runtime of its own, as each test's ends with the test.
+        static SERVER: LazyLock<(ServerUnderTest, Server, Runtime)> = LazyLock::new(|| {
+            let runtime = Runtime::new().expect("a runtime");
+            let builder = Server::builder().long_poll_timeout(Duration::from_millis(500));
+            // On a thread of its own, as a runtime cannot wait within another.
+            let started = std::thread::scope(|scope| {
+                let start = scope.spawn(|| runtime.block_on(builder.start()));
+                start.join().expect("no panic")
+            });
+            let server = started.expect("a free port");
+            let under_test = ServerUnderTest {
+                url: server.url(),
+                keeps_text: true,
+            };
+            (under_test, server, runtime)
         });
         Some(&SERVER.0)
     }

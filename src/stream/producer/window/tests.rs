@@ -58,9 +58,11 @@ fn item(n: u32) -> Bytes {
     Bytes::from(format!("{n};"))
 }
 
+type Answer = Result<Option<Offset>, StreamError>;
+
 /// Batches on their way, with the answers that are on their way back.
 #[derive(Default)]
-struct Network(Vec<(Send, Option<Result<Option<Offset>, StreamError>>)>);
+struct Network(Vec<(Send, Option<Answer>)>);
 
 impl Network {
     /// Lets one thing happen: a batch leaves, arrives, arrives again as its answer was lost, or its
