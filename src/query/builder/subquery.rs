@@ -55,7 +55,7 @@ impl<C: ColumnSet> Subquery<C> {
     }
 }
 
-/// The rows of another query for each row: see [`include`].
+/// The rows of another query for each row: see [`include()`].
 pub struct Include<T, N> {
     ir: Expr,
     marker: PhantomData<fn() -> (T, N)>,
@@ -110,7 +110,7 @@ pub fn include<C: ColumnSet>(query: impl Into<Subquery<C>>) -> Include<Vec<Value
     included(query.into(), Materialization::Array)
 }
 
-/// The first row of another query for each row, in a `select`: an `Option`. As [`include`] else.
+/// The first row of another query for each row, in a `select`: an `Option`. As [`include()`] else.
 pub fn include_one<C: ColumnSet>(query: impl Into<Subquery<C>>) -> Include<ValueOf<C>, Optional> {
     included(query.into(), Materialization::Singleton)
 }
