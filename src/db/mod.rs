@@ -135,7 +135,7 @@ use live::Installed;
 use shared::Shared;
 
 use crate::engine::read;
-use crate::query::{Query, RowFunction, RowTypeError, Source, TypedQuery};
+use crate::query::{Query, RowFunction, RowTypeError, TypedQuery};
 use crate::schema::Collection;
 use crate::stream::{DurableStream, Live, Offset, ReadOptions};
 use crate::value::{Value, ValueRef, from_json};
@@ -423,7 +423,8 @@ impl StreamDb {
             Some(query) => query,
             None => {
                 // Not under the lock, which an effect may ask for while this waits for the engine.
-                let query = Arc::new(Installed::start(&self.inner, all_rows(name))?);
+                let all = Query::from_collection(name, name);
+                let query = Arc::new(Installed::start(&self.inner, all)?);
                 let mut collections = lock(&self.inner.collections);
                 let first = collections
                     .entry(name.into())
@@ -457,39 +458,6 @@ impl StreamDb {
         let version = self.inner.schema_version;
         self.inner.ask(move |core| core.snapshot(version))?
     }
-}
-
-/// The query of all rows of a collection.
-fn all_rows(name: &str) -> Query {
-    let from = Source::Collection {
-        name: name.into(),
-        alias: name.into(),
-    };
-    Query {
-        recursive: Vec::new(),
-        max_rounds: None,
-        from,
-        joins: Vec::new(),
-        filters: Vec::new(),
-        group_by: Vec::new(),
-        having: Vec::new(),
-        select: None,
-        distinct: false,
-        order_by: Vec::new(),
-        limit: None,
-        offset: 0,
-        single: false,
-    }
-}
-
-/// A value of the application as a row.
-fn to_value<T: Serialize>(value: &T) -> serde_json::Result<Value> {
-    from_json(&serde_json::to_string(value)?)
-}
-
-/// A row as a value of the application.
-fn from_value<T: DeserializeOwned>(row: ValueRef<'_>) -> serde_json::Result<T> {
-    serde_json::from_str(&row.to_string())
 }
 
 /// What a panic left under a lock is as good as before: nothing is changed by halves there.
