@@ -460,6 +460,16 @@ impl StreamDb {
     }
 }
 
+/// A value of the application as a row.
+fn to_value<T: Serialize>(value: &T) -> serde_json::Result<Value> {
+    from_json(&serde_json::to_string(value)?)
+}
+
+/// A row as a value of the application.
+fn from_value<T: DeserializeOwned>(row: ValueRef<'_>) -> serde_json::Result<T> {
+    serde_json::from_str(&row.to_string())
+}
+
 /// What a panic left under a lock is as good as before: nothing is changed by halves there.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
