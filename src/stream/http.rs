@@ -28,6 +28,9 @@ pub(super) mod names {
     pub(in super::super) const UP_TO_DATE: &str = "stream-up-to-date";
 }
 
+/// How many bytes a second a connection takes at least, for the time that a request may need.
+const SLOWEST: usize = 64 << 10;
+
 /// How much of an error's body goes into the error.
 const MAX_DETAIL: usize = 500;
 
@@ -136,7 +139,9 @@ impl Http {
             .headers(headers)
             .body(request.body.clone())
             .send();
-        let response = self.within(request.timeout, sending).await?;
+        // The body has to get there first, be the way slow.
+        let upload = Duration::from_secs((request.body.len() / SLOWEST) as u64);
+        let response = self.within(request.timeout + upload, sending).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -254,7 +259,10 @@ impl fmt::Debug for Http {
 pub(super) fn name(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
+    url.set_fragment(None);
     let _ = url.set_password(None);
+    // Some put a token there.
+    let _ = url.set_username("");
     url.into()
 }
 

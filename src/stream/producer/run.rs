@@ -97,6 +97,13 @@ impl Runner {
 
     fn take(&mut self, command: Command, waiters: &mut Vec<Waiter>, closed: &mut bool) {
         let reply = match command {
+            // It was on its way here when another clone closed the stream.
+            Command::Append(_) if *closed => {
+                return self.window.fail(StreamError::Closed {
+                    url: self.stream.url(),
+                    end: self.window.end().cloned(),
+                });
+            }
             Command::Append(item) => return self.window.push(item),
             Command::Flush(reply) => {
                 self.window.seal();

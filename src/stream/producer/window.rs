@@ -174,6 +174,11 @@ impl Window {
         self.failure.as_ref()
     }
 
+    /// Gives up: nothing more is sent.
+    pub(super) fn fail(&mut self, error: StreamError) {
+        self.failure.get_or_insert(error);
+    }
+
     /// The next batch to send, which counts as on its way from now on.
     pub(super) fn next(&mut self) -> Option<Send> {
         if self.failure.is_some() {
@@ -255,9 +260,7 @@ impl Window {
                     _ => State::Early,
                 };
             }
-            Err(error) => {
-                self.failure.get_or_insert(error);
-            }
+            Err(error) => self.fail(error),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Steps {
                 Phase::Sse(None) => self.connect().await,
                 Phase::Sse(Some(events)) => match events.next(&self.stream.http).await {
                     // Servers end connections so that others can share what they fetch.
-                    Ok(None) if events.opened.elapsed() >= SHORT => {
+                    Ok(None) if events.heard && events.opened.elapsed() >= SHORT => {
                         self.phase = Phase::Sse(None);
                         self.useless_connections = 0;
                         Ok(None)
@@ -136,7 +136,7 @@ impl Steps {
                 Some(events) if events.heard && events.opened.elapsed() >= SHORT => {
                     self.useless_connections = 0;
                 }
-                None if !matches!(error, StreamError::Timeout { .. }) => {}
+                None if !is_held_back(&error) => {}
                 _ => self.useless_connections += 1,
             }
             if self.live == Live::Auto && self.useless_connections >= MAX_USELESS {
@@ -258,4 +258,9 @@ impl Steps {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a connection did not come about as it is behind a proxy that waits for its end.
+fn is_held_back(error: &StreamError) -> bool {
+    matches!(error, StreamError::Timeout { .. }) || matches!(error.status(), Some(502 | 504))
 }
