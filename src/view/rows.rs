@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::change::{ChangeSet, Moved, Replaced, ResultRow};
-use crate::plan::{Plan, sort_key};
+use crate::plan::Plan;
 use crate::value::Tuple;
 
 /// The rows of a result as they were at one moment, in the order of the query; by key where it asks
@@ -22,9 +22,11 @@ impl ResultRows {
 
     /// Sorts the rows of a query that asks for no order. It is apart from copying them, which is done
     /// under a lock.
+    #[cfg(feature = "http")]
     pub(crate) fn sorted(mut self) -> ResultRows {
         if !self.plan.ordered {
-            self.tuples.sort_by_cached_key(|tuple| sort_key(&[], tuple));
+            self.tuples
+                .sort_by_cached_key(|tuple| crate::plan::sort_key(&[], tuple));
         }
         self
     }
