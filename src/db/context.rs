@@ -162,6 +162,9 @@ impl MutationContext {
     /// came in and what other transactions changed before, or have appended. A row that was deleted
     /// meanwhile stays so. Transactions of one database are appended one after the other.
     ///
+    /// An append whose answer was lost is repeated, as [`DurableStream`](crate::stream::DurableStream)
+    /// does: if another writer changed the row in between, the second copy covers that change.
+    ///
     /// # Errors
     ///
     /// If the events cannot be appended or do not come back in time, and if the transaction was rolled

@@ -26,6 +26,9 @@ const QUEUE: usize = 1024;
 /// queued; [`flush`](Self::flush) when all items before it are acknowledged. What cannot be
 /// delivered makes the producer fail: from then on every call says why.
 ///
+/// A writer that starts anew takes another id or a higher epoch: under the same ones its first batches
+/// are repetitions to the server, which takes them for what it has.
+///
 /// An id has one producer at a time. A new one that begins under a higher epoch fences the old one off;
 /// with [`auto_claim`](ProducerBuilder::auto_claim) a producer that finds itself fenced off claims the
 /// next epoch and sends again what was not acknowledged. If the answer to a batch was lost just then,
