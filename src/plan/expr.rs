@@ -64,7 +64,12 @@ impl Expr {
             Expr::Row { shape, .. } => match shape {
                 Shape::Collection(of) => {
                     let columns = of.columns();
-                    columns.names().iter().for_each(|name| add(names, name));
+                    for (column, name) in columns.names().iter().enumerate() {
+                        // Others are no fields.
+                        if columns.get(name) == Some(column) {
+                            add(names, name);
+                        }
+                    }
                 }
                 Shape::Fields(fields) => fields.iter().for_each(|name| add(names, name)),
                 Shape::Value => {}

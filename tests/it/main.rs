@@ -14,6 +14,8 @@ mod peers;
 mod pending;
 mod recursion;
 mod regressions;
+#[cfg(feature = "cli")]
+mod serve;
 mod sharing;
 mod state;
 #[cfg(all(feature = "http", feature = "server"))]

@@ -95,6 +95,11 @@ impl Feed {
         epoch <= last.unwrap_or_else(|| self.told())
     }
 
+    /// Whether all that followed a step is still there.
+    pub(crate) fn keeps(&self, epoch: u64) -> bool {
+        self.logs.iter().all(|log| log.forgotten() <= epoch)
+    }
+
     /// What has become of the results: the worst of it.
     pub(crate) fn phase(&self) -> Phase {
         let phases = self.logs.iter().map(|log| log.tail().phase);
@@ -213,9 +218,8 @@ impl Feed {
     }
 
     fn is_fresh(&self, snapshot: &Snapshot) -> bool {
-        let kept = |log: &Arc<ResultLog>| snapshot.epoch >= log.forgotten();
         let weight = |log: &Arc<ResultLog>| log.weight_after(snapshot.epoch);
-        self.logs.iter().all(kept)
+        self.keeps(snapshot.epoch)
             && self.logs.iter().map(weight).sum::<usize>()
                 <= SNAPSHOT_SLACK.max(snapshot.body.len() / 4)
     }

@@ -15,11 +15,12 @@ use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
 use super::source::{Source, State};
 use super::store;
-use crate::db::{DbError, StreamDb};
+use crate::db::{DbError, LiveQuery, StreamDb};
 use crate::plan::Plan;
 use crate::query::{QueryError, QueryFile};
 use crate::schema::Catalog;
 use crate::stream::{DurableStream, RetryPolicy, StreamError};
+use crate::value::Value;
 
 /// So long the readers of a dropped query are told that it was dropped.
 const TOLD: Duration = Duration::from_secs(60);
@@ -431,6 +432,17 @@ impl Registry {
         let feed = Arc::new(Feed::new(logs));
         feeds.insert(key, Arc::downgrade(&feed));
         Ok(feed)
+    }
+
+    /// The rows of a query as they are now. Waits for some time until they are there.
+    pub(crate) async fn live(
+        &self,
+        name: &str,
+        wait: Duration,
+    ) -> Result<LiveQuery<Value>, FindError> {
+        let log = self.log(name, name, wait).await?;
+        log.live()
+            .ok_or_else(|| FindError::Missing(name.to_owned()))
     }
 
     async fn log(

@@ -9,11 +9,11 @@ mod hand_made;
 mod http1;
 mod proxy;
 #[cfg(feature = "cli")]
-mod server_cli;
+pub(crate) mod server_cli;
 #[cfg(feature = "cli")]
 mod server_crash;
 mod server_disk;
-mod server_help;
+pub(crate) mod server_help;
 mod server_http;
 mod server_limits;
 mod server_live;

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use super::server_help::{Dir, Streams};
 
 /// A server that runs as a program, and is killed when this is dropped.
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 impl Program {
     pub(super) fn start(args: &[&str]) -> Program {
+        Program::start_at("127.0.0.1:0", args)
+    }
+
+    pub(crate) fn start_at(address: &str, args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
-        command
-            .arg("serve")
-            .args(["--listen", "127.0.0.1:0"])
-            .args(args);
+        command.arg("serve").args(["--listen", address]).args(args);
         Program::run(command)
     }
 
@@ -42,7 +43,7 @@ impl Program {
     }
 
     /// Ends it as a power failure would.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

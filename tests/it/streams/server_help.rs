@@ -8,17 +8,17 @@ use reqwest::{Client, Method, RequestBuilder};
 use tailwater::server::Server;
 
 /// A directory that is removed afterwards.
-pub(super) struct Dir(PathBuf);
+pub(crate) struct Dir(PathBuf);
 
 impl Dir {
-    pub(super) fn new() -> Dir {
+    pub(crate) fn new() -> Dir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tailwater-streams-{}-{number}", std::process::id());
         Dir(std::env::temp_dir().join(name))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

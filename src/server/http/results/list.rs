@@ -12,7 +12,7 @@ use super::{answer, json};
 use crate::server::auth::Right;
 use crate::server::http::App;
 use crate::server::http::problem::Problem;
-use crate::server::results::{Broken, Description, FindError};
+use crate::server::results::{Broken, Description};
 use crate::view::ResultRows;
 
 #[derive(Serialize)]
@@ -57,9 +57,8 @@ struct Result_<'a> {
 
 /// The rows of a query.
 pub(super) async fn rows(app: &App, headers: &HeaderMap, name: &str) -> Result<Response, Problem> {
-    let entry = app.entry(headers, name, Right::Read)?;
-    let live = entry.log().and_then(|log| log.live());
-    let live = live.ok_or_else(|| FindError::NotReady(name.to_owned()))?;
+    app.entry(headers, name, Right::Read)?;
+    let live = app.registry().live(name, app.long_poll).await?;
     let body = tokio::task::spawn_blocking(move || {
         let rows = live.read();
         let result = Result_ {

@@ -62,7 +62,7 @@ pub(super) async fn head(app: &Arc<App>, names: &[String]) -> Result<Response, P
 
 /// The step of an offset, if what followed it is still there.
 fn check(feed: &Feed, offset: Offset) -> Result<u64, Problem> {
-    if offset.generation != feed.generation() {
+    if offset.generation != feed.generation() || !feed.keeps(offset.epoch) {
         return Err(gone());
     }
     if !feed.has_been(offset.epoch) {

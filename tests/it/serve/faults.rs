@@ -1,0 +1,152 @@
+//! Sources that fail and come back, queries that do not hold.
+
+use serde_json::json;
+use tailwater::server::{Queries, Server};
+
+use super::support::{Site, builder, put, until};
+use crate::streams::server_cli::Program;
+use crate::streams::server_help::Dir;
+use crate::support::from;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_stale_while_the_source_is_away() {
+    let dir = Dir::new();
+    let upstream = async |address: &str| {
+        let server = Server::builder().listen(address).data(dir.path());
+        server.start().await.unwrap()
+    };
+    let far = upstream("127.0.0.1:0").await;
+    let address = far.address().to_string();
+    let source = Site::at(&far.url());
+    let url = far.stream_url("events");
+    let (near, site) = Site::start(Queries::new().upstream(&url)).await;
+    site.query("all", &json!({"from": from("t")})).await;
+    // There is no such stream yet.
+    let error = site.await_state("all", "error").await;
+    assert_eq!(error["status"]["error"], format!("no stream at {url}"));
+    assert_eq!(site.get("/v1/query/all?offset=-1").await.status, 503);
+    let first = json!([put("t", "1", json!({}))]);
+    let created = source.send("PUT", "/v1/stream/events", Some(&first));
+    assert_eq!(created.await.status, 201);
+    site.await_state("all", "live").await;
+    site.await_rows("all", |rows| rows.len() == 1).await;
+    let offset = site
+        .get("/v1/query/all?offset=now")
+        .await
+        .header("stream-next-offset")
+        .to_owned();
+
+    far.shutdown().await;
+    let stale = site.await_state("all", "stale").await;
+    assert!(stale["status"]["error"].is_string(), "{stale}");
+    assert_eq!(site.rows("all").await.len(), 1, "the rows are still there");
+
+    let far = upstream(&address).await;
+    site.await_state("all", "live").await;
+    source.append(&[put("t", "2", json!({}))]).await;
+    site.await_rows("all", |rows| rows.len() == 2).await;
+    // It was one result all the time.
+    let answer = site.get(&format!("/v1/query/all?offset={offset}")).await;
+    assert_eq!(
+        (answer.status, answer.json().as_array().unwrap().len()),
+        (200, 1)
+    );
+
+    source.send("DELETE", "/v1/stream/events", None).await;
+    let stale = site.await_state("all", "stale").await;
+    assert!(
+        stale["status"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("no stream"),
+        "{stale}"
+    );
+    let first = json!([put("t", "7", json!({}))]);
+    let created = source.send("PUT", "/v1/stream/events", Some(&first));
+    assert_eq!(created.await.status, 201);
+    site.await_state("all", "live").await;
+    site.await_rows("all", |rows| rows.len() == 1 && rows[0].0 == "7")
+        .await;
+    near.shutdown().await;
+    far.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ends_stays_as_it_is() {
+    let (server, site) = Site::start(Queries::new()).await;
+    site.query("all", &json!({"from": from("t")})).await;
+    site.append(&[put("t", "1", json!({}))]).await;
+    let close = reqwest::Client::new()
+        .post(format!("{}/v1/stream/events", site.url))
+        .header("stream-closed", "true")
+        .send();
+    assert_eq!(close.await.unwrap().status(), 204);
+    let ended = site.await_state("all", "ended").await;
+    assert_eq!(ended["rows"], 1);
+    assert_eq!(
+        site.get("/v1/query/all?offset=-1")
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    site.query("later", &json!({"from": from("t")})).await;
+    assert_eq!(site.rows("later").await.len(), 1);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_message_and_one_bad_query_stop_nothing() {
+    let (server, site) = Site::start(Queries::new()).await;
+    site.query("all", &json!({"from": from("t")})).await;
+    let bad = json!({"name": "bad", "query": {"from": from("t"), "limit": -1}});
+    assert_eq!(site.send("POST", "/v1/query", Some(&bad)).await.status, 400);
+    site.append(&[json!({"foo": 1}), put("t", "1", json!({"x": 1})), json!(7)])
+        .await;
+    site.await_rows("all", |rows| rows.len() == 1).await;
+    assert_eq!(site.await_state("all", "live").await["rows"], 1);
+    server.shutdown().await;
+}
+
+/// The server dies at any moment; a chained one shows its rows as stale, and goes on when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_heals_when_the_first_server_was_killed() {
+    let dir = Dir::new();
+    let data = dir.path().to_str().unwrap().to_owned();
+    let listen = {
+        // A port that is free now.
+        let server = builder().start().await.unwrap();
+        let address = server.address().to_string();
+        server.shutdown().await;
+        address
+    };
+    let start = || Program::start_at(&listen, &["--data", &data, "--long-poll-ms", "500"]);
+    let first = tokio::task::block_in_place(start);
+    let site = Site::at(&first.url);
+    site.query("all", &json!({"from": from("t")})).await;
+    let upstream = format!("{}/v1/query/all", site.url);
+    let (far, chained) = Site::start(Queries::new().upstream(upstream)).await;
+    chained.query("again", &json!({"from": from("all")})).await;
+    site.append(&[put("t", "1", json!({}))]).await;
+    chained.await_rows("again", |rows| rows.len() == 1).await;
+    site.append(&[put("t", "2", json!({}))]).await;
+    first.kill();
+    chained.await_state("again", "stale").await;
+    let second = tokio::task::block_in_place(start);
+    site.append(&[put("t", "9", json!({}))]).await;
+    until(async || {
+        let keys: Vec<String> = chained
+            .rows("again")
+            .await
+            .into_iter()
+            .map(|row| row.0)
+            .collect();
+        (keys == ["1", "2", "9"]).then_some(())
+    })
+    .await;
+    chained.await_state("again", "live").await;
+    far.shutdown().await;
+    drop(second);
+}

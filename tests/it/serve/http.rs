@@ -1,0 +1,317 @@
+//! What requests are answered: which queries there are, how they come and go, what is refused.
+
+use serde_json::{Value, json};
+use tailwater::server::{Queries, Token};
+
+use super::support::{Site, builder, put, until};
+use crate::support::{agg, from, order};
+
+fn all() -> Value {
+    json!({"from": from("t")})
+}
+
+#[tokio::test]
+async fn a_query_is_registered_listed_replaced_and_dropped() {
+    let (server, site) = Site::start(Queries::new()).await;
+    assert_eq!(
+        site.get("/v1/query").await.json(),
+        json!({"queries": [], "broken": []})
+    );
+    site.append(&[
+        put("t", "1", json!({"n": 1})),
+        put("t", "2", json!({"n": 2})),
+    ])
+    .await;
+
+    let body = json!({"name": "all", "query": all(), "view": {"title": "All"}});
+    let answer = site.send("POST", "/v1/query", Some(&body)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (201, "/v1/query/all")
+    );
+    assert_eq!(
+        site.send("POST", "/v1/query", Some(&body)).await.status,
+        200,
+        "the same again"
+    );
+    site.await_rows("all", |rows| rows.len() == 2).await;
+    let query = site.await_state("all", "live").await;
+    assert_eq!(query["source"], "events");
+    assert_eq!(query["rows"], 2);
+    assert_eq!(query["origin"], "http");
+    assert_eq!(query["ordered"], false);
+    assert_eq!(query["columns"], json!(["n"]));
+    assert_eq!(query["view"], json!({"title": "All"}));
+    assert_eq!(query["query"]["from"], from("t"));
+
+    let other = json!({"name": "all", "query": {"from": from("t"), "orderBy": [order("t.n")]}});
+    let answer = site.send("POST", "/v1/query", Some(&other)).await;
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert!(
+        answer.body.contains("PUT /v1/query/NAME replaces it"),
+        "{answer:?}"
+    );
+    assert_eq!(
+        site.send("PUT", "/v1/query/all", Some(&other)).await.status,
+        200
+    );
+    assert_eq!(site.describe("all").await["ordered"], true);
+    let new = json!({"query": all()});
+    assert_eq!(
+        site.send("PUT", "/v1/query/new", Some(&new)).await.status,
+        201
+    );
+
+    assert_eq!(site.send("DELETE", "/v1/query/all", None).await.status, 204);
+    assert_eq!(site.send("DELETE", "/v1/query/all", None).await.status, 404);
+    assert_eq!(site.get("/v1/query/all/rows").await.status, 404);
+    assert_eq!(site.describe("all").await, Value::Null);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let (server, site) = Site::start(Queries::new()).await;
+    let query = |query: Value| json!({"name": "q", "query": query});
+    let misspelt =
+        json!({"from": from("t"), "where": [{"type": "func", "name": "qe", "args": []}]});
+    for (body, says) in [
+        (json!({"query": all()}), "`name` is missing"),
+        (json!({"name": "q"}), "missing field `query`"),
+        (
+            json!({"name": "q", "query": all(), "sauce": 1}),
+            "unknown field `sauce`",
+        ),
+        (
+            json!({"name": "../q", "query": all()}),
+            "`../q` is no name of a query",
+        ),
+        (
+            json!({"name": "", "query": all()}),
+            "`` is no name of a query",
+        ),
+        (
+            query(misspelt),
+            "`where[0].name`: unknown function `qe` (did you mean `eq`?)",
+        ),
+        (
+            query(json!({"from": from("t"), "select": {"x": {"type": "ref", "path": ["u", "x"]}}})),
+            "`u`",
+        ),
+        (
+            json!({"name": "q", "query": all(), "source": "http://"}),
+            "is no source",
+        ),
+        (
+            json!({"name": "q", "query": all(), "view": 3}),
+            "invalid type",
+        ),
+    ] {
+        let answer = site.send("POST", "/v1/query", Some(&body)).await;
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains(says),
+            "{body}: {answer:?}"
+        );
+    }
+    assert_eq!(
+        site.get("/v1/query").await.json()["queries"],
+        json!([]),
+        "nothing came of it"
+    );
+
+    site.query("q", &all()).await;
+    site.query("r", &all()).await;
+    let elsewhere = json!({"name": "s", "query": all(), "source": "other"});
+    assert_eq!(
+        site.send("POST", "/v1/query", Some(&elsewhere))
+            .await
+            .status,
+        201
+    );
+    site.await_state("s", "live").await;
+    for (method, path, status, code) in [
+        ("GET", "/v1/query/nope", 404, "no-query"),
+        ("HEAD", "/v1/query/nope", 404, ""),
+        ("GET", "/v1/query/nope/rows", 404, "no-query"),
+        ("PUT", "/v1/query", 405, "method"),
+        ("POST", "/v1/query/q", 405, "method"),
+        ("GET", "/v1/query/q?offset=x", 400, "bad-query"),
+        ("GET", "/v1/query/q?live=sse", 400, "bad-query"),
+        ("GET", "/v1/query/q?offset=-1&live=what", 400, "bad-query"),
+        (
+            "GET",
+            "/v1/query/q?offset=0000000000000001_0000000000000000",
+            410,
+            "gone",
+        ),
+        ("GET", "/v1/changes", 400, "bad-query"),
+        ("GET", "/v1/changes?query=q&query=nope", 404, "no-query"),
+        ("GET", "/v1/changes?query=q&query=s", 400, "sources"),
+        ("GET", "/assets/nope.js", 404, "not-found"),
+        ("GET", "/v1/demo", 404, "no-replay"),
+    ] {
+        let answer = site.send(method, path, None).await;
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        if !code.is_empty() {
+            assert_eq!(answer.json()["code"], code, "{method} {path}");
+        }
+    }
+    let offset = site
+        .get("/v1/query/q?offset=now")
+        .await
+        .header("stream-next-offset")
+        .to_owned();
+    let generation = offset.split('_').next().unwrap();
+    let beyond = format!("/v1/query/q?offset={generation}_0000000000999999");
+    assert_eq!(site.get(&beyond).await.status, 400);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn curl_alone_is_enough() {
+    let (server, site) = Site::start(Queries::new()).await;
+    let count = json!({"from": from("t"), "select": {"n": agg("count", "t.x")}});
+    site.query("n", &count).await;
+    site.await_state("n", "live").await;
+    let head = site.send("HEAD", "/v1/query/n", None).await;
+    assert_eq!(
+        (head.status, head.header("content-type")),
+        (200, "application/json")
+    );
+    let first = site.get("/v1/query/n?offset=-1").await;
+    assert_eq!(first.header("stream-up-to-date"), "true");
+    let offset = first.header("stream-next-offset").to_owned();
+    assert_eq!(
+        first.json(),
+        json!([{"type": "n", "headers": {"control": "snapshot-start"}},
+               {"type": "n", "key": "[]", "value": {"n": 0},
+                "headers": {"operation": "insert", "epoch": first.json()[1]["headers"]["epoch"]}},
+               {"type": "n", "headers": {"control": "snapshot-end"}}])
+    );
+    // Nothing came since: the tag says so, and a long-poll waits for nothing.
+    let client = reqwest::Client::new();
+    let again = client
+        .get(format!("{}/v1/query/n?offset=-1", site.url))
+        .header("if-none-match", first.header("etag"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(again.status(), 304);
+    let waited = site
+        .get(&format!("/v1/query/n?offset={offset}&live=long-poll"))
+        .await;
+    assert_eq!(
+        (waited.status, waited.header("stream-up-to-date")),
+        (204, "true")
+    );
+
+    site.append(&[put("t", "1", json!({"x": 1}))]).await;
+    let change = site
+        .get(&format!("/v1/query/n?offset={offset}&live=long-poll"))
+        .await;
+    assert_eq!(change.status, 200, "{change:?}");
+    assert!(!change.header("stream-cursor").is_empty());
+    let message = &change.json()[0];
+    assert_eq!(message["value"], json!({"n": 1}));
+    assert_eq!(message["headers"]["operation"], "update");
+    let caught_up = site.get(&format!("/v1/query/n?offset={offset}")).await;
+    assert_eq!(caught_up.json(), change.json());
+    let now = site.get("/v1/query/n?offset=now").await;
+    assert_eq!(
+        (now.body.as_str(), now.header("stream-up-to-date")),
+        ("[]", "true")
+    );
+    assert!(now.header("stream-next-offset") > offset.as_str());
+
+    let metrics = site.get("/metrics").await.body;
+    assert!(
+        metrics.contains("tailwater_query_rows{query=\"n\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("tailwater_query_changes_total{query=\"n\"} 1\n"),
+        "{metrics}"
+    );
+    let page = site.get("/").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.header("content-security-policy")
+            .starts_with("default-src 'self'")
+    );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn tokens_are_for_the_streams_that_queries_read() {
+    let server = builder()
+        .tokens([
+            Token::new("admin").read().write(),
+            Token::new("viewer").prefix("shop").read(),
+            Token::new("other").prefix("bank").read().write(),
+        ])
+        .queries(Queries::new().stream("shop/orders"))
+        .start()
+        .await
+        .unwrap();
+    let nobody = Site::at(&server.url());
+    let [admin, viewer, other] = ["admin", "viewer", "other"].map(|token| nobody.with_token(token));
+    admin.query("q", &all()).await;
+    until(async || {
+        let answer = viewer.get("/v1/query/q/rows").await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    for path in [
+        "/v1/query",
+        "/v1/query/q?offset=-1",
+        "/v1/query/q/rows",
+        "/v1/changes?query=q",
+        "/v1/query/none",
+        "/v1/dashboard",
+    ] {
+        assert_eq!(nobody.get(path).await.status, 401, "{path}");
+        let expected = if path.ends_with("none") { 404 } else { 200 };
+        assert_eq!(viewer.get(path).await.status, expected, "{path}");
+        assert_eq!(other.get(path).await.status, 403, "{path}");
+    }
+    assert_eq!(
+        nobody.get("/").await.status,
+        200,
+        "the page itself has no data"
+    );
+    assert_eq!(
+        viewer.get("/metrics").await.status,
+        403,
+        "figures of all queries"
+    );
+    assert_eq!(admin.get("/metrics").await.status, 200);
+    let body = json!({"name": "r", "query": all()});
+    for (site, status) in [(&nobody, 401), (&viewer, 403), (&other, 403), (&admin, 201)] {
+        assert_eq!(
+            site.send("POST", "/v1/query", Some(&body)).await.status,
+            status
+        );
+    }
+    // Nobody reads what is not theirs by way of a query.
+    let body = json!({"name": "s", "query": all(), "source": "bank/accounts"});
+    assert_eq!(
+        viewer.send("POST", "/v1/query", Some(&body)).await.status,
+        403
+    );
+    assert_eq!(
+        other.send("POST", "/v1/query", Some(&body)).await.status,
+        201
+    );
+    assert_eq!(viewer.get("/v1/query/s/rows").await.status, 403);
+    assert_eq!(
+        viewer.get("/v1/query").await.json()["queries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(viewer.send("DELETE", "/v1/query/q", None).await.status, 403);
+    assert_eq!(admin.send("DELETE", "/v1/query/q", None).await.status, 204);
+    server.shutdown().await;
+}

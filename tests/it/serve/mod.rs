@@ -1,0 +1,8 @@
+//! Results of queries as durable streams, over HTTP.
+
+mod bank;
+mod faults;
+mod folder;
+mod http;
+mod readers;
+mod support;
