@@ -2,6 +2,7 @@
 
 mod args;
 mod clock;
+mod demo;
 mod event_time;
 mod explain;
 mod input;
@@ -21,7 +22,7 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) use args::Args;
 use args::Command;
-use tailwater::query::Query;
+use tailwater::query::{Query, QueryFile};
 use tailwater::schema::Catalog;
 
 /// Runs the command of the arguments.
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
     }
 }
 
@@ -76,7 +78,8 @@ fn read_query(path: &Path) -> Result<Query> {
             path.display()
         );
     }
-    Query::from_json(&read_text(path)?).with_context(|| path.display().to_string())
+    let file = QueryFile::from_json(&read_text(path)?);
+    Ok(file.with_context(|| path.display().to_string())?.query)
 }
 
 /// The catalog of a schema file; without one, every event type is a collection.

@@ -1,5 +1,6 @@
 //! `tailwater serve`: the embedded server as a program.
 
+use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,17 +10,22 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use super::args::ServeArgs;
-use super::read_text;
-use tailwater::server::{Error, Limits, Server, Token};
+use super::{read_catalog, read_text};
+use tailwater::server::{Error, Limits, Queries, Server, Token};
 
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
+    log();
+    Runtime::new()?.block_on(serve(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs on stderr.
+pub(super) fn log() {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
-    Runtime::new()?.block_on(serve(args))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(args: &ServeArgs) -> Result<()> {
@@ -37,6 +43,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     if let Some(directory) = &args.data {
         builder = builder.data(directory);
     }
+    builder = builder.queries(queries(args)?);
     if let Some(path) = &args.tokens {
         let tokens = Token::from_json(&read_text(path)?);
         builder = builder.tokens(tokens.with_context(|| path.display().to_string())?);
@@ -55,9 +62,27 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     Ok(())
 }
 
+fn queries(args: &ServeArgs) -> Result<Queries> {
+    let mut queries = Queries::new()
+        .stream(&args.stream)
+        .catalog(read_catalog(args.schema.as_deref())?)
+        .keep_bytes(args.keep_bytes)
+        .keep_for(Duration::from_secs(args.keep_seconds));
+    if let Some(folder) = &args.queries {
+        queries = queries.folder(folder);
+    }
+    if let Some(url) = &args.upstream {
+        queries = queries.upstream(url);
+    }
+    if let Ok(token) = env::var("TAILWATER_UPSTREAM_TOKEN") {
+        queries = queries.upstream_token(token);
+    }
+    Ok(queries)
+}
+
 /// Waits for the first signal that asks for the end.
 #[cfg(unix)]
-fn end_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn end_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -71,7 +96,7 @@ fn end_signal() -> Result<impl Future<Output = ()>> {
 
 /// Waits for the first signal that asks for the end.
 #[cfg(not(unix))]
-fn end_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn end_signal() -> Result<impl Future<Output = ()>> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })
