@@ -3,6 +3,8 @@
 import { el } from '../dom.js'
 
 const PADDING = 24
+/** No letter is wider in pixels, give or take one. */
+const WIDEST = 14
 const LEAST = 44
 /** Text may be cut to this much where room is short, and gets no more than that much unasked. */
 const LEAST_TEXT = 88
@@ -16,7 +18,6 @@ export class Widths {
   constructor(columns) {
     this.#columns = columns.map(column => ({
       natural: column.least ?? LEAST,
-      longest: 0,
       extra: column.extra ?? 0,
       isFlexible: column.align !== 'right' && !column.isBar,
       isGreedy: column.isBar,
@@ -28,9 +29,8 @@ export class Widths {
   /** Takes note of a text in a column; whether the column has to grow. */
   see(index, text) {
     const column = this.#columns[index]
-    // Measuring is slow, so only a text of more letters than any before is measured.
-    if (text.length <= column.longest) return false
-    column.longest = text.length
+    // Measuring takes time, so only what can be wider is measured.
+    if (text.length * WIDEST <= column.natural - PADDING) return false
     return this.#grow(column, text, this.fonts[index])
   }
 
