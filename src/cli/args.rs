@@ -36,7 +36,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Watch results change in the terminal while events are replayed or come in
     Watch(WatchArgs),
-    /// Run a server of Durable Streams: append-only streams over HTTP
+    /// Run a server: durable streams over HTTP, results of queries as such streams, and a page that
+    /// shows them
     Serve(ServeArgs),
 }
 
@@ -176,6 +177,35 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
 
+    /// Answer the queries in the JSON files of this directory, which is watched: a file that comes,
+    /// changes or goes is a query that does. `dashboard.json` in it lays out the page
+    #[arg(long, value_name = "DIR")]
+    pub(super) queries: Option<PathBuf>,
+
+    /// The stream that queries read unless they name another, of any server of Durable Streams. The
+    /// bearer token it may ask for is taken from TAILWATER_UPSTREAM_TOKEN
+    #[arg(long, value_name = "URL", conflicts_with = "stream")]
+    pub(super) upstream: Option<String>,
+
+    /// The stream of this server that queries read unless they name another; it is made if it is
+    /// missing
+    #[arg(long, value_name = "PATH", default_value = "events")]
+    pub(super) stream: String,
+
+    /// Collections with their event types and primary keys, as JSON. Without it, every event type is
+    /// a collection
+    #[arg(long, value_name = "FILE")]
+    pub(super) schema: Option<PathBuf>,
+
+    /// About how much of the past of each result is kept, in bytes, for readers that come back.
+    /// Those who come later begin again with a snapshot
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
+    pub(super) keep_bytes: usize,
+
+    /// How long the past of results is kept, in seconds
+    #[arg(long, value_name = "N", default_value_t = 3600)]
+    pub(super) keep_seconds: u64,
+
     /// Ask clients for bearer tokens. The file is JSON, such as
     /// [{"token":"…","prefix":"orders","rights":"read-write"}]; rights are read, write or
     /// read-write, and without a prefix a token is for all streams
@@ -213,6 +243,10 @@ then, in another terminal, create a stream, append to it, read it, and follow it
        -d '{\"type\":\"order\",\"key\":\"1\",\"value\":{},\"headers\":{\"operation\":\"insert\"}}'
   curl http://127.0.0.1:4437/v1/stream/orders
   curl -N 'http://127.0.0.1:4437/v1/stream/orders?offset=now&live=sse'
+Results of queries are streams, too, and on a page at http://127.0.0.1:4437/
+  tailwater serve --data streams --stream orders --queries queries
+  curl -N 'http://127.0.0.1:4437/v1/query/NAME?offset=-1&live=sse'
+  curl http://127.0.0.1:4437/v1/query/NAME/rows
 
 When it is ready it prints one line, `listening on http://ADDR`. Ctrl-C or SIGTERM ends it. It logs
 on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.";

@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) use args::Args;
 use args::Command;
-use tailwater::query::Query;
+use tailwater::query::{Query, QueryFile};
 use tailwater::schema::Catalog;
 
 /// Runs the command of the arguments.
@@ -76,7 +76,8 @@ fn read_query(path: &Path) -> Result<Query> {
             path.display()
         );
     }
-    Query::from_json(&read_text(path)?).with_context(|| path.display().to_string())
+    let file = QueryFile::from_json(&read_text(path)?);
+    Ok(file.with_context(|| path.display().to_string())?.query)
 }
 
 /// The catalog of a schema file; without one, every event type is a collection.

@@ -1,5 +1,6 @@
 //! `tailwater serve`: the embedded server as a program.
 
+use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use super::args::ServeArgs;
-use super::read_text;
-use tailwater::server::{Error, Limits, Server, Token};
+use super::{read_catalog, read_text};
+use tailwater::server::{Error, Limits, Queries, Server, Token};
 
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
@@ -37,6 +38,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     if let Some(directory) = &args.data {
         builder = builder.data(directory);
     }
+    builder = builder.queries(queries(args)?);
     if let Some(path) = &args.tokens {
         let tokens = Token::from_json(&read_text(path)?);
         builder = builder.tokens(tokens.with_context(|| path.display().to_string())?);
@@ -53,6 +55,24 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     end.await;
     server.shutdown().await;
     Ok(())
+}
+
+fn queries(args: &ServeArgs) -> Result<Queries> {
+    let mut queries = Queries::new()
+        .stream(&args.stream)
+        .catalog(read_catalog(args.schema.as_deref())?)
+        .keep_bytes(args.keep_bytes)
+        .keep_for(Duration::from_secs(args.keep_seconds));
+    if let Some(folder) = &args.queries {
+        queries = queries.folder(folder);
+    }
+    if let Some(url) = &args.upstream {
+        queries = queries.upstream(url);
+    }
+    if let Ok(token) = env::var("TAILWATER_UPSTREAM_TOKEN") {
+        queries = queries.upstream_token(token);
+    }
+    Ok(queries)
 }
 
 /// Waits for the first signal that asks for the end.

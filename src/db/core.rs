@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -66,6 +67,8 @@ pub(crate) struct Core {
     /// How often `now()` in queries is set.
     clock_tick: Duration,
     next_tick: Instant,
+    /// When the events of the next step came in, if it is one of events.
+    pub(super) arrived: Option<SystemTime>,
     stopped: bool,
 }
 
@@ -79,6 +82,7 @@ impl Core {
             effects: HashMap::new(),
             clock_tick,
             next_tick: Instant::now(),
+            arrived: None,
             stopped: false,
         }
     }
@@ -130,16 +134,23 @@ impl Core {
     /// Tells all consumers what a step changed.
     pub(super) fn publish(&mut self, mut changed: BTreeMap<QueryId, ChangeSet>) {
         changed.retain(|_, changes| !changes.is_empty());
-        let epoch = *read(self.engine.epoch());
+        let epoch = self.epoch();
+        let arrived = self.arrived.take().unwrap_or_else(SystemTime::now);
+        let mut told = Vec::new();
         // Effects come last: code of the application finds all subscriptions told.
         let mut of_effects = Vec::new();
         for (id, changes) in changed {
             let hub = lock(&self.shared.hubs).get(&id).cloned();
             match hub {
-                Some(hub) => hub.publish(epoch, &Arc::new(changes)),
+                Some(hub) => {
+                    hub.publish(epoch, arrived, &Arc::new(changes));
+                    told.push(hub);
+                }
                 None => of_effects.push((id, changes)),
             }
         }
+        self.shared.told.store(epoch, Ordering::Release);
+        told.iter().for_each(|hub| hub.show());
         for (id, changes) in of_effects {
             match self.effects.get_mut(&id) {
                 Some(effect) if !effect.begun => {
@@ -166,11 +177,16 @@ impl Core {
         }
     }
 
+    /// The last step.
+    pub(super) fn epoch(&self) -> u64 {
+        *read(self.engine.epoch())
+    }
+
     fn call(&mut self, id: QueryId, kind: ChangesKind, changes: ChangeSet) {
         let Some(mut effect) = self.effects.remove(&id) else {
             return;
         };
-        let epoch = *read(self.engine.epoch());
+        let epoch = self.epoch();
         let changes = Arc::new(changes);
         match caught("an effect", || (effect.function)(epoch, kind, &changes)) {
             Ok(()) => drop(self.effects.insert(id, effect)),

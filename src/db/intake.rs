@@ -1,6 +1,7 @@
 //! How batches of the stream become steps of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use smol_str::SmolStr;
 
@@ -11,6 +12,7 @@ use super::lock;
 use super::shared::Shared;
 use super::snapshot::{FORMAT, Snapshot, SnapshotCollection};
 use super::status::Status;
+use crate::engine::Engine;
 use crate::protocol::{Message, RawChange};
 use crate::store::{Action, DecodeError, Decoder, Store};
 use crate::stream::{Batch, Items, Offset};
@@ -133,9 +135,11 @@ impl Intake {
 }
 
 impl Core {
-    /// Takes in a batch of the stream; whether to go on reading.
-    pub(super) fn take(&mut self, batch: &Batch) -> bool {
+    /// Takes in a batch of the stream, which arrived at some time; whether to go on reading.
+    pub(super) fn take(&mut self, batch: &Batch, arrived: SystemTime) -> bool {
+        self.arrived = Some(arrived);
         let taken = self.try_take(batch);
+        self.arrived = None;
         if let Err(error) = &taken {
             self.shared.set_status(Status::Error(error.clone()));
         }
@@ -157,9 +161,7 @@ impl Core {
                 rows.apply(actions);
                 let settled = !rows.is_unsettled();
                 if complete {
-                    let actions = rows.into_actions();
-                    self.tick_if_needed();
-                    self.step(|engine| engine.apply(actions));
+                    self.load(rows.into_actions());
                 } else {
                     self.intake.loading = Some(rows);
                 }
@@ -180,6 +182,31 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Shows all rows there are, in place of those from before the stream was begun again.
+    fn load(&mut self, mut actions: Vec<Action>) {
+        let confirmed = self.pending.confirmed_by(&self.intake.txids);
+        let vanished = actions.is_empty();
+        if self.shared.was_ready() {
+            actions.insert(0, Action::Reset);
+        }
+        self.tick_if_needed();
+        self.confirm(&confirmed, actions);
+        if vanished && self.shared.was_ready() {
+            // A reset waits for what follows it.
+            self.step(Engine::finish);
+        }
+    }
+
+    /// Forgets how far the stream was read: it begins anew. Rows stay until it was read up to date.
+    pub(super) fn begin_again(&mut self) {
+        let intake = &mut self.intake;
+        intake.loading = Some(Store::new(self.shared.catalog.clone()));
+        intake.snapshots.clear();
+        intake.held.clear();
+        intake.txids.clear();
+        intake.settled = Offset::START;
     }
 
     /// Takes note of where the stream was taken in to, and of the transactions that are visible.

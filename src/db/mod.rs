@@ -121,6 +121,8 @@ pub use context::{BoxError, MutationContext, PendingMutation, append_mutations};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use effect::EffectHandle;
 pub use error::{DbError, RowError};
+#[cfg(feature = "serve")]
+pub(crate) use live::Sink;
 pub use live::{LiveQuery, SubscribeOptions, Subscription, Together};
 pub use mutate::{MutateError, Mutator, OpenTransaction};
 pub use paced::{Paced, Strategy};
@@ -137,7 +139,7 @@ use shared::Shared;
 use crate::engine::read;
 use crate::query::{Query, RowFunction, RowTypeError, TypedQuery};
 use crate::schema::Collection;
-use crate::stream::{DurableStream, Live, Offset, ReadOptions};
+use crate::stream::{DurableStream, Live, Offset, Trouble};
 use crate::value::{Value, ValueRef, from_json};
 
 /// A database on a durable stream. Cheap to clone; clones, live queries and effects keep it open.
@@ -217,14 +219,14 @@ impl Inner {
             return Ok(());
         }
         let runtime = self.runtime.get_or_init(|| runtime);
-        let offset = lock(&self.shared.offset).clone();
-        let reader = self.stream.read(ReadOptions::from(offset).live(self.live));
         let sync = sync::SyncTask {
             shared: self.shared.clone(),
             commands: self.commands.clone(),
+            stream: self.stream.clone(),
+            live: self.live,
             strict: self.strict,
         };
-        *task = Some(runtime.spawn(sync.run(reader)).abort_handle());
+        *task = Some(runtime.spawn(sync.run()).abort_handle());
         Ok(())
     }
 
@@ -295,6 +297,23 @@ impl StreamDb {
     /// The status as a signal to wait for.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.inner.shared.watch_status()
+    }
+
+    /// What keeps the stream from being read at present, while that is tried again and again: the rows
+    /// are as they were when it began. `None` while all is well, and before and after reading.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let trouble = lock(&self.inner.shared.trouble);
+        let trouble = trouble.as_ref()?.borrow().clone();
+        trouble.filter(|_| !self.status().is_over())
+    }
+
+    /// The last step that all live queries were told of; see [`LiveQuery::attach`].
+    #[cfg(feature = "serve")]
+    pub(crate) fn told(&self) -> u64 {
+        self.inner
+            .shared
+            .told
+            .load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// The stream, to append to.

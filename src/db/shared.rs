@@ -1,7 +1,7 @@
 //! What all threads of a database see.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use super::status::Status;
 use super::txids::Txids;
 use crate::engine::QueryId;
 use crate::schema::Catalog;
-use crate::stream::Offset;
+use crate::stream::{Offset, Trouble};
 
 /// What the engine's thread, the sync task and the handles have in common.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub(crate) struct Shared {
     was_ready: AtomicBool,
     /// How many transactions have changes that are visible and not confirmed.
     pending: AtomicUsize,
+    /// The last step that all live queries were told of.
+    pub(super) told: AtomicU64,
+    /// What keeps the stream from being read at present.
+    pub(super) trouble: Mutex<Option<watch::Receiver<Option<Trouble>>>>,
     pub(super) txids: Txids,
     /// Up to where the stream was taken in.
     pub(super) offset: Mutex<Offset>,
@@ -39,6 +43,8 @@ impl Shared {
             status: watch::Sender::default(),
             was_ready: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
+            told: AtomicU64::new(0),
+            trouble: Mutex::default(),
             txids: Txids::default(),
             offset: Mutex::new(offset),
             dead_letters: DeadLetterBox::new(dead_letters),

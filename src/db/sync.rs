@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::SystemTime;
 
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
 use super::core::{Command, Core, command};
 use super::error::DbError;
+use super::lock;
 use super::shared::Shared;
 use super::status::Status;
-use crate::stream::{Batch, Reader, StreamError};
+use crate::stream::{Batch, DurableStream, Live, Offset, ReadOptions, Reader, StreamError};
 
 /// What the task works with.
 pub(super) struct SyncTask {
     pub(super) shared: Arc<Shared>,
     pub(super) commands: Sender<Command>,
+    pub(super) stream: DurableStream,
+    pub(super) live: Live,
     /// Whether an answer that cannot be read ends it.
     pub(super) strict: bool,
 }
@@ -30,14 +34,39 @@ impl Drop for SyncTask {
 }
 
 impl SyncTask {
-    pub(super) async fn run(self, reader: Reader) {
-        if let Some(status) = self.read(reader).await {
+    pub(super) async fn run(self) {
+        let mut offset = lock(&self.shared.offset).clone();
+        let status = loop {
+            let from_start = offset == Offset::START;
+            let (status, read) = self.read(offset).await;
+            match status {
+                // The server no longer has what followed. At its start it has all that counts: a
+                // stream that is a result begins with a snapshot.
+                Some(Status::Error(DbError::Stream(StreamError::Gone { .. })))
+                    if read || !from_start =>
+                {
+                    let _ = self.commands.send(Box::new(Core::begin_again));
+                    offset = Offset::START;
+                }
+                status => break status,
+            }
+        };
+        if let Some(status) = status {
             self.shared.set_status(status);
         }
     }
 
-    /// Reads to the end; what the status is then, if the engine did not set it.
-    async fn read(&self, mut reader: Reader) -> Option<Status> {
+    /// Reads to the end: what the status is then, if the engine did not set it, and whether
+    /// anything was read.
+    async fn read(&self, offset: Offset) -> (Option<Status>, bool) {
+        let mut reader = self.stream.read(ReadOptions::from(offset).live(self.live));
+        *lock(&self.shared.trouble) = Some(reader.trouble());
+        let mut any = false;
+        let status = self.take_all(&mut reader, &mut any).await;
+        (status, any)
+    }
+
+    async fn take_all(&self, reader: &mut Reader, any: &mut bool) -> Option<Status> {
         // The next batch is fetched while the engine takes the last one.
         let mut taking = None;
         let mut failure = None;
@@ -45,6 +74,7 @@ impl SyncTask {
             match batch {
                 Ok(batch) => {
                     failure = None;
+                    *any = true;
                     settle(taking.take()).await?;
                     taking = Some(self.give(batch)?);
                 }
@@ -63,8 +93,9 @@ impl SyncTask {
     /// Hands a batch to the engine, which answers whether to go on.
     fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
+        let arrived = SystemTime::now();
         let take = command(
-            move |core| core.take(&batch),
+            move |core| core.take(&batch, arrived),
             |taken| {
                 // The task may have been stopped meanwhile.
                 let _ = reply.send(taken.unwrap_or(false));

@@ -51,6 +51,37 @@ pub enum Expr {
     Object(Vec<Part>),
 }
 
+#[cfg(feature = "serve")]
+impl Expr {
+    /// Adds the names of the fields of the object that this is, if it is one.
+    pub(super) fn fields(&self, names: &mut Vec<String>) {
+        let add = |names: &mut Vec<String>, name: &SmolStr| {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_string());
+            }
+        };
+        match self {
+            Expr::Row { shape, .. } => match shape {
+                Shape::Collection(of) => {
+                    let columns = of.columns();
+                    columns.names().iter().for_each(|name| add(names, name));
+                }
+                Shape::Fields(fields) => fields.iter().for_each(|name| add(names, name)),
+                Shape::Value => {}
+            },
+            Expr::Object(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Field(name, _) => add(names, name),
+                        Part::Spread(expr) => expr.fields(names),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A part of an [`Expr::Object`]. Of fields with one name the last wins.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {

@@ -238,6 +238,15 @@ pub struct OrderKey {
 }
 
 impl Plan {
+    /// The names of the fields of a result row, in the order of the query, as far as the query and
+    /// the rows so far say them.
+    #[cfg(feature = "serve")]
+    pub(crate) fn fields(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.output.fields(&mut names);
+        names
+    }
+
     /// Plans a query over the collections of a catalog.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod builder;
 mod error;
+mod file;
 mod function;
 mod ir;
 mod parse;
@@ -14,6 +15,7 @@ mod write;
 
 pub use builder::{closure, col, include, include_one, lit, now, text, when};
 pub use error::QueryError;
+pub use file::QueryFile;
 pub use function::{AggregateFunction, Function};
 pub(crate) use function::{Datum, direction_of, quantile_of, to_number, to_text};
 pub use ir::{

@@ -11,6 +11,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::auth::{Token, Tokens};
 use super::http::{self, App, Options, listener};
+#[cfg(feature = "serve")]
+use super::results::Queries;
 use super::streams::disk::{Disk, DiskError};
 use super::streams::{Most, Streams};
 use super::{Error, Server};
@@ -79,6 +81,8 @@ pub struct ServerBuilder {
     sse_lifetime: Duration,
     keep_alive: Duration,
     limits: Limits,
+    #[cfg(feature = "serve")]
+    queries: Option<Queries>,
 }
 
 impl Default for ServerBuilder {
@@ -92,6 +96,8 @@ impl Default for ServerBuilder {
             sse_lifetime: Duration::from_secs(60),
             keep_alive: Duration::from_secs(15),
             limits: Limits::default(),
+            #[cfg(feature = "serve")]
+            queries: None,
         }
     }
 }
@@ -143,6 +149,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers queries, and shows a page of their results at `/`.
+    #[cfg(feature = "serve")]
+    pub fn queries(mut self, queries: Queries) -> ServerBuilder {
+        self.queries = Some(queries);
+        self
+    }
+
     /// How much the server takes.
     pub fn limits(mut self, limits: Limits) -> ServerBuilder {
         self.limits = limits;
@@ -154,7 +167,11 @@ impl ServerBuilder {
         if let Some(index) = self.tokens.iter().position(|token| !token.is_sendable()) {
             return Err(Error::Token { index });
         }
-        let tokens = Tokens::new(self.tokens);
+        #[cfg(feature = "serve")]
+        let (tokens, own_token) = with_own(self.tokens);
+        #[cfg(not(feature = "serve"))]
+        let tokens = self.tokens;
+        let tokens = Tokens::new(tokens);
         let failed = |source| Error::Listen {
             address: self.listen.clone(),
             source,
@@ -177,7 +194,7 @@ impl ServerBuilder {
             producers: self.limits.producers,
         };
         let (cache, recent) = (self.limits.disk_cache, self.limits.recent);
-        let directory = self.data;
+        let directory = self.data.clone();
         let open = tokio::task::spawn_blocking(move || open(directory, cache, most, recent));
         let streams = match open.await {
             Ok(streams) => streams?,
@@ -192,12 +209,45 @@ impl ServerBuilder {
         };
         let (stop, stopped) = watch::channel(false);
         let app = Arc::new(App::new(options, streams, stopped, address));
+        #[cfg(feature = "serve")]
+        if let Some(queries) = self.queries {
+            let own = format!("http://{}{}", own_address(address), http::BASE);
+            let registry = queries.start(own, own_token, self.data.as_deref()).await?;
+            let _ = app.results.set(http::results::Served { registry });
+        }
         Ok(Server {
             address,
             stop,
             task: tokio::spawn(run(app, listener)),
         })
     }
+}
+
+/// Where the server finds itself.
+#[cfg(feature = "serve")]
+fn own_address(address: SocketAddr) -> SocketAddr {
+    let mut own = address;
+    if address.ip().is_unspecified() {
+        own.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    own
+}
+
+/// The tokens, with one more for the server itself if there are any, and that one.
+#[cfg(feature = "serve")]
+fn with_own(mut tokens: Vec<Token>) -> (Vec<Token>, Option<String>) {
+    if tokens.is_empty() {
+        return (tokens, None);
+    }
+    // Hashers are seeded by the system; four of them are more than anybody can guess.
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let part = |_| format!("{:016x}", RandomState::new().build_hasher().finish());
+    let own: String = (0..4).map(part).collect();
+    tokens.push(Token::new(&own).read().write());
+    (tokens, Some(own))
 }
 
 fn open(
@@ -232,6 +282,10 @@ async fn run(app: Arc<App>, listener: TcpListener) {
             loop {
                 ticks.tick().await;
                 app.streams.sweep();
+                #[cfg(feature = "serve")]
+                if let Some(served) = app.results.get() {
+                    served.registry.sweep();
+                }
             }
         }
     });
@@ -243,5 +297,9 @@ async fn run(app: Arc<App>, listener: TcpListener) {
     )
     .await;
     sweeper.abort();
+    #[cfg(feature = "serve")]
+    if let Some(served) = app.results.get() {
+        served.registry.close();
+    }
     app.streams.stop().await;
 }

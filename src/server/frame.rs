@@ -46,6 +46,20 @@ pub(crate) fn encode(payload: Option<Payload<'_>>, control: &Control) -> Bytes {
         }
         None => {}
     }
+    put_control(&mut out, control, None);
+    out.freeze()
+}
+
+/// A control event alone; `arrived` is when the newest data before it came in, in milliseconds since
+/// 1970.
+#[cfg(feature = "serve")]
+pub(crate) fn control(control: &Control, arrived: Option<f64>) -> Bytes {
+    let mut out = BytesMut::with_capacity(192);
+    put_control(&mut out, control, arrived);
+    out.freeze()
+}
+
+fn put_control(out: &mut BytesMut, control: &Control, arrived: Option<f64>) {
     out.put_slice(b"event: control\ndata:{\"streamNextOffset\":\"");
     out.put_slice(control.next.as_bytes());
     out.put_u8(b'"');
@@ -57,8 +71,10 @@ pub(crate) fn encode(payload: Option<Payload<'_>>, control: &Control) -> Bytes {
     if control.up_to_date {
         out.put_slice(b",\"upToDate\":true");
     }
+    if let Some(arrived) = arrived {
+        out.put_slice(format!(",\"arrivedAt\":{arrived:.3}").as_bytes());
+    }
     out.put_slice(b"}\n\n");
-    out.freeze()
 }
 
 /// A comment, which keeps proxies from giving the connection up.

@@ -39,6 +39,7 @@
 //! | `frame` | ranges as server-sent events |
 //! | `streams` | the streams: a writer's thread, published logs, the disk |
 //! | `auth` | tokens |
+//! | `results` | results of queries as streams, with the feature `serve` |
 //! | `http` | requests and responses, connections |
 //! | `builder` | options |
 
@@ -46,6 +47,8 @@ mod auth;
 mod builder;
 mod frame;
 mod http;
+#[cfg(feature = "serve")]
+mod results;
 mod streams;
 
 use std::io;
@@ -57,6 +60,8 @@ use tokio::task::JoinHandle;
 
 pub use auth::Token;
 pub use builder::{Limits, ServerBuilder};
+#[cfg(feature = "serve")]
+pub use results::Queries;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +94,15 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The folder of queries cannot be read.
+    #[cfg(feature = "serve")]
+    #[error("the queries in {} cannot be read", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
     },
     /// The tokens are not the JSON they should be.
     #[error("the tokens cannot be read: {0}")]

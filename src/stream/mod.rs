@@ -51,5 +51,5 @@ pub use handle::{AppendOptions, CreateOptions, Created, DurableStream, Head, Str
 pub use offset::Offset;
 pub use producer::{Producer, ProducerBuilder};
 pub use provider::Provider;
-pub use read::{Live, ReadOptions, Reader};
+pub use read::{Live, ReadOptions, Reader, Trouble};
 pub use retry::RetryPolicy;

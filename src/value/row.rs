@@ -80,6 +80,12 @@ impl Row {
         &self.bytes.slice
     }
 
+    /// How many bytes its values take.
+    #[cfg(feature = "serve")]
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.slice.len()
+    }
+
     /// The columns; past the last one all are missing.
     #[inline]
     pub fn columns(&self) -> Seq<'_> {

@@ -229,6 +229,14 @@ impl ChangeSet {
         self.changes.is_empty()
     }
 
+    /// About how many bytes the changes take as messages. Of a join, the rows of all sources count.
+    #[cfg(feature = "serve")]
+    pub(crate) fn weight(&self) -> usize {
+        let bytes = |tuple: &Tuple| tuple.iter().flatten().map(Row::size).sum::<usize>();
+        let change = |replaced: &Replaced| replaced.new.as_ref().map_or(0, bytes) + 128;
+        self.changes.iter().map(change).sum()
+    }
+
     /// The changes: of an ordered result deletes first, then by position; else by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
         // Sorted only when they are read: until then they are as hash tables left them.

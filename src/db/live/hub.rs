@@ -1,8 +1,10 @@
 //! Who is told of the changes of a live query.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::task::Waker;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
@@ -10,17 +12,36 @@ use super::super::changes::ChangesKind;
 use super::super::lock;
 use crate::view::ChangeSet;
 
+/// What is told every step of a query at once, on the engine's thread, and must not wait there.
+pub(crate) trait Sink: Send + Sync {
+    /// Takes what a step changed. It is not to be shown before [`Sink::show`].
+    fn take(&self, epoch: u64, arrived: SystemTime, changes: &Arc<ChangeSet>);
+
+    /// All queries were told of the step.
+    fn show(&self);
+}
+
 /// The readers of one live query.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::db) struct Hub {
     queues: Mutex<Vec<Weak<Queue>>>,
+    sinks: Mutex<Vec<Weak<dyn Sink>>>,
     /// The step that last changed the result.
     changed: watch::Sender<u64>,
 }
 
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
 impl Hub {
-    /// Tells all readers what a step changed.
-    pub(in crate::db) fn publish(&self, epoch: u64, changes: &Arc<ChangeSet>) {
+    /// Tells all readers what a step changed, on events that arrived at some time.
+    pub(in crate::db) fn publish(&self, epoch: u64, arrived: SystemTime, changes: &Arc<ChangeSet>) {
+        for sink in self.sinks() {
+            sink.take(epoch, arrived, changes);
+        }
         for queue in self.queues() {
             queue.push(epoch, changes);
         }
@@ -32,6 +53,20 @@ impl Hub {
         for queue in self.queues() {
             queue.wake(lock(&queue.state));
         }
+    }
+
+    /// Lets the sinks show a step that all queries were told of.
+    pub(in crate::db) fn show(&self) {
+        self.sinks().iter().for_each(|sink| sink.show());
+    }
+
+    fn sinks(&self) -> Vec<Arc<dyn Sink>> {
+        lock(&self.sinks).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    #[cfg(feature = "serve")]
+    pub(super) fn attach(&self, sink: Weak<dyn Sink>) {
+        lock(&self.sinks).push(sink);
     }
 
     fn queues(&self) -> Vec<Arc<Queue>> {

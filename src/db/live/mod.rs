@@ -5,11 +5,15 @@ mod subscription;
 mod together;
 
 use std::fmt;
+#[cfg(feature = "serve")]
+use std::sync::Weak;
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
 pub(super) use hub::Hub;
+#[cfg(feature = "serve")]
+pub(crate) use hub::Sink;
 pub use subscription::{SubscribeOptions, Subscription};
 pub use together::Together;
 
@@ -239,6 +243,22 @@ impl<T> LiveQuery<T> {
             });
             moved
         })?
+    }
+
+    /// The last step of the engine.
+    #[cfg(feature = "serve")]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.inner.epoch()
+    }
+
+    /// Tells a sink of every step from now on; gives the last step that it is not told of.
+    #[cfg(feature = "serve")]
+    pub(crate) fn attach(&self, sink: Weak<dyn Sink>) -> Result<u64, DbError> {
+        let hub = self.inner.query.hub.clone();
+        self.inner.db.ask(move |core| {
+            hub.attach(sink);
+            core.epoch()
+        })
     }
 
     /// The query as data.

@@ -35,10 +35,27 @@ impl Query {
     ///
     /// If the text is not JSON or not a query. Aliases and groups are checked by the planner.
     pub fn from_json(text: &str) -> Result<Query> {
-        let tree: Tree = serde_json::from_str(text)
-            .map_err(|e| QueryError::new("", format!("the query is not valid JSON: {e}")))?;
-        query(&tree)
+        query_beside(text, |_, _| Ok(false))
     }
+}
+
+/// Reads a query from JSON with other fields beside its clauses: `beside` says which it takes.
+pub(super) fn query_beside(
+    text: &str,
+    mut beside: impl FnMut(&str, &Tree) -> Result<bool>,
+) -> Result<Query> {
+    let mut tree: Tree = serde_json::from_str(text)
+        .map_err(|e| QueryError::new("", format!("the query is not valid JSON: {e}")))?;
+    if let Tree::Object(entries) = &mut tree {
+        let mut clauses = Vec::with_capacity(entries.len());
+        for (key, value) in entries.drain(..) {
+            if !beside(&key, &value)? {
+                clauses.push((key, value));
+            }
+        }
+        *entries = clauses;
+    }
+    query(&tree)
 }
 
 /// Reads the value at `key` with the place put into its errors.

@@ -11,6 +11,8 @@ mod json;
 pub(crate) mod listener;
 mod problem;
 mod read;
+#[cfg(feature = "serve")]
+pub(crate) mod results;
 mod sse;
 
 use std::net::SocketAddr;
@@ -53,6 +55,9 @@ pub(crate) struct App {
     /// How much of large bodies may be held.
     uploads: Semaphore,
     pub(crate) address: SocketAddr,
+    /// The queries that are answered, if any are to be.
+    #[cfg(feature = "serve")]
+    pub(crate) results: std::sync::OnceLock<results::Served>,
 }
 
 /// What of an app can be chosen.
@@ -91,10 +96,17 @@ impl App {
             stop,
             uploads,
             address,
+            #[cfg(feature = "serve")]
+            results: std::sync::OnceLock::new(),
         }
     }
 
-    fn allow(&self, headers: &HeaderMap, path: &StreamPath, right: Right) -> Result<(), Problem> {
+    pub(crate) fn allow(
+        &self,
+        headers: &HeaderMap,
+        path: &StreamPath,
+        right: Right,
+    ) -> Result<(), Problem> {
         let header = headers::authorization(headers);
         Ok(self.tokens.check(header, path.as_str(), right)?)
     }
@@ -102,9 +114,15 @@ impl App {
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/health", get(health))
-        .route("/v1/stream/{*path}", any(stream))
+        .route("/v1/stream/{*path}", any(stream));
+    #[cfg(feature = "serve")]
+    let routes = match app.results.get() {
+        Some(served) => routes.merge(results::routes(served)),
+        None => routes,
+    };
+    routes
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here")
                 .hint(format!("streams are below {BASE}"))
@@ -180,14 +198,14 @@ fn content(kind: Kind, body: &[u8]) -> Result<Option<Content>, Problem> {
 }
 
 /// A response without content.
-fn respond(status: StatusCode) -> Response {
+pub(crate) fn respond(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
 /// Tells browsers what pages of other origins may send.
-fn preflight() -> Response {
+pub(crate) fn preflight() -> Response {
     let mut response = respond(StatusCode::NO_CONTENT);
     let out = response.headers_mut();
     out.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);

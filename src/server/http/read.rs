@@ -18,24 +18,25 @@ use crate::server::streams::path::{StreamPath, percent_decode};
 
 /// Where to read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    Position(u64),
+pub(crate) enum From<T> {
+    Start,
+    At(T),
     /// The tail.
     Now,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Live {
+pub(crate) enum Live {
     LongPoll,
     Sse,
 }
 
 /// What the query of a URL asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ask {
-    from: From,
-    live: Option<Live>,
-    cursor: Option<u64>,
+pub(crate) struct Ask<T> {
+    pub(crate) from: From<T>,
+    pub(crate) live: Option<Live>,
+    pub(crate) cursor: Option<u64>,
 }
 
 pub(crate) async fn read(
@@ -44,15 +45,16 @@ pub(crate) async fn read(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let log = app.streams.find(path)?;
-    let ask = ask(parts.uri.query().unwrap_or_default())?;
+    let ask = ask(parts.uri.query().unwrap_or_default(), offset::parse)?;
     log.clock().touch();
     let tail = log.tail();
     let from = match ask.from {
+        From::Start => 0,
         From::Now => tail.end,
-        From::Position(position) if position > tail.end => {
+        From::At(position) if position > tail.end => {
             return Err(problem::beyond_tail(position, tail.end));
         }
-        From::Position(position) => position,
+        From::At(position) => position,
     };
     match (ask.live, ask.from) {
         (Some(Live::Sse), _) => Ok(sse::follow(app.clone(), log, from, ask.cursor)),
@@ -60,7 +62,7 @@ pub(crate) async fn read(
             long_poll(app, path, &log, from, ask.cursor, &parts.headers).await
         }
         (None, From::Now) => Ok(now(&log, tail)),
-        (None, From::Position(_)) => {
+        (None, From::Start | From::At(_)) => {
             let batch = log.read(from, app.limits.chunk).await?;
             let cache = match (
                 batch.reaches_tail() && !batch.is_final(),
@@ -76,7 +78,8 @@ pub(crate) async fn read(
     }
 }
 
-fn ask(query: &str) -> Result<Ask, Problem> {
+/// Reads the query of a URL; `parse` reads an offset.
+pub(crate) fn ask<T>(query: &str, parse: fn(&str) -> Option<T>) -> Result<Ask<T>, Problem> {
     let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail);
     let (mut offset, mut live, mut cursor) = (None, None, None);
     for pair in query.split('&') {
@@ -104,9 +107,9 @@ fn ask(query: &str) -> Result<Ask, Problem> {
         None if live.is_some() => {
             return Err(bad("`live` needs an `offset`").hint("-1 is the beginning, now the tail"));
         }
-        None | Some("-1") => From::Position(0),
+        None | Some("-1") => From::Start,
         Some("now") => From::Now,
-        Some(text) => From::Position(offset::parse(text).ok_or_else(|| {
+        Some(text) => From::At(parse(text).ok_or_else(|| {
             bad("`offset` is no offset")
                 .hint("use a `stream-next-offset`, -1 for the beginning, or now for the tail")
         })?),
@@ -156,7 +159,7 @@ fn chunk(
     response
 }
 
-fn matches(header: &HeaderValue, tag: &HeaderValue) -> bool {
+pub(crate) fn matches(header: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(header), Ok(tag)) = (header.to_str(), tag.to_str()) else {
         return false;
     };
@@ -235,20 +238,21 @@ mod tests {
 
     #[test]
     fn queries_are_read() {
+        let read = |query| ask(query, offset::parse);
         let start = Ask {
-            from: From::Position(0),
+            from: From::Start,
             live: None,
             cursor: None,
         };
-        assert_eq!(ask("").ok(), Some(start));
-        assert_eq!(ask("offset=-1&x=%").ok(), Some(start));
-        assert_eq!(ask("offset=%2d1").ok(), Some(start));
+        assert_eq!(read("").ok(), Some(start));
+        assert_eq!(read("offset=-1&x=%").ok(), Some(start));
+        assert_eq!(read("offset=%2d1").ok(), Some(start));
         let live = Ask {
             from: From::Now,
             live: Some(Live::Sse),
             cursor: Some(7),
         };
-        assert_eq!(ask("live=sse&cursor=7&offset=now").ok(), Some(live));
+        assert_eq!(read("live=sse&cursor=7&offset=now").ok(), Some(live));
         for query in [
             "offset=",
             "offset",
@@ -259,7 +263,7 @@ mod tests {
             "live=sse",
             "live=poll&offset=-1",
         ] {
-            assert!(ask(query).is_err(), "{query}");
+            assert!(read(query).is_err(), "{query}");
         }
     }
 

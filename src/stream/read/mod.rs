@@ -5,10 +5,12 @@ mod steps;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::BytesMut;
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::batch::{Batch, Items, JsonItems};
 use super::error::StreamError;
@@ -84,13 +86,24 @@ impl ReadOptions {
 /// ```
 pub struct Reader {
     batches: BoxStream<'static, Result<Batch, StreamError>>,
+    trouble: watch::Receiver<Option<Trouble>>,
     url: String,
+}
+
+/// Why a reader hears nothing: it tries again and again.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// When the first attempt failed; until then the reader was up to date.
+    pub since: SystemTime,
+    /// What the last attempt came to.
+    pub error: StreamError,
 }
 
 impl Reader {
     pub(super) fn new(stream: DurableStream, options: ReadOptions) -> Reader {
         let url = stream.url();
         let steps = Steps::new(stream, options);
+        let trouble = steps.trouble();
         let batches = unfold(steps, |mut steps| async {
             let batch = steps.next().await?;
             Some((batch, steps))
@@ -98,8 +111,15 @@ impl Reader {
         Reader {
             // It may be asked again when it has ended, as `collect_json` does.
             batches: batches.fuse().boxed(),
+            trouble,
             url,
         }
+    }
+
+    /// What keeps the reader from being up to date while it tries again, as a signal to wait for;
+    /// `None` while the server answers. It moves only while the reader is polled.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.clone()
     }
 
     /// Reads up to date, and gives all JSON messages as values of a type.

@@ -1,9 +1,10 @@
 //! The steps of a reader: which request comes next, and what its answer means.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
+use tokio::sync::watch;
 
 use super::super::batch::{Batch, Items, JsonItems, is_json};
 use super::super::error::StreamError;
@@ -12,7 +13,7 @@ use super::super::http::{self, Answer, Request, names};
 use super::super::offset::Offset;
 use super::super::retry::Backoff;
 use super::events::Events;
-use super::{Live, ReadOptions};
+use super::{Live, ReadOptions, Trouble};
 
 /// An SSE connection that lasts less is of no use, as is one over which nothing comes.
 const SHORT: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub(super) struct Steps {
     /// To wait before the next request.
     pause: Duration,
     useless_connections: u32,
+    trouble: watch::Sender<Option<Trouble>>,
 }
 
 impl Steps {
@@ -59,6 +61,18 @@ impl Steps {
             json: false,
             pause: Duration::ZERO,
             useless_connections: 0,
+            trouble: watch::Sender::new(None),
+        }
+    }
+
+    pub(super) fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.subscribe()
+    }
+
+    /// Notes that the server answers.
+    fn hear(&mut self) {
+        if self.trouble.borrow().is_some() {
+            self.trouble.send_replace(None);
         }
     }
 
@@ -106,6 +120,7 @@ impl Steps {
 
     /// Notes where a batch ends, and what is to follow.
     fn accept(&mut self, batch: &Batch) {
+        self.hear();
         if batch.offset != self.offset || batch.up_to_date || batch.closed {
             self.backoff = self.stream.http.retry.backoff();
         } else {
@@ -130,6 +145,13 @@ impl Steps {
 
     /// Takes a failure. Gives the error that the caller is to see, if it is to see one.
     fn fail(&mut self, error: StreamError) -> Option<StreamError> {
+        self.trouble.send_modify(|trouble| {
+            let first = trouble.take().map(|trouble| trouble.since);
+            *trouble = Some(Trouble {
+                since: first.unwrap_or_else(SystemTime::now),
+                error: error.clone(),
+            });
+        });
         if let Phase::Sse(connection) = &mut self.phase {
             // What was given out counts; the rest comes again over the next connection.
             match connection.take() {
@@ -235,6 +257,7 @@ impl Steps {
                 if content_type.trim_start().starts_with("text/event-stream") {
                     let events = Events::new(response, self.json, self.offset.clone());
                     self.phase = Phase::Sse(Some(Box::new(events)));
+                    self.hear();
                     return Ok(None);
                 }
                 if self.live == Live::Auto {

@@ -1,0 +1,88 @@
+//! Which queries there are, and the rows of one as plain JSON.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{answer, json};
+use crate::server::auth::Right;
+use crate::server::http::App;
+use crate::server::http::problem::Problem;
+use crate::server::results::{Broken, Description, FindError};
+use crate::view::ResultRows;
+
+#[derive(Serialize)]
+struct List<'a> {
+    queries: Vec<Description<'a>>,
+    broken: Vec<Broken>,
+}
+
+/// All queries that the request may read.
+pub(super) fn list(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+    let registry = app.registry();
+    let mut entries = registry.entries();
+    let count = entries.len();
+    entries.retain(|entry| {
+        let allowed = app.allow_source(headers, &entry.source.name, Right::Read);
+        allowed.is_ok()
+    });
+    if entries.is_empty() && (count > 0 || !app.tokens.is_empty()) {
+        // Says why, if that is why.
+        app.allow_source(headers, &registry.places.default, Right::Read)?;
+    }
+    let list = List {
+        queries: entries.iter().map(|entry| entry.describe()).collect(),
+        broken: registry.broken(),
+    };
+    Ok(json(serde_json::to_vec(&list).unwrap_or_default()))
+}
+
+struct Rows<'a>(&'a ResultRows);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.iter())
+    }
+}
+
+#[derive(Serialize)]
+struct Result_<'a> {
+    epoch: u64,
+    rows: Rows<'a>,
+}
+
+/// The rows of a query.
+pub(super) async fn rows(app: &App, headers: &HeaderMap, name: &str) -> Result<Response, Problem> {
+    let entry = app.entry(headers, name, Right::Read)?;
+    let live = entry.log().and_then(|log| log.live());
+    let live = live.ok_or_else(|| FindError::NotReady(name.to_owned()))?;
+    let body = tokio::task::spawn_blocking(move || {
+        let rows = live.read();
+        let result = Result_ {
+            epoch: rows.epoch(),
+            rows: Rows(rows.untyped()),
+        };
+        serde_json::to_vec(&result).unwrap_or_default()
+    });
+    let body = body.await;
+    body.map(json)
+        .map_err(|_| Problem::busy("the rows cannot be written"))
+}
+
+/// The layout of the page.
+pub(super) async fn dashboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let allowed = app.allow_source(&headers, &app.registry().places.default, Right::Read);
+    answer(allowed.map(|()| {
+        let mut layout = match app.registry().dashboard() {
+            Some(serde_json::Value::Object(layout)) => layout,
+            _ => serde_json::Map::new(),
+        };
+        layout.entry("panels").or_insert(serde_json::Value::Null);
+        layout.insert("demo".into(), json!(false));
+        json(serde_json::to_vec(&layout).unwrap_or_default())
+    }))
+}

@@ -1,0 +1,72 @@
+//! `/metrics`: figures in the text format of Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+
+use super::answer;
+use crate::server::auth::Right;
+use crate::server::http::App;
+use crate::server::results::Entry;
+
+/// A figure of each query: its name, what it is, whether it only grows, how to get it.
+type Figure = (&'static str, &'static str, &'static str, fn(&Entry) -> u64);
+
+const FIGURES: [Figure; 4] = [
+    (
+        "tailwater_query_rows",
+        "Rows of the result.",
+        "gauge",
+        |entry| entry.describe().rows.unwrap_or(0) as u64,
+    ),
+    (
+        "tailwater_query_changes_total",
+        "Row changes since the result began.",
+        "counter",
+        |entry| entry.log().map_or(0, |log| log.changes()),
+    ),
+    (
+        "tailwater_query_readers",
+        "Connections that wait for changes.",
+        "gauge",
+        |entry| entry.log().map_or(0, |log| log.followers() as u64),
+    ),
+    (
+        "tailwater_query_live",
+        "1 if the rows are those of now, else 0.",
+        "gauge",
+        |entry| u64::from(entry.describe().status.state == "live"),
+    ),
+];
+
+pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let allowed = app.allow_source(&headers, "", Right::Read);
+    answer(allowed.map(|()| {
+        let mut text = String::new();
+        let entries = app.registry().entries();
+        for (name, help, kind, figure) in FIGURES {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for entry in &entries {
+                // Names of queries have no characters to be escaped.
+                let _ = writeln!(text, "{name}{{query=\"{}\"}} {}", entry.name, figure(entry));
+            }
+        }
+        let help = "Streams of the server.";
+        let _ = writeln!(
+            text,
+            "# HELP tailwater_streams {help}\n# TYPE tailwater_streams gauge"
+        );
+        let _ = writeln!(text, "tailwater_streams {}", app.streams.count());
+        let mut response = Response::new(Body::from(text));
+        let out = response.headers_mut();
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        out.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }))
+}

@@ -1,0 +1,225 @@
+//! The HTTP face of queries: which there are, and their results.
+
+mod follow;
+mod list;
+mod metrics;
+mod page;
+mod read;
+mod register;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+
+use super::problem::Problem;
+use super::{App, preflight};
+use crate::server::auth::Right;
+use crate::server::results::{Entry, FindError, RegisterError, Registry};
+use crate::server::streams::path::{StreamPath, percent_decode};
+
+/// What queries are answered from.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// The routes of queries and of the page.
+pub(super) fn routes(_: &Served) -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/query", any(all))
+        .route("/v1/query/{name}", any(one))
+        .route("/v1/query/{name}/rows", any(rows))
+        .route("/v1/changes", any(changes))
+        .route("/v1/dashboard", get(list::dashboard))
+        .route("/metrics", get(metrics::metrics))
+        .route("/", get(page::index))
+        .route("/assets/{*file}", get(page::asset))
+}
+
+impl App {
+    fn registry(&self) -> &Arc<Registry> {
+        // The routes are there only if it is.
+        &self.results.get().expect("queries are served").registry
+    }
+
+    /// Whether a request may do something with what a source says.
+    fn allow_source(&self, headers: &HeaderMap, source: &str, right: Right) -> Result<(), Problem> {
+        // What is elsewhere is as the streams of all prefixes.
+        let path = if source.contains("://") { "" } else { source };
+        self.allow(headers, &StreamPath::trusted(path), right)
+    }
+
+    /// The query of a name, if the request may read or change it.
+    fn entry(&self, headers: &HeaderMap, name: &str, right: Right) -> Result<Arc<Entry>, Problem> {
+        match self.registry().entry(name) {
+            Some(entry) => {
+                self.allow_source(headers, &entry.source.name, right)?;
+                Ok(entry)
+            }
+            None => {
+                // Which names there are is told only to those who may know.
+                self.allow_source(headers, &self.registry().places.default, right)?;
+                Err(FindError::Missing(name.to_owned()).into())
+            }
+        }
+    }
+}
+
+impl From<FindError> for Problem {
+    fn from(error: FindError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            FindError::Missing(_) => Problem::new(StatusCode::NOT_FOUND, "no-query", detail)
+                .hint("GET /v1/query lists all"),
+            FindError::Sources(..) => Problem::new(StatusCode::BAD_REQUEST, "sources", detail)
+                .hint("follow the queries of each source over a connection of its own"),
+            FindError::NotReady(_) => Problem::busy(detail),
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Problem {
+        let detail = error.to_string();
+        let (status, code, hint) = match &error {
+            RegisterError::Name(_) => (
+                StatusCode::BAD_REQUEST,
+                "bad-name",
+                "use up to 128 letters, digits, `-`, `_` and `.`, and no `.` in front",
+            ),
+            RegisterError::Query(_) => (StatusCode::BAD_REQUEST, "bad-query", ""),
+            RegisterError::Exists(_) => (
+                StatusCode::CONFLICT,
+                "exists",
+                "PUT /v1/query/NAME replaces it",
+            ),
+            RegisterError::File(_) => (
+                StatusCode::CONFLICT,
+                "file",
+                "change or remove its file instead",
+            ),
+            RegisterError::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many-queries", ""),
+            RegisterError::Source { .. } => (
+                StatusCode::BAD_REQUEST,
+                "bad-source",
+                "use the path of a stream of this server, or a URL",
+            ),
+            RegisterError::Db(_) | RegisterError::Store(_) => return Problem::busy(detail),
+        };
+        let problem = Problem::new(status, code, detail);
+        match hint {
+            "" => problem,
+            hint => problem.hint(hint),
+        }
+    }
+}
+
+fn answer(result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(Problem::into_response)
+}
+
+fn no_method(allowed: &'static str) -> Problem {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method", "this address does not know the method")
+        .header(ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// A response of JSON that is not to be kept.
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(body.into());
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn all(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answer(match parts.method {
+        Method::OPTIONS => Ok(preflight()),
+        Method::GET | Method::HEAD => list::list(&app, &parts.headers),
+        Method::POST => register::post(&app, &parts, body).await,
+        _ => Err(no_method("GET, HEAD, POST, OPTIONS")),
+    })
+}
+
+async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answer(match parts.method {
+        Method::OPTIONS => Ok(preflight()),
+        Method::GET => read(&app, &[name], &parts).await,
+        Method::HEAD => head(&app, name, &parts).await,
+        Method::PUT => register::put(&app, name, &parts, body).await,
+        Method::DELETE => register::delete(&app, &name, &parts).await,
+        _ => Err(no_method("GET, HEAD, PUT, DELETE, OPTIONS")),
+    })
+}
+
+async fn rows(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response {
+    answer(match *request.method() {
+        Method::OPTIONS => Ok(preflight()),
+        Method::GET | Method::HEAD => list::rows(&app, request.headers(), &name).await,
+        _ => Err(no_method("GET, HEAD, OPTIONS")),
+    })
+}
+
+async fn changes(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    answer(match parts.method {
+        Method::OPTIONS => Ok(preflight()),
+        Method::GET => match names(query.as_deref().unwrap_or_default()) {
+            Ok(names) => read(&app, &names, &parts).await,
+            Err(problem) => Err(problem),
+        },
+        _ => Err(no_method("GET, OPTIONS")),
+    })
+}
+
+/// The names in `query=a&query=b`, each once.
+fn names(query: &str) -> Result<Vec<String>, Problem> {
+    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail);
+    let mut names: Vec<String> = Vec::new();
+    for pair in query.split('&') {
+        if let Some(value) = pair.strip_prefix("query=") {
+            let name = percent_decode(value);
+            let name = name.map_err(|_| bad("a name of a query is not percent-encoded UTF-8"))?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    match names.is_empty() {
+        true => Err(bad("no query is named").hint("such as /v1/changes?query=a&query=b&offset=-1")),
+        false => Ok(names),
+    }
+}
+
+async fn read(app: &Arc<App>, names: &[String], parts: &Parts) -> Result<Response, Problem> {
+    for name in names {
+        allow_reading(app, name, &parts.headers)?;
+    }
+    read::read(app, names, parts).await
+}
+
+async fn head(app: &Arc<App>, name: String, parts: &Parts) -> Result<Response, Problem> {
+    allow_reading(app, &name, &parts.headers)?;
+    read::head(app, &[name]).await
+}
+
+/// A query that was dropped is still to be read for a while by those who could.
+fn allow_reading(app: &App, name: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    match app.registry().entry(name) {
+        Some(entry) => app.allow_source(headers, &entry.source.name, Right::Read),
+        None => app.allow_source(headers, &app.registry().places.default, Right::Read),
+    }
+}

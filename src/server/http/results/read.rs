@@ -1,0 +1,212 @@
+//! GET of results as a stream: snapshots, what followed, and waiting for more (long-poll).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::follow;
+use crate::server::http::problem::Problem;
+use crate::server::http::read::{Ask, From, Live, ask, matches};
+use crate::server::http::{App, cursor, headers, respond};
+use crate::server::results::{Feed, Forgotten, Offset, Phase};
+
+/// A result is as fresh as its source; who asks is not to be given what others got before.
+const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Reads results, of which there is at least one.
+pub(super) async fn read(
+    app: &Arc<App>,
+    names: &[String],
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let ask = ask(parts.uri.query().unwrap_or_default(), Offset::parse)?;
+    let feed = app.registry().feed(names, app.long_poll).await?;
+    let from = match ask.from {
+        // Of a query that was dropped there are no rows.
+        From::Start if feed.phase() == Phase::Dropped => {
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "dropped",
+                "the query was dropped",
+            ));
+        }
+        From::Start => None,
+        From::Now => Some(feed.told()),
+        From::At(offset) => Some(check(&feed, offset)?),
+    };
+    match (ask.live, from) {
+        (Some(Live::Sse), from) => Ok(follow::follow(app.clone(), feed, from, ask.cursor)),
+        (Some(Live::LongPoll), Some(from)) => long_poll(app, &feed, from, &ask).await,
+        (_, None) => snapshot(&feed, &ask, &parts.headers).await,
+        (None, Some(from)) => catch_up(app, &feed, from, &ask, &parts.headers),
+    }
+}
+
+/// Where the result is.
+pub(super) async fn head(app: &Arc<App>, names: &[String]) -> Result<Response, Problem> {
+    let feed = app.registry().feed(names, app.long_poll).await?;
+    let mut response = respond(StatusCode::OK);
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    describe(out, &feed, feed.told(), false);
+    out.insert(CACHE_CONTROL, NO_STORE);
+    Ok(response)
+}
+
+/// The step of an offset, if what followed it is still there.
+fn check(feed: &Feed, offset: Offset) -> Result<u64, Problem> {
+    if offset.generation != feed.generation() {
+        return Err(gone());
+    }
+    if !feed.has_been(offset.epoch) {
+        let detail = format!("the offset {offset} is behind the tail");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "beyond-tail", detail));
+    }
+    Ok(offset.epoch)
+}
+
+fn gone() -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "gone",
+        "what followed the offset is no longer kept, or the result is another one by now",
+    )
+    .hint("read from offset -1, and put the rows of the snapshot in the place of all you have")
+}
+
+impl std::convert::From<Forgotten> for Problem {
+    fn from(_: Forgotten) -> Problem {
+        gone()
+    }
+}
+
+/// Says where the content ends.
+fn describe(out: &mut HeaderMap, feed: &Feed, epoch: u64, up_to_date: bool) {
+    // It consists of digits and a line.
+    if let Ok(offset) = HeaderValue::from_str(&feed.offset(epoch).to_string()) {
+        out.insert(headers::NEXT_OFFSET, offset);
+    }
+    if up_to_date {
+        out.insert(headers::UP_TO_DATE, headers::TRUE);
+    }
+    if up_to_date && feed.phase() == Phase::Dropped {
+        out.insert(headers::CLOSED, headers::TRUE);
+    }
+}
+
+fn content(body: Bytes, feed: &Feed, epoch: u64, up_to_date: bool) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    describe(out, feed, epoch, up_to_date);
+    response
+}
+
+/// The entity tag of what is between two places; `-` is before the snapshot.
+fn tag(feed: &Feed, from: Option<u64>, end: u64, closed: bool) -> HeaderValue {
+    let from = from.map_or("-".to_owned(), |from| from.to_string());
+    let closed = if closed { ":c" } else { "" };
+    let tag = format!("\"{}:{from}:{end}{closed}\"", feed.generation());
+    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Adds the tag, or says that the client has it.
+fn tagged(mut response: Response, tag: HeaderValue, request: &HeaderMap) -> Response {
+    let mut known = request.get_all(IF_NONE_MATCH).iter();
+    if known.any(|header| matches(header, &tag)) {
+        response = respond(StatusCode::NOT_MODIFIED);
+    }
+    response.headers_mut().insert(ETAG, tag);
+    response.headers_mut().insert(CACHE_CONTROL, CACHE);
+    response
+}
+
+async fn snapshot(
+    feed: &Arc<Feed>,
+    ask: &Ask<Offset>,
+    request: &HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = feed.snapshot().await;
+    let snapshot = snapshot.map_err(|error| Problem::busy(error.to_string()))?;
+    let up_to_date = feed.told().max(feed.tail()) <= snapshot.epoch;
+    let mut response = content(snapshot.body.clone(), feed, snapshot.epoch, up_to_date);
+    if ask.live.is_some() {
+        let out = response.headers_mut();
+        out.insert(headers::CURSOR, headers::number(cursor::after(ask.cursor)));
+        out.insert(CACHE_CONTROL, NO_STORE);
+        return Ok(response);
+    }
+    Ok(tagged(
+        response,
+        tag(feed, None, snapshot.epoch, false),
+        request,
+    ))
+}
+
+fn catch_up(
+    app: &App,
+    feed: &Feed,
+    from: u64,
+    ask: &Ask<Offset>,
+    request: &HeaderMap,
+) -> Result<Response, Problem> {
+    if ask.from == From::Now {
+        let mut response = content(Bytes::from_static(b"[]"), feed, from, true);
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+        return Ok(response);
+    }
+    let range = feed.read(from, app.limits.chunk)?;
+    let closed = range.complete && feed.phase() == Phase::Dropped;
+    let tag = tag(feed, Some(from), range.end, closed);
+    let response = content(range.body, feed, range.end, range.complete);
+    Ok(tagged(response, tag, request))
+}
+
+async fn long_poll(
+    app: &App,
+    feed: &Feed,
+    from: u64,
+    ask: &Ask<Offset>,
+) -> Result<Response, Problem> {
+    let end = Instant::now() + app.long_poll;
+    let mut stop = app.stop.clone();
+    let mut follow = feed.follow();
+    let cursor = headers::number(cursor::after(ask.cursor));
+    loop {
+        follow.see();
+        if feed.phase() == Phase::Replaced {
+            return Err(gone());
+        }
+        let range = feed.read(from, app.limits.chunk)?;
+        if range.body.len() > 2 {
+            let mut response = content(range.body, feed, range.end, range.complete);
+            response.headers_mut().insert(headers::CURSOR, cursor);
+            response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+            return Ok(response);
+        }
+        let waited = match feed.phase() {
+            Phase::Dropped => Err(()),
+            _ => tokio::select! {
+                news = timeout_at(end, follow.changed()) => news.map_err(drop),
+                _ = stop.wait_for(|stop| *stop) => Err(()),
+            },
+        };
+        if waited.is_err() {
+            let mut response = respond(StatusCode::NO_CONTENT);
+            let out = response.headers_mut();
+            describe(out, feed, range.end, true);
+            out.insert(CACHE_CONTROL, NO_STORE);
+            if feed.phase() != Phase::Dropped {
+                out.insert(headers::CURSOR, cursor);
+            }
+            return Ok(response);
+        }
+    }
+}

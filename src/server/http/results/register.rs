@@ -1,0 +1,125 @@
+//! Queries that come, change and go over HTTP.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json;
+use crate::query::{Query, QueryFile};
+use crate::server::auth::Right;
+use crate::server::http::problem::Problem;
+use crate::server::http::{App, body, respond};
+use crate::server::results::{FindError, Origin};
+
+/// What a request says of a query.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    #[serde(default)]
+    name: Option<String>,
+    query: Box<RawValue>,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    view: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Registration {
+    async fn read(app: &App, parts: &Parts, content: Body) -> Result<Registration, Problem> {
+        let content = body::collect(app, &parts.headers, content).await?;
+        serde_json::from_slice(&content.bytes).map_err(|error| {
+            let detail = format!("the body is no registration of a query: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "bad-body", detail)
+                .hint(r#"such as {"name":"all","query":{"from":{…}}}"#)
+        })
+    }
+
+    fn file(&self) -> Result<QueryFile, Problem> {
+        let query = Query::from_json(self.query.get()).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-query", error.to_string())
+        })?;
+        let mut file = QueryFile::new(query);
+        file.source.clone_from(&self.source);
+        file.view = self.view.clone().map(serde_json::Value::Object);
+        Ok(file)
+    }
+}
+
+/// Serves a new query.
+pub(super) async fn post(app: &Arc<App>, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    let registration = Registration::read(app, parts, body).await?;
+    let Some(name) = registration.name.clone() else {
+        let status = StatusCode::BAD_REQUEST;
+        return Err(
+            Problem::new(status, "bad-body", "the field `name` is missing")
+                .hint("the result is read at /v1/query/NAME"),
+        );
+    };
+    register(app, &name, &registration, parts, false).await
+}
+
+/// Serves a query under a name, in the place of one that has it.
+pub(super) async fn put(
+    app: &Arc<App>,
+    name: String,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let registration = Registration::read(app, parts, body).await?;
+    if registration
+        .name
+        .as_ref()
+        .is_some_and(|other| *other != name)
+    {
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Problem::new(
+            status,
+            "bad-body",
+            "`name` is not the one in the address",
+        ));
+    }
+    register(app, &name, &registration, parts, true).await
+}
+
+async fn register(
+    app: &Arc<App>,
+    name: &str,
+    registration: &Registration,
+    parts: &Parts,
+    replace: bool,
+) -> Result<Response, Problem> {
+    let registry = app.registry();
+    let file = registration.file()?;
+    app.allow_source(&parts.headers, registry.source_name(&file), Right::Write)?;
+    if let Some(old) = registry.entry(name) {
+        app.allow_source(&parts.headers, &old.source.name, Right::Write)?;
+    }
+    let new = registry.register(name, file, Origin::Http, replace).await?;
+    let entry = registry.entry(name);
+    let entry = entry.ok_or_else(|| FindError::Missing(name.to_owned()))?;
+    let mut response = json(serde_json::to_vec(&entry.describe()).unwrap_or_default());
+    if new {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    // The name has no characters that a header or a URL could not have.
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/query/{name}")) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Serves a query no longer.
+pub(super) async fn delete(app: &App, name: &str, parts: &Parts) -> Result<Response, Problem> {
+    app.entry(&parts.headers, name, Right::Write)?;
+    match app.registry().drop_query(name, Origin::Http).await? {
+        true => Ok(respond(StatusCode::NO_CONTENT)),
+        false => Err(FindError::Missing(name.to_owned()).into()),
+    }
+}

@@ -1,0 +1,141 @@
+//! A folder of query files, which are served as they are at any time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::sleep;
+
+use super::registry::{Origin, Registry};
+use crate::query::QueryFile;
+
+/// The layout of the page, which is no query.
+const DASHBOARD: &str = "dashboard.json";
+/// So often the folder is looked at: one that is on another machine tells of no changes.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// By what a changed file is known.
+type Stamp = (Option<SystemTime>, u64);
+
+/// The files as they were last seen, by name.
+#[derive(Debug, Default)]
+struct Seen(BTreeMap<String, Stamp>);
+
+/// Loads the files of a folder.
+pub(super) async fn load(registry: &Arc<Registry>, folder: &Path) -> io::Result<()> {
+    let files = list(folder)?;
+    let mut seen = Seen::default();
+    seen.update(registry, folder, files).await;
+    let (registry, folder) = (Arc::downgrade(registry), folder.to_owned());
+    tokio::spawn(follow(registry, folder, seen));
+    Ok(())
+}
+
+async fn follow(registry: Weak<Registry>, folder: PathBuf, mut seen: Seen) {
+    loop {
+        sleep(EVERY).await;
+        let Some(registry) = registry.upgrade() else {
+            return;
+        };
+        match list(&folder) {
+            Ok(files) => seen.update(&registry, &folder, files).await,
+            // What is served goes on: the folder may come back.
+            Err(error) => tracing::warn!(%error, "the folder of queries cannot be read"),
+        }
+    }
+}
+
+fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if !name.ends_with(".json") || name.starts_with('.') {
+            continue;
+        }
+        // A file may be gone by now.
+        if let Ok(meta) = fs::metadata(entry.path())
+            && meta.is_file()
+        {
+            files.insert(name, (meta.modified().ok(), meta.len()));
+        }
+    }
+    Ok(files)
+}
+
+impl Seen {
+    async fn update(
+        &mut self,
+        registry: &Arc<Registry>,
+        folder: &Path,
+        files: BTreeMap<String, Stamp>,
+    ) {
+        for gone in self.0.keys().filter(|name| !files.contains_key(*name)) {
+            registry.mend(gone);
+            if gone == DASHBOARD {
+                registry.set_dashboard(None);
+                continue;
+            }
+            if let Err(error) = registry.drop_query(stem(gone), Origin::File).await {
+                tracing::warn!(file = gone, %error, "a query cannot be dropped");
+            }
+        }
+        for (name, stamp) in &files {
+            if self.0.get(name) == Some(stamp) {
+                continue;
+            }
+            match read(registry, folder, name).await {
+                Ok(()) => registry.mend(name),
+                Err(error) => registry.report(name, stem(name), error),
+            }
+        }
+        self.0 = files;
+    }
+}
+
+fn stem(file: &str) -> &str {
+    file.strip_suffix(".json").unwrap_or(file)
+}
+
+async fn read(registry: &Arc<Registry>, folder: &Path, name: &str) -> Result<(), String> {
+    let text = fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())?;
+    let text = text.trim_start_matches('\u{feff}');
+    if name == DASHBOARD {
+        let layout = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        registry.set_dashboard(Some(layout));
+        return Ok(());
+    }
+    let file = QueryFile::from_json(text).map_err(|error| error.to_string())?;
+    let registered = registry.register(stem(name), file, Origin::File, true);
+    registered
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// The queries that came over HTTP in earlier runs.
+pub(super) async fn load_kept(registry: &Arc<Registry>, folder: &Path) {
+    let Ok(files) = list(folder) else {
+        // None was registered yet.
+        return;
+    };
+    for name in files.keys() {
+        let text = fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+        let file = text.and_then(|text| QueryFile::from_json(&text).map_err(|e| e.to_string()));
+        let registered = match file {
+            Ok(file) => registry
+                .register(stem(name), file, Origin::Http, true)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = registered {
+            registry.report(name, stem(name), error);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Results of queries as durable streams.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `offset` | offsets of results |
+//! | `render` | results as messages |
+//! | `log` | one result with its latest past |
+//! | `feed` | results that are read together, and what their readers share |
+//! | `source` | a stream that queries read |
+//! | `registry` | the queries that are served |
+//! | `folder`, `store` | queries as files |
+
+mod feed;
+mod folder;
+mod log;
+mod offset;
+mod registry;
+mod render;
+mod source;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use feed::{Feed, Follow};
+pub(crate) use log::{Forgotten, Phase};
+pub(crate) use offset::Offset;
+pub(crate) use registry::{Broken, Description, Entry, FindError, Origin, RegisterError, Registry};
+
+use super::Error;
+use crate::schema::Catalog;
+use log::Keep;
+use registry::Places;
+
+/// The queries that a server answers: which there are, and what they read.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), tailwater::server::Error> {
+/// use tailwater::server::{Queries, Server};
+///
+/// let server = Server::builder()
+///     .queries(Queries::new().folder("queries/flights").upstream("http://127.0.0.1:4437/v1/stream/flights"))
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it does nothing until it is given to a server"]
+pub struct Queries {
+    folder: Option<PathBuf>,
+    source: String,
+    upstream_token: Option<String>,
+    catalog: Arc<Catalog>,
+    keep: Keep,
+}
+
+impl Default for Queries {
+    fn default() -> Queries {
+        Queries {
+            folder: None,
+            source: "events".to_owned(),
+            upstream_token: None,
+            catalog: Arc::new(Catalog::open()),
+            keep: Keep {
+                bytes: 8 << 20,
+                age: Duration::from_secs(3600),
+            },
+        }
+    }
+}
+
+impl Queries {
+    /// No queries at first; they can be registered over HTTP.
+    pub fn new() -> Queries {
+        Queries::default()
+    }
+
+    /// The folder of query files. It is watched: files that come, change and go are queries that do.
+    pub fn folder(mut self, folder: impl AsRef<Path>) -> Queries {
+        self.folder = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// The stream of the server itself that queries read unless they say otherwise; `events` by
+    /// default. It is made if it is missing.
+    pub fn stream(mut self, path: impl Into<String>) -> Queries {
+        self.source = path.into();
+        self
+    }
+
+    /// The URL of a stream that queries read unless they say otherwise.
+    pub fn upstream(mut self, url: impl Into<String>) -> Queries {
+        self.source = url.into();
+        self
+    }
+
+    /// The bearer token that is sent to other servers.
+    pub fn upstream_token(mut self, token: impl Into<String>) -> Queries {
+        self.upstream_token = Some(token.into());
+        self
+    }
+
+    /// The collections; by default every event type is one.
+    pub fn catalog(mut self, catalog: impl Into<Arc<Catalog>>) -> Queries {
+        self.catalog = catalog.into();
+        self
+    }
+
+    /// How much of a result's past is kept for readers that come back: about so many bytes of each,
+    /// 8 MiB by default, and none that is older than an hour, or as [`Queries::keep_for`] says.
+    /// Readers of what is older begin again with a snapshot.
+    pub fn keep_bytes(mut self, bytes: usize) -> Queries {
+        self.keep.bytes = bytes;
+        self
+    }
+
+    /// How long a result's past is kept; see [`Queries::keep_bytes`].
+    pub fn keep_for(mut self, age: Duration) -> Queries {
+        self.keep.age = age;
+        self
+    }
+
+    /// Starts to serve them. Streams of the server itself are at `own`, with a slash at the end.
+    pub(super) async fn start(
+        self,
+        own: String,
+        own_token: Option<String>,
+        data: Option<&Path>,
+    ) -> Result<Arc<Registry>, Error> {
+        let places = Places {
+            default: self.source,
+            own,
+            own_token,
+            upstream_token: self.upstream_token,
+            catalog: self.catalog,
+        };
+        let kept = data.map(|data| data.join("queries"));
+        let registry = Registry::new(places, self.keep, kept.clone());
+        if let Some(folder) = &self.folder {
+            let loaded = folder::load(&registry, folder).await;
+            loaded.map_err(|source| Error::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        if let Some(kept) = &kept {
+            folder::load_kept(&registry, kept).await;
+        }
+        Ok(registry)
+    }
+}

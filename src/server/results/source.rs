@@ -1,0 +1,183 @@
+//! A stream that queries read: its database, opened again when it fails.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::log::lock;
+use super::registry::Registry;
+use crate::db::{DbError, Status, StreamDb};
+use crate::schema::Catalog;
+use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
+
+/// After a failure that does not pass by itself, the stream is opened again after so long, and after
+/// twice as long each time it fails again.
+const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN_MOST: Duration = Duration::from_secs(10);
+
+/// How far a source is, and with it each of its queries.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct State {
+    pub(crate) state: &'static str,
+    /// In milliseconds since 1970.
+    pub(crate) since: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// A stream that queries read.
+pub(crate) struct Source {
+    /// As queries name it.
+    pub(crate) name: String,
+    stream: DurableStream,
+    /// Whether the stream is to be made if it is missing.
+    own: bool,
+    catalog: Arc<Catalog>,
+    /// The database that was read up to date last. It stays while a new one is read.
+    ready: watch::Sender<Option<StreamDb>>,
+    now: Mutex<Now>,
+    /// Held while queries are started, so that none is started on a database that is replaced.
+    pub(super) starting: tokio::sync::Mutex<()>,
+}
+
+struct Now {
+    since: SystemTime,
+    /// The database that is being read or was read last.
+    db: Option<StreamDb>,
+    error: Option<String>,
+}
+
+impl Source {
+    pub(super) fn new(
+        name: String,
+        stream: DurableStream,
+        own: bool,
+        catalog: Arc<Catalog>,
+    ) -> Source {
+        Source {
+            name,
+            stream,
+            own,
+            catalog,
+            ready: watch::Sender::new(None),
+            now: Mutex::new(Now {
+                since: SystemTime::now(),
+                db: None,
+                error: None,
+            }),
+            starting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The database, once it was read up to date.
+    pub(super) fn db(&self) -> Option<StreamDb> {
+        self.ready.borrow().clone()
+    }
+
+    /// How far it is.
+    pub(crate) fn state(&self) -> State {
+        let now = lock(&self.now);
+        let rows = self.ready.borrow().is_some();
+        let state = |state, since: SystemTime, error| State {
+            state,
+            since: since
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_millis() as u64,
+            error,
+        };
+        if let Some(error) = &now.error {
+            let name = if rows { "stale" } else { "error" };
+            return state(name, now.since, Some(error.clone()));
+        }
+        let trouble = now.db.as_ref().and_then(StreamDb::trouble);
+        match (now.db.as_ref().map(StreamDb::status), trouble) {
+            (Some(Status::Ended), _) => state("ended", now.since, None),
+            (_, Some(trouble)) => {
+                let name = if rows { "stale" } else { "connecting" };
+                state(name, trouble.since, Some(trouble.error.to_string()))
+            }
+            (Some(Status::Ready), None) => state("live", now.since, None),
+            (Some(Status::Loading), None) if rows => state("stale", now.since, None),
+            (Some(Status::Loading), None) => state("loading", now.since, None),
+            _ => state("connecting", now.since, None),
+        }
+    }
+
+    /// Keeps the source going as long as there is a registry.
+    pub(super) async fn run(self: Arc<Source>, registry: Weak<Registry>) {
+        let mut again = AGAIN;
+        if self.own {
+            // One that is there already may have been made with other options.
+            match self.stream.create(CreateOptions::json()).await {
+                Ok(_) | Err(StreamError::Conflict { .. }) => {}
+                Err(error) => tracing::warn!(source = self.name, %error, "a stream cannot be made"),
+            }
+        }
+        while registry.strong_count() > 0 {
+            let error = match self.read(&registry).await {
+                Ok(ended) => {
+                    again = AGAIN;
+                    ended
+                }
+                Err(error) => Some(error),
+            };
+            let Some(error) = error else {
+                // The stream is closed: this is how it stays.
+                return;
+            };
+            tracing::warn!(source = self.name, %error, "a source cannot be read");
+            {
+                let mut now = lock(&self.now);
+                now.since = SystemTime::now();
+                now.error = Some(error.to_string());
+            }
+            sleep(again).await;
+            again = (again * 2).min(AGAIN_MOST);
+        }
+    }
+
+    /// Reads the stream until it fails or ends; an error before it was read up to date.
+    async fn read(&self, registry: &Weak<Registry>) -> Result<Option<DbError>, DbError> {
+        let db = StreamDb::builder(self.stream.clone())
+            .catalog(self.catalog.clone())
+            .live(Live::Auto)
+            .open()?;
+        lock(&self.now).db = Some(db.clone());
+        db.preload().await?;
+        {
+            let _starting = self.starting.lock().await;
+            let Some(registry) = registry.upgrade() else {
+                return Ok(None);
+            };
+            registry.start_all(&self.name, &db).await;
+            self.ready.send_replace(Some(db.clone()));
+            let mut now = lock(&self.now);
+            now.since = SystemTime::now();
+            now.error = None;
+        }
+        let mut status = db.watch_status();
+        let over = status.wait_for(Status::is_over).await;
+        Ok(match over.as_deref() {
+            Ok(Status::Ended) => {
+                lock(&self.now).since = SystemTime::now();
+                None
+            }
+            Ok(status) => status.error(),
+            Err(_) => Some(DbError::Closed),
+        })
+    }
+
+    /// Ends its databases.
+    pub(super) fn close(&self) {
+        if let Some(db) = &lock(&self.now).db {
+            db.close();
+        }
+        if let Some(db) = &*self.ready.borrow() {
+            db.close();
+        }
+    }
+}
