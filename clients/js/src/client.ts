@@ -1,7 +1,7 @@
 // The client of a Tailwater server: queries in, live results out.
 
 import type { Collection, Context, GetResult, InitialQueryBuilder, QueryBuilder } from '@tanstack/db'
-import { QueryError, TailwaterError } from './errors.js'
+import { messageOf, QueryError, TailwaterError } from './errors.js'
 import { Feed } from './feed.js'
 import { request, type Connection } from './http.js'
 import { toIR, type Json } from './ir.js'
@@ -92,6 +92,12 @@ interface Entry {
   ended: AbortController
 }
 
+/** What the server says of a query, as far as it matters here. */
+interface Description {
+  name: string
+  source: string
+}
+
 /** A client of the server at `url`. */
 export function createTailwater(options: ClientOptions): Tailwater {
   return new Client(options)
@@ -149,30 +155,30 @@ class Client implements Tailwater {
   }): Entry {
     const { name, source, query, text, getKey } = opened
     const register = async () => {
-      if (query === undefined) throw new TailwaterError(`the server has no query "${name}"`, { status: 404 })
-      await this.#post({ name, query, ...(source !== undefined && { source }) })
+      if (query === undefined) throw missing(name)
+      return this.#post({ name, query, ...(source !== undefined && { source }) })
     }
-    const result = new Result<any>({ name, id: `${String(this.#options.url)}:${name}`, getKey, register })
+    const id = `${String(this.#options.url)}:${name}`
+    const result = new Result<any>({ name, id, getKey, register: async () => void (await register()) })
     const entry = { result, text, holders: 0, feed: undefined, ended: new AbortController() }
     this.#entries.set(name, entry)
-    void this.#join(entry, query === undefined ? async () => {} : register)
+    void this.#join(entry, query === undefined ? () => this.#find(name) : register)
     return entry
   }
 
   /** Makes the query known and reads it, as soon as the server lets. */
-  async #join(entry: Entry, register: () => Promise<void>): Promise<void> {
+  async #join(entry: Entry, describe: () => Promise<Description>): Promise<void> {
     const { result, ended } = entry
     const backoff = new Backoff()
     while (!ended.signal.aborted) {
       try {
-        await register()
-        const source = await this.#source(result.name)
+        const { source } = await describe()
         if (ended.signal.aborted) return
         entry.feed = this.#feed(source)
         entry.feed.add(result)
         return
       } catch (thrown) {
-        const error = thrown instanceof TailwaterError ? thrown : new TailwaterError(String(thrown), { cause: thrown })
+        const error = thrown instanceof TailwaterError ? thrown : new TailwaterError(messageOf(thrown), { cause: thrown })
         if (ended.signal.aborted) return
         if (!error.passing) return result.onEnd(error)
         result.onLost(error)
@@ -181,23 +187,24 @@ class Client implements Tailwater {
     }
   }
 
-  async #post(body: Json): Promise<void> {
-    await request(this.#options, '/v1/query', {
+  async #post(body: Json): Promise<Description> {
+    const response = await request(this.#options, '/v1/query', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
+    return (await response.json()) as Description
   }
 
-  /** The source that a query reads: those with the same one share a connection. */
-  async #source(name: string): Promise<string> {
+  async #find(name: string): Promise<Description> {
     const response = await request(this.#options, '/v1/query')
-    const { queries } = (await response.json()) as { queries: { name: string; source: string }[] }
+    const { queries } = (await response.json()) as { queries: Description[] }
     const found = queries.find((query) => query.name === name)
-    if (!found) throw new TailwaterError(`the server has no query "${name}"`, { status: 404 })
-    return found.source
+    if (!found) throw missing(name)
+    return found
   }
 
+  /** Queries of one source share a connection. */
   #feed(source: string): Feed {
     let feed = this.#feeds.get(source)
     if (!feed) {
@@ -243,6 +250,10 @@ class Client implements Tailwater {
     entry.result.close()
     if (this.#entries.get(entry.result.name) === entry) this.#entries.delete(entry.result.name)
   }
+}
+
+function missing(name: string): TailwaterError {
+  return new TailwaterError(`the server has no query "${name}"`, { status: 404 })
 }
 
 function queryPath(name: string): string {

@@ -25,7 +25,7 @@ export class Server {
     if (method === 'POST') {
       const { name, ...query } = JSON.parse(init.body)
       this.queries.set(name, query)
-      return Response.json({}, { status: 201 })
+      return Response.json({ name, source: query.source ?? 'flights' }, { status: 201 })
     }
     if (method === 'DELETE') {
       this.queries.delete(url.pathname.split('/').at(-1))
