@@ -42,10 +42,10 @@ const drive = run('drive.mjs', url, stream, type)
 drive.status.then((status) => fail('changes are made', { status }))
 await until('the stream is there', async () => (await fetch(`${url}/v1/stream/${stream}`, { method: 'HEAD' })).ok)
 for (const [name, query] of Object.entries(queries)) {
-  const response = await fetch(`${url}/v1/query`, {
-    method: 'POST',
+  const response = await fetch(`${url}/v1/query/${name}`, {
+    method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name, query, source: stream }),
+    body: JSON.stringify({ query, source: stream }),
   })
   if (!response.ok) fail('the query is taken', { name, status: response.status, text: await response.text() })
 }

@@ -20,8 +20,8 @@ const random = (n) => {
 process.stdin.resume()
 process.stdin.on('end', () => process.exit(0))
 
-const place = { url: `${url}/v1/stream/${path}`, contentType: 'application/json' }
-const stream = await DurableStream.connect(place).catch(() => DurableStream.create(place))
+// A stream that is there is taken as it is.
+const stream = await DurableStream.create({ url: `${url}/v1/stream/${path}`, contentType: 'application/json' })
 say('driving', { stream: path })
 const there = new Set()
 for (let batch = 0; batch < count; batch++) {
@@ -38,7 +38,8 @@ for (let batch = 0; batch < count; batch++) {
       events.push({ type, key, value, headers: { operation } })
     }
   }
-  await stream.append(JSON.stringify(events))
+  // The client sends together what is appended meanwhile.
+  await Promise.all(events.map((event) => stream.append(JSON.stringify(event))))
   await pause(every)
 }
 say('done', { batches: count })
