@@ -43,7 +43,10 @@ const results = Object.entries(queries).map(([what, query]) => {
   const result = tailwater.live({ query, source })
   const states = new States()
   const form = () => text(result.keys.map((key, i) => ({ key, value: result.rows[i] })))
+  let epoch = -1
   result.subscribe(() => {
+    if (result.status !== 'live' || result.epoch < epoch) states.clear()
+    epoch = result.epoch
     if (result.status === 'live') states.keep(result.epoch, form())
     else say(result.status, { what, error: result.error })
     if (result.status === 'error') fail('no error', { error: result.error })
@@ -56,6 +59,7 @@ const notes = createCollection(localOnlyCollectionOptions({ id: 'notes', getKey:
 const [, kinds] = results
 const noted = createLiveQueryCollection({
   startSync: true,
+  gcTime: 0,
   query: (q) =>
     q
       .from({ k: kinds.result.collection })
@@ -66,19 +70,19 @@ for (const kind of ['a', 'c']) notes.insert({ kind, text: `of ${kind}` })
 
 await Promise.all(results.map(({ result }) => result.ready()))
 let reached = Date.now()
-while (results.some(({ equal }) => equal < checks)) {
+while (results.some(({ equal, states }) => equal < checks || states.wrong)) {
   for (const at of results) {
     const { what, result, states, form } = at
     const server = await rowsOf(url, result.name)
     if (!server) continue
     const expected = text(server.rows)
-    const mine = states.at(server.epoch)
-    if (mine !== undefined && mine !== expected) fail('equal at the same epoch', { what, epoch: server.epoch, expected, mine })
-    if (server.epoch === at.last || (mine ?? form()) !== expected) continue
+    const exactly = states.equal(server.epoch, expected)
+    if (exactly === false) fail('equal at the same epoch', { what, ...states.wrong })
+    if (server.epoch === at.last || (!exactly && form() !== expected)) continue
     at.last = server.epoch
     at.equal++
     reached = Date.now()
-    say('equal', { what, epoch: server.epoch, rows: server.rows.length, exactly: mine !== undefined })
+    say('equal', { what, epoch: server.epoch, rows: server.rows.length, exactly: exactly === true })
   }
   const collection = kinds.result.collection.toArray
   const joined = noted.toArray.map(({ kind, events, note }) => ({ kind, events, note })).sort((a, b) => (a.kind < b.kind ? -1 : 1))

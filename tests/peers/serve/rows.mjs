@@ -81,11 +81,12 @@ export class Result {
 }
 
 /**
- * States by epoch, of the reader and of `/rows`: where both have one, they must be equal. A state
- * holds from its epoch up to the next one.
+ * What a reader had after which epoch, to be compared with `/rows`. Epochs are of one life of the server: a reader
+ * that has not noticed a new one yet is given time to.
  */
 export class States {
   #texts = new Map()
+  #doubt
 
   keep(epoch, state) {
     if (epoch === undefined) return
@@ -93,11 +94,24 @@ export class States {
     if (this.#texts.size > 1000) this.#texts.delete(this.#texts.keys().next().value)
   }
 
-  at(epoch) {
-    return this.#texts.get(epoch)
-  }
-
+  /** The reader has begun again. */
   clear() {
     this.#texts.clear()
+    this.#doubt = undefined
+  }
+
+  /** Whether the reader had this after the epoch; undefined if it is not known (yet). */
+  equal(epoch, expected) {
+    if (this.#doubt && Date.now() - this.#doubt.since > 10_000) return false
+    const state = this.#texts.get(epoch)
+    if (state === undefined) return undefined
+    if (state === expected) return true
+    this.#doubt ??= { since: Date.now(), epoch, state, expected }
+    return undefined
+  }
+
+  /** What was not equal, unless the reader has begun again since. Who ends before this is settled has checked nothing. */
+  get wrong() {
+    return this.#doubt
   }
 }
