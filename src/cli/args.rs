@@ -39,6 +39,8 @@ pub(super) enum Command {
     /// Run a server: durable streams over HTTP, results of queries as such streams, and a page that
     /// shows them
     Serve(ServeArgs),
+    /// See it at work: a day of flights is replayed, and a page shows what becomes of it
+    Demo(DemoArgs),
 }
 
 /// Where events come from.
@@ -250,6 +252,28 @@ Results of queries are streams, too, and on a page at http://127.0.0.1:4437/
 
 When it is ready it prints one line, `listening on http://ADDR`. Ctrl-C or SIGTERM ends it. It logs
 on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tailwater demo
+  tailwater demo --speed 60
+
+Open the address that it prints in a browser. Ctrl-C ends it.")]
+pub(super) struct DemoArgs {
+    /// The address and port to listen on; by default a free port of this machine
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(super) listen: String,
+
+    /// How many seconds of the day pass in a second; the page can change it
+    #[arg(long, value_name = "X", default_value_t = 600.0, value_parser = speed)]
+    pub(super) speed: f64,
+
+    /// Replay all of 2013. The flights are fetched once with Python's pip, which takes a minute, and
+    /// are kept in the user's cache
+    #[arg(long)]
+    pub(super) year: bool,
+}
 
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -2,6 +2,7 @@
 
 mod args;
 mod clock;
+mod demo;
 mod event_time;
 mod explain;
 mod input;
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
     }
 }
 

@@ -14,13 +14,18 @@ use super::{read_catalog, read_text};
 use tailwater::server::{Error, Limits, Queries, Server, Token};
 
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
+    log();
+    Runtime::new()?.block_on(serve(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs on stderr.
+pub(super) fn log() {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
-    Runtime::new()?.block_on(serve(args))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(args: &ServeArgs) -> Result<()> {
@@ -77,7 +82,7 @@ fn queries(args: &ServeArgs) -> Result<Queries> {
 
 /// Waits for the first signal that asks for the end.
 #[cfg(unix)]
-fn end_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn end_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -91,7 +96,7 @@ fn end_signal() -> Result<impl Future<Output = ()>> {
 
 /// Waits for the first signal that asks for the end.
 #[cfg(not(unix))]
-fn end_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn end_signal() -> Result<impl Future<Output = ()>> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })

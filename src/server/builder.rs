@@ -12,6 +12,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::auth::{Token, Tokens};
 use super::http::{self, App, Options, listener};
 #[cfg(feature = "serve")]
+use super::replay::{self, Replay};
+#[cfg(feature = "serve")]
 use super::results::Queries;
 use super::streams::disk::{Disk, DiskError};
 use super::streams::{Most, Streams};
@@ -83,6 +85,8 @@ pub struct ServerBuilder {
     limits: Limits,
     #[cfg(feature = "serve")]
     queries: Option<Queries>,
+    #[cfg(feature = "serve")]
+    replay: Option<Replay>,
 }
 
 impl Default for ServerBuilder {
@@ -98,6 +102,8 @@ impl Default for ServerBuilder {
             limits: Limits::default(),
             #[cfg(feature = "serve")]
             queries: None,
+            #[cfg(feature = "serve")]
+            replay: None,
         }
     }
 }
@@ -153,6 +159,14 @@ impl ServerBuilder {
     #[cfg(feature = "serve")]
     pub fn queries(mut self, queries: Queries) -> ServerBuilder {
         self.queries = Some(queries);
+        self
+    }
+
+    /// Plays a recording into a stream, which the page then lets people control. Needs
+    /// [`ServerBuilder::queries`].
+    #[cfg(feature = "serve")]
+    pub fn replay(mut self, replay: Replay) -> ServerBuilder {
+        self.replay = Some(replay);
         self
     }
 
@@ -213,7 +227,14 @@ impl ServerBuilder {
         if let Some(queries) = self.queries {
             let own = format!("http://{}{}", own_address(address), http::BASE);
             let registry = queries.start(own, own_token, self.data.as_deref()).await?;
-            let _ = app.results.set(http::results::Served { registry });
+            let player = match self.replay {
+                Some(replay) => {
+                    let started = replay::start(replay, app.clone()).await;
+                    Some(started.map_err(Error::Replay)?)
+                }
+                None => None,
+            };
+            let _ = app.results.set(http::results::Served { registry, player });
         }
         Ok(Server {
             address,

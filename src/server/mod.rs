@@ -39,6 +39,7 @@
 //! | `frame` | ranges as server-sent events |
 //! | `streams` | the streams: a writer's thread, published logs, the disk |
 //! | `auth` | tokens |
+//! | `replay` | a recording that is played into a stream, with the feature `serve` |
 //! | `results` | results of queries as streams, with the feature `serve` |
 //! | `http` | requests and responses, connections |
 //! | `builder` | options |
@@ -47,6 +48,8 @@ mod auth;
 mod builder;
 mod frame;
 mod http;
+#[cfg(feature = "serve")]
+mod replay;
 #[cfg(feature = "serve")]
 mod results;
 mod streams;
@@ -60,6 +63,8 @@ use tokio::task::JoinHandle;
 
 pub use auth::Token;
 pub use builder::{Limits, ServerBuilder};
+#[cfg(feature = "serve")]
+pub use replay::Replay;
 #[cfg(feature = "serve")]
 pub use results::Queries;
 
@@ -104,6 +109,10 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A recording cannot be replayed.
+    #[cfg(feature = "serve")]
+    #[error("the recording cannot be replayed: {0}")]
+    Replay(#[source] io::Error),
     /// The tokens are not the JSON they should be.
     #[error("the tokens cannot be read: {0}")]
     Tokens(#[source] serde_json::Error),

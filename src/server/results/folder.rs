@@ -13,7 +13,7 @@ use super::registry::{Origin, Registry};
 use crate::query::QueryFile;
 
 /// The layout of the page, which is no query.
-const DASHBOARD: &str = "dashboard.json";
+const DASHBOARD: &str = "dashboard";
 /// So often the folder is looked at: one that is on another machine tells of no changes.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -77,7 +77,7 @@ impl Seen {
     ) {
         for gone in self.0.keys().filter(|name| !files.contains_key(*name)) {
             registry.mend(gone);
-            if gone == DASHBOARD {
+            if stem(gone) == DASHBOARD {
                 registry.set_dashboard(None);
                 continue;
             }
@@ -89,9 +89,9 @@ impl Seen {
             if self.0.get(name) == Some(stamp) {
                 continue;
             }
-            match read(registry, folder, name).await {
-                Ok(()) => registry.mend(name),
-                Err(error) => registry.report(name, stem(name), error),
+            match fs::read_to_string(folder.join(name)) {
+                Ok(text) => take(registry, stem(name), &text).await,
+                Err(error) => registry.report(name, stem(name), error.to_string()),
             }
         }
         self.0 = files;
@@ -102,20 +102,24 @@ fn stem(file: &str) -> &str {
     file.strip_suffix(".json").unwrap_or(file)
 }
 
-async fn read(registry: &Arc<Registry>, folder: &Path, name: &str) -> Result<(), String> {
-    let text = fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())?;
-    let text = text.trim_start_matches('\u{feff}');
+/// Serves what a file says, or reports what is wrong with it.
+pub(super) async fn take(registry: &Arc<Registry>, name: &str, text: &str) {
+    let file = format!("{name}.json");
+    match read(registry, name, text.trim_start_matches('\u{feff}')).await {
+        Ok(()) => registry.mend(&file),
+        Err(error) => registry.report(&file, name, error),
+    }
+}
+
+async fn read(registry: &Arc<Registry>, name: &str, text: &str) -> Result<(), String> {
     if name == DASHBOARD {
         let layout = serde_json::from_str(text).map_err(|error| error.to_string())?;
         registry.set_dashboard(Some(layout));
         return Ok(());
     }
     let file = QueryFile::from_json(text).map_err(|error| error.to_string())?;
-    let registered = registry.register(stem(name), file, Origin::File, true);
-    registered
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+    let registered = registry.register(name, file, Origin::File, true).await;
+    registered.map(drop).map_err(|error| error.to_string())
 }
 
 /// The queries that came over HTTP in earlier runs.

@@ -50,6 +50,7 @@ use registry::Places;
 #[must_use = "it does nothing until it is given to a server"]
 pub struct Queries {
     folder: Option<PathBuf>,
+    files: Vec<(String, String)>,
     source: String,
     upstream_token: Option<String>,
     catalog: Arc<Catalog>,
@@ -60,6 +61,7 @@ impl Default for Queries {
     fn default() -> Queries {
         Queries {
             folder: None,
+            files: Vec::new(),
             source: "events".to_owned(),
             upstream_token: None,
             catalog: Arc::new(Catalog::open()),
@@ -80,6 +82,12 @@ impl Queries {
     /// The folder of query files. It is watched: files that come, change and go are queries that do.
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Queries {
         self.folder = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// A query file by its name without `.json`, and its text, as if it were in a folder.
+    pub fn file(mut self, name: impl Into<String>, text: impl Into<String>) -> Queries {
+        self.files.push((name.into(), text.into()));
         self
     }
 
@@ -138,6 +146,9 @@ impl Queries {
         };
         let kept = data.map(|data| data.join("queries"));
         let registry = Registry::new(places, self.keep, kept.clone());
+        for (name, text) in &self.files {
+            folder::take(&registry, name, text).await;
+        }
         if let Some(folder) = &self.folder {
             let loaded = folder::load(&registry, folder).await;
             loaded.map_err(|source| Error::Folder {

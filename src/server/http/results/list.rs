@@ -82,7 +82,7 @@ pub(super) async fn dashboard(State(app): State<Arc<App>>, headers: HeaderMap) -
             _ => serde_json::Map::new(),
         };
         layout.entry("panels").or_insert(serde_json::Value::Null);
-        layout.insert("demo".into(), json!(false));
+        layout.insert("demo".into(), json!(app.served().player.is_some()));
         json(serde_json::to_vec(&layout).unwrap_or_default())
     }))
 }

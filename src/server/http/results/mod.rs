@@ -6,6 +6,7 @@ mod metrics;
 mod page;
 mod read;
 mod register;
+mod replay;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use axum::routing::{any, get};
 use super::problem::Problem;
 use super::{App, preflight};
 use crate::server::auth::Right;
+use crate::server::replay::Player;
 use crate::server::results::{Entry, FindError, RegisterError, Registry};
 use crate::server::streams::path::{StreamPath, percent_decode};
 
@@ -27,6 +29,8 @@ use crate::server::streams::path::{StreamPath, percent_decode};
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) registry: Arc<Registry>,
+    /// What is replayed, if anything is.
+    pub(crate) player: Option<Arc<Player>>,
 }
 
 /// The routes of queries and of the page.
@@ -37,15 +41,20 @@ pub(super) fn routes(_: &Served) -> Router<Arc<App>> {
         .route("/v1/query/{name}/rows", any(rows))
         .route("/v1/changes", any(changes))
         .route("/v1/dashboard", get(list::dashboard))
+        .route("/v1/demo", any(replay::demo))
         .route("/metrics", get(metrics::metrics))
         .route("/", get(page::index))
         .route("/assets/{*file}", get(page::asset))
 }
 
 impl App {
-    fn registry(&self) -> &Arc<Registry> {
+    fn served(&self) -> &Served {
         // The routes are there only if it is.
-        &self.results.get().expect("queries are served").registry
+        self.results.get().expect("queries are served")
+    }
+
+    fn registry(&self) -> &Arc<Registry> {
+        &self.served().registry
     }
 
     /// Whether a request may do something with what a source says.
