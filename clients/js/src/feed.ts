@@ -112,7 +112,8 @@ export class Feed {
 
   /** What to do next: to wait at least so long, or to go on at once. */
   async #onError(error: unknown): Promise<{ least: number } | undefined> {
-    if (error instanceof OutOfStep) this.#position = START
+    // A connection that ends without a word says nothing of what is wrong with it: perhaps the offset.
+    if (error instanceof OutOfStep || error instanceof NoEvents) this.#position = START
     const known = error instanceof TailwaterError ? error : new TailwaterError(messageOf(error), { cause: error })
     if (known.status === 410 && this.#position !== START) {
       this.#position = START

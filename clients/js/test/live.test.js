@@ -125,6 +125,16 @@ test('what does not fit the rows is read again', async (t) => {
   assert.deepEqual(top.rows, [])
 })
 
+test('a connection that ends without a word is followed by one from the start', async (t) => {
+  const { server, top, events } = await live(t)
+  events.end()
+  ;(await server.next()).events().end()
+  const again = await server.next()
+  assert.deepEqual([again.offset, top.status, top.error], ['-1', 'stale', 'the connection ended before anything came'])
+  again.events().send(snapshot('top', 2, []), 'o2')
+  await until(() => top.status === 'live')
+})
+
 test('a server that lost the query is given it again', async (t) => {
   const { server, top, events } = await live(t)
   server.queries.clear()
