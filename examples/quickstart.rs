@@ -1,14 +1,13 @@
-//! A stream, a database on it, a live query, and a change that is visible before it is confirmed:
+//! A stream, a database on it, a live query, and changes that are visible before they are confirmed:
 //! `cargo run --example quickstart`.
 
 use serde::{Deserialize, Serialize};
-use tailwater::Collection;
+use std::{error::Error, io};
 use tailwater::db::{StreamDb, append_mutations};
-use tailwater::query::Query;
-use tailwater::server::Server;
-use tailwater::stream::{CreateOptions, DurableStream, Live};
+use tailwater::stream::{CreateOptions, DurableStream};
+use tailwater::{Collection, query::Query, server::Server};
 
-#[derive(Clone, Debug, Serialize, Deserialize, Collection)]
+#[derive(Serialize, Deserialize, Collection)]
 #[collection(name = "users", type = "user", key = "id")]
 struct User {
     id: String,
@@ -17,34 +16,25 @@ struct User {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
+    run(&mut io::stdout()).await
+}
+
+pub(crate) async fn run(out: &mut impl io::Write) -> Result<(), Box<dyn Error>> {
     let server = Server::start().await?;
     let stream = DurableStream::new(server.stream_url("people"))?;
     stream.create(CreateOptions::json()).await?;
-
-    let db = StreamDb::builder(stream)
-        .collection::<User>()
-        .live(Live::Sse)
-        .open()?;
+    let db = StreamDb::builder(stream).collection::<User>().open()?;
     db.preload().await?;
-    let adults = db.live(
-        Query::from::<User>("u")
-            .filter(|u| u.age.gte(18))
-            .order_by(|u| u.age.desc()),
-    )?;
-
+    let adults = db.live(Query::from::<User>("u").filter(|u| u.age.gte(18)))?;
     for (id, name, age) in [("1", "Ada", 36), ("2", "Alan", 41), ("3", "Tim", 7)] {
-        let user = User {
-            id: id.into(),
-            name: name.into(),
-            age,
-        };
-        let change = db.mutate(|tx| tx.insert(&user), append_mutations)?;
-        println!("{} adults at once", adults.len());
+        let (id, name) = (id.into(), name.into());
+        let change = db.mutate(|tx| tx.insert(&User { id, name, age }), append_mutations)?;
+        writeln!(out, "{} adults at once", adults.len())?;
         change.is_persisted().await?;
     }
     for user in adults.rows()? {
-        println!("{} is {}", user.name, user.age);
+        writeln!(out, "{} is {}", user.name, user.age)?;
     }
     Ok(())
 }

@@ -22,8 +22,33 @@ const DAY: &[u8] = include_bytes!("../../data/flights/day.jsonl.gz");
 const CONVERT: &str = include_str!("../../data/flights/convert.py");
 const STREAM: &str = "flights";
 
+macro_rules! queries {
+    ($($name:literal,)+) => {
+        &[$(($name, include_str!(concat!("../../queries/flights/", $name, ".json")))),+]
+    };
+}
+
 /// The queries of the demo, and the layout of its page.
-const QUERIES: &[(&str, &str)] = &[];
+const QUERIES: &[(&str, &str)] = queries![
+    "arrivals-by-airport",
+    "busiest-planes",
+    "busiest-routes",
+    "cancellations-by-hour",
+    "cancellations-by-weather",
+    "dashboard",
+    "delay-by-hour",
+    "fleet-by-maker",
+    "flights-without-plane",
+    "in-the-air",
+    "next-departures",
+    "on-time-by-carrier",
+    "recent-departures",
+    "routes-against-origin",
+    "struggling-carriers",
+    "totals",
+    "weather-now",
+    "worst-delays",
+];
 
 pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
     log();

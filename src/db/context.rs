@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
@@ -17,7 +18,7 @@ use super::error::DbError;
 use super::transaction::{Outcome, Shared, TransactionError};
 use super::{StreamDb, from_value, lock};
 use crate::store::TransactionId;
-use crate::stream::{AppendOptions, DurableStream};
+use crate::stream::DurableStream;
 use crate::value::Value;
 use crate::view::ChangeKind;
 
@@ -162,8 +163,9 @@ impl MutationContext {
     /// came in and what other transactions changed before, or have appended. A row that was deleted
     /// meanwhile stays so. Transactions of one database are appended one after the other.
     ///
-    /// An append whose answer was lost is repeated, as [`DurableStream`](crate::stream::DurableStream)
-    /// does: if another writer changed the row in between, the second copy covers that change.
+    /// The events are in the stream once, also where an answer is lost and they have to be sent again:
+    /// what another writer changed in between stays. Each database handle is an idempotent producer for
+    /// that, with a random id.
     ///
     /// # Errors
     ///
@@ -174,23 +176,22 @@ impl MutationContext {
         let (tx, mutations, with) = (self.tx.clone(), self.mutations.clone(), txid.clone());
         let db = &self.db.inner;
         // Two transactions of one row are in the stream as they were made of each other.
-        let turn = db.appending.lock().await;
+        let mut producer = db.appending.lock().await;
         let events = db
             .request(move |core| core.events(&tx, &mutations, &with))
             .await??;
         if events.is_empty() {
             return Ok(());
         }
-        let mut items = Vec::with_capacity(events.len());
+        let mut items: Vec<Bytes> = Vec::with_capacity(events.len());
         for event in &events {
             items.push(serde_json::to_vec(event)?.into());
         }
         self.expect_txid(txid.clone());
-        let options = AppendOptions::default();
-        self.stream().append_all(items, options).await?;
+        producer.append(self.stream(), &items, &txid).await?;
         let tx = self.tx.clone();
         db.tell(move |core| core.set_appended(&tx));
-        drop(turn);
+        drop(producer);
         self.db.await_txid(txid, None).await?;
         Ok(())
     }

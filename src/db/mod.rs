@@ -139,7 +139,7 @@ use shared::Shared;
 use crate::engine::read;
 use crate::query::{Query, RowFunction, RowTypeError, TypedQuery};
 use crate::schema::Collection;
-use crate::stream::{DurableStream, Live, Offset, Trouble};
+use crate::stream::{DurableStream, Live, Offset, SerialProducer, Trouble};
 use crate::value::{Value, ValueRef, from_json};
 
 /// A database on a durable stream. Cheap to clone; clones, live queries and effects keep it open.
@@ -165,7 +165,7 @@ pub(crate) struct Inner {
     /// The one that the stream is read on.
     runtime: OnceLock<Handle>,
     /// Held while a transaction's events are made and appended.
-    appending: tokio::sync::Mutex<()>,
+    appending: tokio::sync::Mutex<SerialProducer>,
     task: Mutex<Option<AbortHandle>>,
     /// The queries of all rows of a collection, by its name.
     collections: Mutex<HashMap<SmolStr, Arc<Installed>>>,

@@ -30,7 +30,7 @@
 //! | `http` | one request and its answer |
 //! | `handle` | create, append, close, delete, head |
 //! | `read` | the reader: requests (`steps`), one SSE connection (`events`) |
-//! | `producer` | the idempotent producer: which batch when (`window`), its task (`run`) |
+//! | `producer` | the idempotent producer: which batch when (`window`), its task (`run`), one without (`serial`) |
 //!
 //! Everything that waits runs on Tokio.
 
@@ -49,6 +49,7 @@ pub use batch::{Batch, Items, JsonItems};
 pub use error::StreamError;
 pub use handle::{AppendOptions, CreateOptions, Created, DurableStream, Head, StreamBuilder};
 pub use offset::Offset;
+pub(crate) use producer::SerialProducer;
 pub use producer::{Producer, ProducerBuilder};
 pub use provider::Provider;
 pub use read::{Live, ReadOptions, Reader, Trouble};

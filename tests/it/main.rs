@@ -4,6 +4,8 @@ mod bank;
 mod cli;
 mod closures;
 mod effects;
+#[cfg(all(feature = "derive", feature = "http", feature = "server"))]
+mod examples;
 mod flights;
 mod histories;
 mod includes;

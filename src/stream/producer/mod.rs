@@ -1,6 +1,7 @@
 //! Appending so that every item is in the stream once, whatever has to be sent twice.
 
 mod run;
+mod serial;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +12,11 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StreamError;
-use super::handle::{DurableStream, check, to_json};
+use super::handle::{DurableStream, check, join, to_json};
+use super::http::{Request, names};
 use super::offset::Offset;
 use run::{Command, Runner};
+pub(crate) use serial::SerialProducer;
 use window::{Limits, MAX_NUMBER, Window};
 
 /// How many items may wait for the producer's task, besides those in batches.
@@ -305,4 +308,20 @@ impl Producer {
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request that appends items under an id, an epoch and a sequence.
+fn request(
+    stream: &DurableStream,
+    content_type: &str,
+    items: &[Bytes],
+    (id, epoch, seq): (&str, u64, u64),
+) -> Request {
+    let mut request = stream.post(content_type, join(content_type, items));
+    request.headers.extend([
+        (names::PRODUCER_ID, id.to_owned()),
+        (names::PRODUCER_EPOCH, epoch.to_string()),
+        (names::PRODUCER_SEQ, seq.to_string()),
+    ]);
+    request
 }

@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::super::error::StreamError;
-use super::super::handle::{DurableStream, join, next_offset};
+use super::super::handle::{DurableStream, next_offset};
 use super::super::http::names;
 use super::super::offset::Offset;
-use super::Shared;
 use super::window::{Send, Window};
+use super::{Shared, request};
 
 /// How many commands are taken before the network is looked at again.
 const TAKE: usize = 256;
@@ -150,14 +150,8 @@ impl Runner {
     }
 
     fn post(&self, send: Send) -> BoxFuture<'static, (u64, End)> {
-        let mut request = self
-            .stream
-            .post(&self.content_type, join(&self.content_type, &send.items));
-        request.headers.extend([
-            (names::PRODUCER_ID, self.id.clone()),
-            (names::PRODUCER_EPOCH, send.epoch.to_string()),
-            (names::PRODUCER_SEQ, send.seq.to_string()),
-        ]);
+        let claim = (self.id.as_str(), send.epoch, send.seq);
+        let mut request = request(&self.stream, &self.content_type, &send.items, claim);
         if send.close {
             request.headers.push((names::CLOSED, "true".into()));
         }

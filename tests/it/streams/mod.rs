@@ -5,6 +5,7 @@ mod adapter;
 mod client_behaviour;
 mod client_faults;
 mod client_reads;
+mod database;
 mod hand_made;
 mod http1;
 mod proxy;
