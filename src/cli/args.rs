@@ -43,14 +43,9 @@ pub(super) enum Command {
     Demo(DemoArgs),
 }
 
-/// Where events come from.
+/// What events mean.
 #[derive(Debug, clap::Args)]
 pub(super) struct EventArgs {
-    /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
-    /// messages that take effect together
-    #[arg(long, value_name = "FILE")]
-    pub(super) events: PathBuf,
-
     /// Collections with their event types and primary keys, and a JSON Schema of their rows where
     /// these are to be checked, as JSON. Without it, every event type is a collection
     #[arg(long, value_name = "FILE")]
@@ -72,6 +67,11 @@ Messages that are wrong are named on stderr and skipped; then the exit status is
 pub(super) struct QueryArgs {
     /// The query, as JSON
     pub(super) query: PathBuf,
+
+    /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
+    /// messages that take effect together
+    #[arg(long, value_name = "FILE")]
+    pub(super) events: PathBuf,
 
     #[command(flatten)]
     pub(super) input: EventArgs,
@@ -139,12 +139,18 @@ pub(super) enum Format {
 Examples:
   tailwater watch totals.json routes.json --events day.jsonl.gz --speed 600
   tail -f events.jsonl | tailwater watch totals.json --events -
+  tailwater watch http://127.0.0.1:4437/v1/query/totals
 
 `q` or Ctrl-C quits; the last tables stay on the terminal.")]
 pub(super) struct WatchArgs {
-    /// The queries, as JSON; each becomes a table
+    /// The queries, as JSON, or the addresses of results of `tailwater serve`; each becomes a table
     #[arg(required = true, value_name = "QUERY")]
-    pub(super) queries: Vec<PathBuf>,
+    pub(super) queries: Vec<String>,
+
+    /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
+    /// messages that take effect together. Not for results of a server
+    #[arg(long, value_name = "FILE")]
+    pub(super) events: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) input: EventArgs,

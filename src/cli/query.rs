@@ -34,7 +34,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     } else {
         Input::open
     };
-    let mut input = open(&args.input.events)?;
+    let mut input = open(&args.events)?;
     let mut loader = Loader::new(
         input.name(),
         &catalog,

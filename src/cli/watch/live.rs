@@ -126,21 +126,26 @@ fn draw(
     now: Instant,
     lines: &mut Vec<String>,
 ) {
-    for panel in &mut session.panels {
-        let view = session
-            .engine
-            .view(panel.id)
-            .expect("the query is installed");
-        panel.refresh(&view, session.limit, now);
-    }
-    let frames = session.panels.len() * (Panel::FRAME + 1);
-    let wants: Vec<usize> = session.panels.iter().map(Panel::wants).collect();
+    session.refresh(now);
+    let panels = session.panels.iter_mut().map(|(_, panel)| panel);
+    draw_panels(&mut panels.collect::<Vec<_>>(), (width, height), now, lines);
+}
+
+/// Tables on the lines that are left of the screen.
+pub(super) fn draw_panels(
+    panels: &mut [&mut Panel],
+    (width, height): (usize, usize),
+    now: Instant,
+    lines: &mut Vec<String>,
+) {
+    let frames = panels.len() * (Panel::FRAME + 1);
+    let wants: Vec<usize> = panels.iter().map(|panel| panel.wants()).collect();
     let rows = share((height + 1).saturating_sub(lines.len() + frames), &wants);
     let canvas = Canvas {
         width: Some(width),
         changes: Some(now),
     };
-    for (i, (panel, rows)) in session.panels.iter_mut().zip(rows).enumerate() {
+    for (i, (panel, rows)) in panels.iter_mut().zip(rows).enumerate() {
         if i > 0 {
             lines.push(String::new());
         }

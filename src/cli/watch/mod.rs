@@ -1,6 +1,7 @@
 //! `tailwater watch`: results as tables in the terminal that follow the events.
 
 mod live;
+mod remote;
 mod row;
 mod screen;
 mod table;
@@ -9,12 +10,16 @@ mod time;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use tailwater::engine::{Batch, Engine};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use tailwater::engine::{Batch, Engine, QueryId};
+use tailwater::plan::{Expr, Part, Plan};
 
-use super::args::WatchArgs;
+use super::args::{Args, WatchArgs};
 use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
@@ -23,23 +28,39 @@ use table::{Canvas, Panel};
 
 /// Runs the command.
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
+    let Some(events) = &args.events else {
+        if let Some(file) = args.queries.iter().find(|query| !remote::is_address(query)) {
+            let message = format!("{file} is watched over --events FILE, which is missing\n");
+            let mut command = Args::command();
+            command
+                .error(ErrorKind::MissingRequiredArgument, message)
+                .exit();
+        }
+        return remote::run(args);
+    };
+    if let Some(address) = args.queries.iter().find(|query| remote::is_address(query)) {
+        let message = format!("{address} has events of its own; leave out --events\n");
+        Args::command()
+            .error(ErrorKind::ArgumentConflict, message)
+            .exit();
+    }
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
     args.input.clock.tick(&mut engine);
     let mut panels = Vec::new();
     for path in &args.queries {
-        let id = engine
-            .install(&read_query(path)?)
-            .with_context(|| path.display().to_string())?;
+        let id = engine.install(&read_query(Path::new(path))?);
+        let id = id.with_context(|| path.clone())?;
         let view = engine.view(id).expect("the query is installed");
-        panels.push(Panel::new(id, &title(path), view.plan()));
+        let columns = columns(view.plan());
+        panels.push((id, Panel::new(&title(Path::new(path)), &columns)));
     }
     let live = !args.plain && io::stdout().is_terminal();
     let input = if live {
         Input::open
     } else {
         Input::open_with_progress
-    }(&args.input.events)?;
+    }(events)?;
     let notes = if live {
         Notes::Later(Vec::new())
     } else {
@@ -71,13 +92,27 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     } = session;
     let plans: Vec<_> = panels
         .iter()
-        .filter_map(|panel| Some(engine.view(panel.id)?.plan().clone()))
+        .filter_map(|(id, _)| Some(engine.view(*id)?.plan().clone()))
         .collect();
     Ok(if loader.finish(plans.iter().map(|plan| &**plan)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The columns that are known before there are rows.
+fn columns(plan: &Plan) -> Vec<&str> {
+    match &plan.output {
+        Expr::Object(parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Field(name, _) => Some(name.as_str()),
+                Part::Spread(_) => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn title(path: &Path) -> String {
@@ -101,7 +136,7 @@ fn cut(text: &str, width: usize) -> String {
 /// The queries and what was read so far.
 struct Session {
     engine: Engine,
-    panels: Vec<Panel>,
+    panels: Vec<(QueryId, Panel)>,
     loader: Loader,
     clock: Clock,
     /// The most rows to show of a result.
@@ -150,6 +185,15 @@ impl Session {
         }
     }
 
+    /// Takes the results over as they are now.
+    fn refresh(&mut self, now: Instant) {
+        for (id, panel) in &mut self.panels {
+            let view = self.engine.view(*id).expect("the query is installed");
+            let first = view.rows().take(self.limit);
+            panel.refresh(view.len(), first.map(|row| (row.key(), row.json())), now);
+        }
+    }
+
     /// Prints the tables as they are at the end, below each other.
     fn print(&mut self, summary: Option<String>) -> io::Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -163,12 +207,11 @@ impl Session {
         if let Some(summary) = &summary {
             writeln!(out, "{summary}")?;
         }
-        for (i, panel) in self.panels.iter_mut().enumerate() {
+        self.refresh(Instant::now());
+        for (i, (_, panel)) in self.panels.iter_mut().enumerate() {
             if i > 0 || summary.is_some() {
                 writeln!(out)?;
             }
-            let view = self.engine.view(panel.id).expect("the query is installed");
-            panel.refresh(&view, self.limit, std::time::Instant::now());
             for line in panel.draw(self.limit, &canvas) {
                 writeln!(out, "{line}")?;
             }

@@ -9,9 +9,7 @@ use comfy_table::{
 };
 use crossterm::style::Stylize;
 
-use tailwater::engine::QueryId;
-use tailwater::plan::{Expr, Part, Plan};
-use tailwater::view::View;
+use serde::Serialize;
 
 use super::cut;
 use super::row::{Content, fields};
@@ -25,8 +23,6 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// The table of one query.
 pub(super) struct Panel {
-    /// The query.
-    pub(super) id: QueryId,
     title: String,
     columns: Vec<Column>,
     rows: Vec<Shown>,
@@ -62,23 +58,22 @@ impl Panel {
     /// Lines beside the rows: title, names, rule.
     pub(super) const FRAME: usize = 3;
 
-    /// An empty table; the columns of the query are known where it selects fields.
-    pub(super) fn new(id: QueryId, title: &str, plan: &Plan) -> Panel {
+    /// An empty table; some columns may be known already.
+    pub(super) fn new(title: &str, columns: &[&str]) -> Panel {
         let mut panel = Panel {
-            id,
             title: printable(title),
             columns: Vec::new(),
             rows: Vec::new(),
             total: 0,
         };
-        if let Expr::Object(parts) = &plan.output {
-            for part in parts {
-                if let Part::Field(name, _) = part {
-                    panel.column(name);
-                }
-            }
+        for name in columns {
+            panel.column(name);
         }
         panel
+    }
+
+    pub(super) fn title(&self) -> &str {
+        &self.title
     }
 
     /// The lines that its rows want.
@@ -100,16 +95,21 @@ impl Panel {
         })
     }
 
-    /// Takes over the first `limit` rows of the result as they are now.
-    pub(super) fn refresh(&mut self, view: &View, limit: usize, now: Instant) {
-        self.total = view.len();
+    /// Takes over the first rows of a result of so many as they are now: their keys and values.
+    pub(super) fn refresh(
+        &mut self,
+        total: usize,
+        first: impl Iterator<Item = (String, impl Serialize)>,
+        now: Instant,
+    ) {
+        self.total = total;
         let rows = std::mem::take(&mut self.rows);
         let mut old: HashMap<String, Shown> =
             rows.into_iter().map(|row| (row.key.clone(), row)).collect();
-        for row in view.rows().take(limit) {
-            let before = old.remove(&row.key());
+        for (key, row) in first {
+            let before = old.remove(&key);
             let mut cells = Vec::new();
-            for (name, content) in fields(&row.json()) {
+            for (name, content) in fields(&row) {
                 let place = self.column(&name);
                 if cells.len() <= place {
                     cells.resize_with(place + 1, || (Content::Missing, None));
@@ -130,11 +130,7 @@ impl Panel {
                 }
                 None => Some(now),
             };
-            self.rows.push(Shown {
-                key: row.key(),
-                came,
-                cells,
-            });
+            self.rows.push(Shown { key, came, cells });
         }
         self.measure();
     }

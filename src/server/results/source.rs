@@ -125,8 +125,8 @@ impl Source {
                 }
                 Err(error) => Some(error),
             };
-            let Some(error) = error else {
-                // The stream is closed: this is how it stays.
+            let Some(error) = error.filter(|error| !matches!(error, DbError::Closed)) else {
+                // The stream, or the server: this is how it stays.
                 return;
             };
             tracing::warn!(source = self.name, %error, "a source cannot be read");

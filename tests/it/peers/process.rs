@@ -61,6 +61,8 @@ pub(crate) fn install(folder: &Path) {
             "@durable-streams/client",
             "@durable-streams/server",
             "@durable-streams/server-conformance-tests",
+            "@durable-streams/state",
+            "playwright-core",
             "vitest",
         ];
         let there = |name: &&str| folder.join("node_modules").join(name).exists();

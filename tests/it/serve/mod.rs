@@ -4,5 +4,6 @@ mod bank;
 mod faults;
 mod folder;
 mod http;
+mod npm;
 mod readers;
 mod support;
