@@ -104,7 +104,7 @@ impl Queries {
         self
     }
 
-    /// The bearer token that is sent to other servers.
+    /// The bearer token that the server of [`Queries::upstream`] asks for.
     pub fn upstream_token(mut self, token: impl Into<String>) -> Queries {
         self.upstream_token = Some(token.into());
         self

@@ -127,6 +127,7 @@ impl Entry {
             columns: plan.map_or(Vec::new(), |plan| plan.fields()),
             origin: self.origin,
             file_error: lock(&self.file_error).clone(),
+            skipped: self.source.dead_letters().total,
             view: self.file.view.as_ref(),
             query: query.and_then(|text| RawValue::from_string(text).ok()),
         }
@@ -149,6 +150,8 @@ pub(crate) struct Description<'a> {
     origin: Origin,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_error: Option<String>,
+    /// Messages of the source that were wrong.
+    skipped: u64,
     view: Option<&'a serde_json::Value>,
     query: Option<Box<RawValue>>,
 }
@@ -168,7 +171,7 @@ pub(crate) struct Places {
     pub(crate) own: String,
     /// The token that reads them, if they ask for one.
     pub(crate) own_token: Option<String>,
-    /// The token for other servers.
+    /// The token for the source that queries read that do not say.
     pub(crate) upstream_token: Option<String>,
     pub(crate) catalog: Arc<Catalog>,
 }
@@ -182,7 +185,9 @@ impl Places {
     fn stream(&self, name: &str) -> Result<DurableStream, StreamError> {
         let (url, token) = match Places::is_own(name) {
             true => (format!("{}{name}", self.own), &self.own_token),
-            false => (name.to_owned(), &self.upstream_token),
+            // Nobody is given the token by naming a server of theirs.
+            false if name == self.default => (name.to_owned(), &self.upstream_token),
+            false => (name.to_owned(), &None),
         };
         let mut stream = DurableStream::builder(url).retry(RetryPolicy {
             max_retries: None,

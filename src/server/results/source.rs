@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::log::lock;
 use super::registry::Registry;
-use crate::db::{DbError, Status, StreamDb};
+use crate::db::{DbError, DeadLetters, Status, StreamDb};
 use crate::schema::Catalog;
 use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
 
@@ -105,6 +105,12 @@ impl Source {
             (Some(Status::Loading), None) => state("loading", now.since, None),
             _ => state("connecting", now.since, None),
         }
+    }
+
+    /// The messages that were wrong since it was last opened.
+    pub(crate) fn dead_letters(&self) -> DeadLetters {
+        let db = lock(&self.now).db.clone();
+        db.map_or_else(DeadLetters::default, |db| db.dead_letters())
     }
 
     /// Keeps the source going as long as there is a registry.

@@ -104,7 +104,27 @@ async fn one_bad_message_and_one_bad_query_stop_nothing() {
     site.append(&[json!({"foo": 1}), put("t", "1", json!({"x": 1})), json!(7)])
         .await;
     site.await_rows("all", |rows| rows.len() == 1).await;
-    assert_eq!(site.await_state("all", "live").await["rows"], 1);
+    let all = site.await_state("all", "live").await;
+    assert_eq!((&all["rows"], &all["skipped"]), (&json!(1), &json!(2)));
+    let letters = site.get("/v1/dead-letters").await.json();
+    let source = &letters["sources"][0];
+    assert_eq!(
+        (&source["source"], &source["total"]),
+        (&json!("events"), &json!(2))
+    );
+    let reasons: Vec<&str> = source["latest"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|letter| letter["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "field `headers` is missing",
+            "a message must be an object, not a number"
+        ]
+    );
     server.shutdown().await;
 }
 

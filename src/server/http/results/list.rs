@@ -72,6 +72,30 @@ pub(super) async fn rows(app: &App, headers: &HeaderMap, name: &str) -> Result<R
         .map_err(|_| Problem::busy("the rows cannot be written"))
 }
 
+/// The messages of sources that were wrong, as far as the request may read these.
+pub(super) async fn dead_letters(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let sources = app.registry().sources();
+    let mut denied = None;
+    let mut list = Vec::new();
+    for source in &sources {
+        if let Err(problem) = app.allow_source(&headers, &source.name, Right::Read) {
+            denied = Some(problem);
+            continue;
+        }
+        let letters = source.dead_letters();
+        let latest = letters.latest.iter().map(|letter| {
+            json!({"offset": letter.offset.as_str(), "index": letter.index,
+                   "text": letter.text, "reason": letter.reason})
+        });
+        let latest: Vec<_> = latest.collect();
+        list.push(json!({"source": source.name, "total": letters.total, "latest": latest}));
+    }
+    answer(match denied {
+        Some(problem) if list.is_empty() => Err(problem),
+        _ => Ok(json(json!({"sources": list}).to_string().into_bytes())),
+    })
+}
+
 /// The layout of the page.
 pub(super) async fn dashboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let allowed = app.allow_source(&headers, &app.registry().places.default, Right::Read);

@@ -41,6 +41,7 @@ pub(super) fn routes(_: &Served) -> Router<Arc<App>> {
         .route("/v1/query/{name}/rows", any(rows))
         .route("/v1/changes", any(changes))
         .route("/v1/dashboard", get(list::dashboard))
+        .route("/v1/dead-letters", get(list::dead_letters))
         .route("/v1/demo", any(replay::demo))
         .route("/metrics", get(metrics::metrics))
         .route("/", get(page::index))
