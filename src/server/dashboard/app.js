@@ -26,15 +26,12 @@ let layout = null
 let inTouch = Date.now()
 let away = { state: 'connecting', since: Date.now() }
 
-const now = () => performance.timeOrigin + performance.now()
-
 const frame = new Frame(() => {
-  for (const panel of wall.panels) panel.paint(now())
-  latency.painted(now())
+  for (const panel of wall.panels) panel.paint(Date.now(), frame.paused)
+  latency.painted(Date.now())
 })
-const request = () => frame.request()
 
-const wall = new Wall({ request, moved: sync })
+const wall = new Wall({ request: () => frame.now(), moved: sync })
 
 const following = new Following({
   changed(changes) {
@@ -42,7 +39,7 @@ const following = new Following({
     for (const panel of wall.panels) if (changes.has(panel.name)) panel.changed(changes.get(panel.name), at)
     for (const count of changes.values()) meter.add(count, at)
     inTouch = Date.now()
-    request()
+    frame.request()
   },
   arrived(at, names) {
     if (!frame.running) return
@@ -59,18 +56,21 @@ const top = new Top({
   frame,
   searched(text) {
     wall.search = text
-    request()
+    frame.now()
   },
   recoloured() {
     for (const panel of wall.panels) panel.recolour()
-    request()
+    frame.now()
   },
-  paused: forget,
+  paused(isPaused) {
+    forget()
+    for (const panel of wall.panels) panel.freeze(isPaused)
+  },
 })
 
 const replay = new Replay(() => {
-  for (const panel of wall.panels) panel.recolour()
-  request()
+  for (const panel of wall.panels) panel.renew()
+  frame.now()
 })
 
 function forget() {
@@ -83,7 +83,7 @@ function sync() {
   wall.sync(list, layout)
   for (const panel of wall.panels) panel.result = following.results.get(panel.name)
   figures()
-  request()
+  frame.request()
 }
 
 let wake = () => {}

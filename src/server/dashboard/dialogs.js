@@ -16,7 +16,7 @@ export function askToken(reason) {
   const dialog = open(form, 'Token')
   dialog.addEventListener('cancel', event => event.preventDefault())
   return new Promise(resolve => {
-    form.addEventListener('submit', () => {
+    dialog.addEventListener('close', () => {
       dialog.remove()
       resolve(input.value.trim())
     })

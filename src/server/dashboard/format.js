@@ -99,9 +99,11 @@ function isoParts(text) {
   return { year, month, day, hour, minute }
 }
 
+/** Minutes east of UTC that a moment is shown in. */
+export const utcOffset = ms => settings.utcOffsetMinutes ?? -new Date(ms).getTimezoneOffset()
+
 function partsOfMs(ms) {
-  const offset = settings.utcOffsetMinutes ?? -new Date(ms).getTimezoneOffset()
-  const shifted = new Date(ms + offset * MINUTE)
+  const shifted = new Date(ms + utcOffset(ms) * MINUTE)
   if (Number.isNaN(shifted.getTime())) return undefined
   return {
     year: shifted.getUTCFullYear(),

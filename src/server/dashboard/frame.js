@@ -1,12 +1,16 @@
-// When to paint: once a frame at most, less often if the reader wants so, never while paused or hidden.
+// When to paint: once a frame at most, less often if the reader wants so, never while hidden; while paused only
+// what the reader does.
 
 export class Frame {
   #paint
-  #asked = false
+  #isAsked = false
+  #isWaiting = false
+  #isComing = false
   #last = -Infinity
   #interval = 0
   #paused = false
 
+  /** `paint` is called to paint. */
   constructor(paint) {
     this.#paint = paint
     document.addEventListener('visibilitychange', () => this.#ask())
@@ -26,7 +30,7 @@ export class Frame {
     this.#ask()
   }
 
-  /** Milliseconds between paints; 0 is every frame. */
+  /** Milliseconds between paints of changes; 0 is every frame. */
   set interval(interval) {
     this.#interval = interval
     this.#ask()
@@ -34,26 +38,31 @@ export class Frame {
 
   /** Something changed. */
   request() {
-    if (this.#asked) return
-    this.#asked = true
+    this.#isAsked = true
     this.#ask()
   }
 
-  #scheduled = false
+  /** The reader scrolled, searched, or the like, which shows at once. */
+  now() {
+    if (this.#isComing) return
+    this.#isComing = true
+    requestAnimationFrame(() => this.#run())
+  }
 
   #ask() {
-    if (!this.#asked || !this.running || this.#scheduled) return
-    this.#scheduled = true
+    if (!this.#isAsked || !this.running || this.#isWaiting) return
     const wait = this.#last + this.#interval - performance.now()
-    const next = () => requestAnimationFrame(() => this.#run())
-    if (wait > 17) setTimeout(next, wait)
-    else next()
+    if (wait < 17) return this.now()
+    this.#isWaiting = true
+    setTimeout(() => {
+      this.#isWaiting = false
+      this.#ask()
+    }, wait)
   }
 
   #run() {
-    this.#scheduled = false
-    if (!this.running) return
-    this.#asked = false
+    this.#isComing = false
+    if (!this.#paused) this.#isAsked = false
     this.#last = performance.now()
     this.#paint()
   }

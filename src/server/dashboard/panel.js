@@ -11,7 +11,7 @@ import { badge } from './status.js'
 let made = 0
 
 const near = { rootMargin: '200px' }
-const EMPTY = { touched: new Map(), replaced: true }
+const NO_NEWS = { touched: new Map(), replaced: true }
 
 export class Panel {
   #result = null
@@ -20,6 +20,10 @@ export class Panel {
   #search = ''
   #isNear = false
   #isDirty = true
+  #frozen = null
+  #isPainted = false
+  /** Whether the sides of columns could not be told, without rows. */
+  #isBlind = false
 
   /** `entry` is the query in the list, `layout` its place in it; `request` asks for a paint. */
   constructor(entry, layout, request) {
@@ -52,16 +56,24 @@ export class Panel {
     const width = clamp(layout.width ?? widthOf(this.#shape))
     this.element.style.setProperty('--width', width)
     this.element.classList.toggle('small', width <= 4)
-    this.observer = new IntersectionObserver(([{ isIntersecting }]) => {
-      this.#isNear = isIntersecting
-      if (isIntersecting) request()
+    this.observer = new IntersectionObserver(entries => {
+      this.#isNear = entries.at(-1).isIntersecting
+      if (this.#isNear) request()
+      else this.latency.forget()
     }, near)
     this.observer.observe(this.element)
   }
 
   /** The result to show from now on. */
   set result(result) {
+    if (result === this.#result) return
     this.#result = result
+    this.#isDirty = true
+  }
+
+  /** Keeps the rows as they are now, or no longer. */
+  freeze(isPaused) {
+    this.#frozen = isPaused ? this.#result?.rows.slice() : null
     this.#isDirty = true
   }
 
@@ -88,28 +100,39 @@ export class Panel {
     if (this.#isNear) this.latency.arrived(at)
   }
 
+  /** Colours are others now. */
   recolour() {
     this.#view?.recolour?.()
     this.#isDirty = true
   }
 
-  /** Paints what changed, if anybody can see it. */
-  paint(now) {
+  /** Everything is to be written anew. */
+  renew() {
+    this.#view?.destroy?.()
+    this.#view = null
+    this.#isPainted = false
+    this.#isDirty = true
+  }
+
+  /** Paints what changed, if anybody can see it; while paused the rows of then. */
+  paint(now, isPaused) {
     if (!this.#isDirty || !this.#isNear || !this.#result?.ready) return
     this.#isDirty = false
-    const news = this.#result.takeTouched()
-    if (!this.#view) this.#begin()
+    if (isPaused) this.#frozen ??= this.#result.rows.slice()
+    const rows = this.#frozen ?? this.#result.rows
+    if (!this.#view || (this.#isBlind && rows.length > 0)) this.#begin(rows)
     if (!this.#view) return
-    const found = this.#view.paint(this.#result.rows, this.isPainted ? news : EMPTY)
-    this.isPainted = true
+    // What is there from the start is no news.
+    const news = isPaused ? NO_NEWS : this.#result.takeTouched()
+    const found = this.#view.paint(rows, this.#isPainted ? news : NO_NEWS)
+    this.#isPainted = true
     this.latency.painted(now)
-    const { length } = this.#result.rows
+    const { length } = rows
     setText(this.rows, found ? found : `${count(length)} ${length === 1 ? 'row' : 'rows'}`)
   }
 
   // The chart is made when the columns are known, from the query or from the first rows.
-  #begin() {
-    const { rows } = this.#result
+  #begin(rows) {
     const isKnown = this.#shape.columns !== null || rows.length > 0
     if (!isKnown) {
       setText(this.body.firstChild, 'No rows')
@@ -117,6 +140,8 @@ export class Panel {
       return
     }
     const shape = sampled(this.#shape, rows.slice(0, 50))
+    this.#isBlind = rows.length === 0 && shape.columns.some(column => !column.align)
+    this.#view?.destroy?.()
     this.#view = new kinds[shape.kind](shape, { request: () => this.#again() })
     this.#view.search?.(this.#search)
     this.body.replaceChildren(this.#view.element)

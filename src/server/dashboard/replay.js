@@ -52,7 +52,7 @@ export class Replay {
         if (asked > this.#at) this.#take(state)
       } catch {
         // The status of the page says that the server is away; the clock stops.
-        if (this.#state) this.#state.isLost = true
+        this.#state = { ...this.#state, now: this.#now(), isLost: true }
       }
     }
   }
@@ -89,11 +89,16 @@ export class Replay {
   }
 
   // Between two polls the clock goes on as fast as the replay does.
+  #now() {
+    const { now, to, speed, paused, isLost } = this.#state
+    if (now === null || paused || isLost) return now
+    return Math.min(to, now + (performance.now() - this.#at) * speed)
+  }
+
   #show() {
-    const { now, from, to, speed, paused, isLost, events, total } = this.#state
-    if (now === null) return
-    const passed = paused || isLost ? 0 : (performance.now() - this.#at) * speed
-    const at = Math.min(to, now + passed)
+    const { from, to, events, total } = this.#state
+    const at = this.#now()
+    if (at === null) return
     setText(this.#clock, dayAndTime(at))
     const share = to > from ? Math.min(1, Math.max(0, (at - from) / (to - from))) : 0
     this.#progress.style.setProperty('--done', share)

@@ -13,7 +13,6 @@ export class Result {
   constructor({ ordered }) {
     this.ordered = ordered
     this.rows = new Sequence()
-    this.epoch = null
     /** Whether a whole snapshot has arrived. */
     this.ready = false
     /** Row changes that came after the snapshot. */
@@ -46,7 +45,6 @@ export class Result {
 
   /** Applies the changes of one epoch: messages of this query's type with the same `headers.epoch`. */
   apply(messages) {
-    this.epoch = messages[0].headers.epoch ?? this.epoch
     if (this.staged) {
       for (const { key, value } of messages) this.staged.push({ key, value })
       return

@@ -5,6 +5,8 @@ const MOST = 1024
 export class Sequence {
   #chunks
   #length
+  /** Becomes another number with each change. */
+  version = 0
 
   constructor(items = []) {
     this.#chunks = []
@@ -27,6 +29,7 @@ export class Sequence {
   set(index, item) {
     const [chunk, place] = this.#find(index)
     this.#chunks[chunk][place] = item
+    this.version++
   }
 
   /** Puts an item before the one at `index`, or at the end. */
@@ -35,6 +38,7 @@ export class Sequence {
     const chunk = this.#chunks[number]
     chunk.splice(place, 0, item)
     this.#length++
+    this.version++
     if (chunk.length > MOST) this.#chunks.splice(number + 1, 0, chunk.splice(MOST / 2))
   }
 
@@ -44,6 +48,7 @@ export class Sequence {
     const chunk = this.#chunks[number]
     const [item] = chunk.splice(place, 1)
     this.#length--
+    this.version++
     if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(number, 1)
     return item
   }

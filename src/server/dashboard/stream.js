@@ -17,6 +17,8 @@ export class Follower {
   #abort = null
   #wake = null
   #stopped = false
+  #failures = 0
+  #restarts = 0
 
   /**
    * `listener` has `messages(items)`, which applies an answer, `arrived(ms)`, `connected()`, `lost(error)`, and
@@ -46,26 +48,34 @@ export class Follower {
   }
 
   async #run() {
-    let failures = 0
     while (!this.#stopped) {
-      let wait = this.live ? 0 : POLL
-      try {
-        const isFresh = await this.#connect()
-        if (isFresh) failures = 0
-        else wait = backoff(failures++)
-      } catch (error) {
-        if (this.#stopped) return
-        if (this.#abort.signal.aborted) continue
-        const status = error instanceof Refused ? error.status : null
-        if (status === 404 || error instanceof Closed) return this.#listener.gone()
-        const isLost = status === 410 || error instanceof OutOfStep || (status === 400 && this.#offset !== '-1')
-        if (isLost) this.#offset = '-1'
-        // A server that has just started has forgotten our offset: that is no failure the first time.
-        wait = isLost && failures === 0 ? 0 : (error.retryAfter ?? backoff(failures))
-        failures++
-        if (!isLost && status !== 503) this.#listener.lost(error)
-      }
+      const wait = await this.#turn()
       if (wait > 0 && !this.#stopped) await this.#sleep(wait)
+    }
+  }
+
+  // One connection; how long to wait before the next one.
+  async #turn() {
+    try {
+      const isFresh = await this.#connect()
+      if (!isFresh) return backoff(this.#failures++)
+      this.#failures = this.#restarts = 0
+      return this.live ? 0 : POLL
+    } catch (error) {
+      if (this.#stopped || this.#abort.signal.aborted) return 0
+      const status = error instanceof Refused ? error.status : null
+      if (status === 404 || error instanceof Closed) {
+        this.#stopped = true
+        this.#listener.gone()
+        return 0
+      }
+      if (status === 410 || error instanceof OutOfStep || (status === 400 && this.#offset !== '-1')) {
+        this.#offset = '-1'
+        // A server that has just started has forgotten our offset: that is no failure the first time.
+        return this.#restarts++ === 0 ? 0 : backoff(this.#restarts)
+      }
+      if (status !== 503) this.#listener.lost(error)
+      return error.retryAfter ?? backoff(this.#failures++)
     }
   }
 

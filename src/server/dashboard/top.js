@@ -5,7 +5,7 @@ import { showKeys } from './dialogs.js'
 import { count, duration, rate } from './format.js'
 import { keys } from './keys.js'
 import { spark } from './spark.js'
-import { badge } from './status.js'
+import { badge, statusText } from './status.js'
 import { themes } from './theme.js'
 
 const PULSE = 60
@@ -16,7 +16,7 @@ export class Top {
   #pulse = spark(PULSE)
   #pulsed = 0
 
-  /** `frame` paints; `searched(text)` and `recoloured()` are called when the reader wants so, `paused()` too. */
+  /** `frame` paints; `searched(text)` and `recoloured()` are called when the reader wants so, `paused(isPaused)` too. */
   constructor({ frame, searched, recoloured, paused }) {
     byId('status').append(this.#badge.element)
     byId('pulse').append(this.#pulse.element)
@@ -26,7 +26,7 @@ export class Top {
       pause.setAttribute('aria-pressed', frame.paused)
       setText(pause.lastElementChild, frame.paused ? 'Resume' : 'Pause')
       document.documentElement.toggleAttribute('data-paused', frame.paused)
-      paused()
+      paused(frame.paused)
     })
     const pace = byId('pace')
     pace.addEventListener('change', () => (frame.interval = Number(pace.value)))
@@ -42,12 +42,15 @@ export class Top {
 
   set title(title) {
     setText(byId('title'), title)
-    document.title = title
   }
 
   /** `status` may carry `part`: how many of the queries it is about. */
   show({ status, queries, rows, perSecond, late }, now) {
     this.#badge.show(status)
+    // A tab in the background says when something is wrong.
+    const title = byId('title').textContent
+    const called = status.state === 'live' ? title : `${statusText(status)} – ${title}`
+    if (document.title !== called) document.title = called
     setText(byId('queries'), count(queries))
     setText(byId('rows'), count(rows))
     setText(byId('changes'), rate(perSecond))

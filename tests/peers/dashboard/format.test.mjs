@@ -132,6 +132,8 @@ test('points of a chart: numbers, times, categories, series', () => {
   const series = lineOf({ x: 'h', value: 'v', series: 's' }, [{ h: 1, s: 'p', v: 1 }, { h: 1, s: 'q', v: 2 }, { h: 2, s: 'q', v: 3 }])
   assert.deepEqual(series.lines.map(({ name, values }) => [name, values]), [['p', [1, null]], ['q', [2, 3]]])
   assert.deepEqual(lineOf({ x: 'h', value: 'v' }, []).xs, [])
+  assert.deepEqual([numbers, times, categories].map(points => points.isWhole), [true, false, true])
+  assert.equal(numbers.rowAt.get(2).value.a, 1)
 })
 
 test('changes a second are those of the last five, and fade', () => {

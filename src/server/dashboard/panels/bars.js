@@ -12,7 +12,7 @@ export class Bars extends Table {
     const others = shape.columns.filter(column => column.field !== value.field && column.field !== label.field)
     const columns = [cellsOf({ ...label, align: 'left' }), barCells(value), cellsOf({ ...value, align: 'right' })]
     if (isCount(value)) columns.push(shareCells(value))
-    super(shape, context, { columns: [...columns, ...others.map(cellsOf)], extent: extentOf(value.field) })
+    super(shape, context, { columns: [...columns, ...others.map(cellsOf)], extent: extentOf(value.field), isCut: true })
   }
 }
 

@@ -32,13 +32,14 @@ export const barCells = column => ({
   isBar: true,
   least: 90,
   paint(td, value, { least, most }) {
-    const bar = td.firstElementChild ?? td.appendChild(el('span', { class: 'bar', 'aria-hidden': 'true' }, el('i')))
+    const bar = td.firstElementChild ?? td.appendChild(el('span', { class: 'bar' }, el('i')))
     const number = fieldOf(value, column.field)
     const span = most - least || 1
     const size = typeof number === 'number' ? number : 0
     const { style } = bar.firstElementChild
     style.left = `${((Math.min(0, size) - least) / span) * 100}%`
     style.width = `${(Math.abs(size) / span) * 100}%`
+    bar.firstElementChild.hidden = typeof number !== 'number'
     bar.firstElementChild.classList.toggle('below', size < 0)
   },
 })

@@ -23,7 +23,7 @@ export class Grid {
   #widths
 
   /**
-   * `columns` are those of `cellsOf`. `heads` makes the content of a head cell; `request` asks for a paint;
+   * `columns` are those of `cellsOf`. `head` makes the content of a head cell; `request` asks for a paint;
    * `label` names the table; `most` is how many rows stand without scrolling; `reserve` for how many there is
    * always room; `isCut` leaves out the last columns where room is short, rather than scroll.
    */
@@ -32,14 +32,14 @@ export class Grid {
     this.#options = { most: MOST_ROWS, ...options }
     this.#widths = new Widths(columns)
     this.cols = columns.map(() => el('col'))
-    this.heads = columns.map(column => el('th', { scope: 'col', 'data-align': column.align }))
+    this.heads = columns.map(column => el('th', { scope: 'col', 'data-align': column.align, 'aria-hidden': column.isBar && 'true' }))
     this.heads.forEach((head, index) => head.append(this.#options.head?.(columns[index], head) ?? columns[index].title))
     this.above = spacer(columns.length)
     this.below = spacer(columns.length)
     this.body = el('tbody', {}, this.above, this.below)
     this.table = el('table', { class: 'grid' }, el('colgroup', {}, ...this.cols), el('thead', {}, el('tr', {}, ...this.heads)), this.body)
     this.empty = el('p', { class: 'empty', hidden: true })
-    this.element = el('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': options.label }, this.table, this.empty)
+    this.element = el('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': `Rows of ${options.label}` }, this.table, this.empty)
     this.element.addEventListener('scroll', () => {
       this.#scrollTop = this.element.scrollTop
       this.#options.request()
@@ -56,7 +56,7 @@ export class Grid {
   paint(rows, { touched = new Map(), extent = null, empty = 'No rows' } = {}) {
     this.#rows = rows
     this.#extent = extent
-    this.table.setAttribute('aria-rowcount', rows.length + 1)
+    setAttribute(this.table, 'aria-rowcount', String(rows.length + 1))
     this.empty.hidden = rows.length > 0
     setText(this.empty, empty)
     this.#reserve()
@@ -111,7 +111,7 @@ export class Grid {
 
   #line() {
     const cells = this.#columns.map(column => {
-      const cell = el('td', { 'data-align': column.align, class: column.isStatus ? 'status' : column.isBar ? 'bars' : undefined })
+      const cell = el('td', { 'data-align': column.align, class: column.isStatus && 'status', 'aria-hidden': column.isBar && 'true' })
       if (!column.isBar) cell.append('')
       return cell
     })
@@ -123,7 +123,6 @@ export class Grid {
     if (line.index !== index) {
       line.index = index
       line.tr.setAttribute('aria-rowindex', index + 2)
-      line.tr.classList.toggle('odd', index % 2 === 1)
     }
     if (line.row === row && line.extent === this.#extent) return false
     const isSame = line.row === row

@@ -1,23 +1,25 @@
 // A line chart by uPlot, with the values under the pointer, or the last ones, as its legend.
 
-import { cellText, fieldOf } from '../shape.js'
+import { cellText } from '../shape.js'
 import { el, setText } from '../dom.js'
 import { formatValue } from '../format.js'
 import { pointsOf } from './points.js'
+import { placesAxis, valuesAxis } from './ticks.js'
 
 const COLOURS = ['--series-1', '--series-2', '--series-3', '--series-4', '--series-5', '--series-6', '--series-7']
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]]
-/** Steps of axes whose numbers are not decimal. */
-const STEPS = { minutes: [1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 2880, 7200, 14400], whole: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7, 1e8, 1e9] }
 const MANY_POINTS = 40
 const LEAST_HEIGHT = 150
+/** Milliseconds a chart may take with each frame; one that takes more gets such a share of the time. */
+const LONG = 8
+const SHARE = 0.1
 
 export class Line {
   #shape
   #request
   #chart = null
   #points = null
-  #rows = null
+  #next = 0
   #size = null
   #form = ''
 
@@ -26,7 +28,7 @@ export class Line {
     this.#request = context.request
     this.legend = el('ul', { class: 'legend' })
     this.place = el('p', { class: 'place' })
-    this.canvas = el('div', { class: 'canvas', tabindex: '0', role: 'img', on: { keydown: event => this.#walk(event) } })
+    this.canvas = el('div', { class: 'canvas', tabindex: '0', role: 'img', on: { keydown: event => this.#walk(event), blur: () => this.#leave() } })
     this.empty = el('p', { class: 'empty', hidden: true, text: 'No rows' })
     this.element = el('div', { class: 'chart' }, el('div', { class: 'readout' }, this.legend, this.place), this.canvas, this.empty)
     this.observer = new ResizeObserver(([{ contentRect }]) => {
@@ -45,17 +47,17 @@ export class Line {
   /** Colours are others now. */
   recolour() {
     this.#form = ''
-    this.#rows = null
   }
 
   paint(rows) {
     if (!this.#size?.width) return
+    // Many points take longer than a frame, so they are drawn less often.
+    const start = performance.now()
+    if (start < this.#next) return void setTimeout(this.#request, this.#next - start)
     this.empty.hidden = rows.length > 0
-    const all = rows.slice()
-    this.#points = pointsOf(this.#shape, all)
-    this.#rows = all
-    const { kind, xs, lines } = this.#points
-    const form = JSON.stringify([kind, lines.map(line => line.name), xs.length > MANY_POINTS])
+    this.#points = pointsOf(this.#shape, rows.slice())
+    const { kind, isWhole, xs, lines } = this.#points
+    const form = JSON.stringify([kind, isWhole, lines.map(line => line.name), xs.length > MANY_POINTS])
     if (form !== this.#form) {
       this.#form = form
       this.#build()
@@ -63,31 +65,33 @@ export class Line {
       this.#chart.setData([xs, ...lines.map(line => line.values)])
     }
     this.#read()
+    if (document.activeElement !== this.canvas) this.#describe()
+    const end = performance.now()
+    this.#next = end - start > LONG ? end + (end - start) / SHARE : 0
   }
 
   #build() {
-    const { kind, label, xs, lines } = this.#points
+    const { xs, lines } = this.#points
     this.#chart?.destroy()
-    const colour = colours(this.element)
+    const colour = name => colourOf(this.element, name)
+    const strokes = lines.map((_, index) => colour(COLOURS[index % COLOURS.length]))
     const axis = { stroke: colour('--dim'), font: `11px ${getComputedStyle(this.element).fontFamily}`, ticks: { show: false }, grid: { stroke: colour('--hair'), width: 1 } }
-    const isWhole = kind === 'category' || (kind === 'number' && xs.every(Number.isInteger))
-    const say = at => this.#points.label(at)
     this.#chart = new window.uPlot(
       {
         ...this.#size,
         padding: [10, 14, 0, 0],
         legend: { show: false },
-        cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-        scales: { x: { time: false, range: (_, least, most) => (least === most ? [least - 1, most + 1] : [least, most]) }, y: { range: withZero } },
+        cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: (_, series) => strokes[series - 1] } },
+        scales: { x: { time: false, range: withRoom }, y: { range: withZero } },
         axes: [
-          { ...axis, ...(isWhole && { incrs: STEPS.whole }), space: 56, size: 26, gap: 4, grid: { show: false }, values: (_, splits) => splits.map(say) },
-          { ...axis, ...(STEPS[lines[0]?.column.format] && { incrs: STEPS[lines[0].column.format] }), size: (_, values) => Math.max(30, ...(values ?? []).map(text => 10 + 6.4 * (text?.length ?? 0))), gap: 4, space: 36, values: (_, splits) => splits.map(at => formatValue(at, { ...lines[0]?.column, decimals: undefined })) },
+          { ...axis, ...placesAxis(this.#points, at => this.#points.label(at)), space: 56, size: 26, gap: 4, grid: { show: false } },
+          { ...axis, ...valuesAxis(lines[0]?.column), space: 36, size: (_, texts) => Math.max(30, ...(texts ?? []).map(text => 10 + 6.4 * text.length)), gap: 4 },
         ],
         series: [
           {},
           ...lines.map((line, index) => ({
             label: line.name,
-            stroke: colour(COLOURS[index % COLOURS.length]),
+            stroke: strokes[index],
             fill: lines.length === 1 ? colour('--area') : undefined,
             width: 1.75,
             dash: DASHES[Math.floor(index / COLOURS.length) % DASHES.length],
@@ -100,7 +104,6 @@ export class Line {
       this.canvas,
     )
     this.#entries(lines)
-    this.canvas.setAttribute('aria-label', this.#summary(label))
   }
 
   #entries(lines) {
@@ -130,23 +133,27 @@ export class Line {
 
   // What the row of one place says besides, where there is one row a place.
   #others(at) {
-    const { x, label, lines } = this.#points
+    const { x, lines, rowAt } = this.#points
     if (this.#shape.series || !this.#shape.value) return ''
-    const row = this.#rows.find(row => formatValue(fieldOf(row.value, x.field), x) === label(at))
     const others = this.#shape.columns.filter(column => column.field !== x.field && column !== lines[0]?.column)
-    return row ? others.map(column => ` · ${column.title} ${cellText(row.value, column)}`).join('') : ''
+    return others.map(column => ` · ${column.title} ${cellText(rowAt.get(at).value, column)}`).join('')
   }
 
-  #summary(label) {
-    const { xs, lines, x } = this.#points
-    if (xs.length === 0) return `${this.#shape.title}: no rows`
+  #describe() {
+    const { xs, lines, x, label } = this.#points
     const last = lines.map(line => `${line.name || line.column.title} ${formatValue(line.values.findLast(value => value !== null) ?? null, line.column)}`)
-    return `${this.#shape.title}: line chart over ${x.title}, ${label(xs[0])} to ${label(xs.at(-1))}; last ${last.join(', ')}. Arrow keys read the values.`
+    const what = xs.length ? `line chart over ${x.title}, ${label(xs[0])} to ${label(xs.at(-1))}; last ${last.join(', ')}. Arrow keys read the values.` : 'no rows'
+    this.canvas.setAttribute('aria-label', `${this.#shape.title}: ${what}`)
+  }
+
+  #leave() {
+    this.#chart?.setCursor({ left: -10, top: -10 })
+    if (this.#points) this.#describe()
   }
 
   #walk(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
-    if (!step || !this.#chart) return
+    if (!step || !this.#chart || !this.#points.xs.length) return
     event.preventDefault()
     const { xs, lines } = this.#points
     const from = this.#chart.cursor.idx ?? (step > 0 ? -1 : xs.length)
@@ -157,20 +164,23 @@ export class Line {
   }
 }
 
+// A single place stands in the middle.
+const withRoom = (_, least, most) => (least === most ? [least - 1, most + 1] : [least, most])
+
 // Zero is part of the picture, as lengths would lie without it.
 function withZero(_, least, most) {
-  if (least === null || most === null) return [0, 1]
-  const low = Math.min(0, least)
-  const high = Math.max(0, most)
-  const room = (high - low || 1) * 0.06
-  return [low < 0 ? low - room : 0, high > 0 ? high + room : 0 || room]
+  const low = Math.min(0, least ?? 0)
+  const high = Math.max(0, most ?? 0)
+  if (low === high) return [0, 1]
+  const room = (high - low) * 0.06
+  return [low < 0 ? low - room : 0, high > 0 ? high + room : 0]
 }
 
-// Colours as a canvas takes them: variables may hold more than that.
-function colours(element) {
+// A colour as a canvas takes it: a variable may hold more than that.
+function colourOf(element, name) {
   const probe = element.appendChild(el('span', { hidden: true }))
-  return name => {
-    probe.style.color = `var(${name})`
-    return getComputedStyle(probe).color
-  }
+  probe.style.color = `var(${name})`
+  const { color } = getComputedStyle(probe)
+  probe.remove()
+  return color
 }

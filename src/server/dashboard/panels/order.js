@@ -3,9 +3,8 @@
 import { cellText, fieldOf } from '../shape.js'
 import { plain } from '../format.js'
 
-/** Sorting or searching this many rows takes longer than a frame, so it is done only so often. */
-const MANY = 5000
-const PAUSE = 500
+/** Sorting and searching may take so much of the time; where it needs more, rows are not the newest for a while. */
+const SHARE = 0.1
 
 export class Order {
   #columns
@@ -13,7 +12,9 @@ export class Order {
   #sort = null
   #texts = new WeakMap()
   #rows = null
-  #at = -Infinity
+  #of = null
+  #version = 0
+  #next = 0
 
   constructor(columns) {
     this.#columns = columns
@@ -39,17 +40,26 @@ export class Order {
     return this.#sort
   }
 
-  /** The rows to show: something with `length`, `at` and `slice`. `isLate` says that they are not the newest. */
+  /**
+   * The rows to show: something with `length`, `at` and `slice`. `late` says in how many milliseconds there may be
+   * newer ones, if they are not the newest.
+   */
   rows(all) {
-    if (this.isPlain) return { rows: all, isLate: false }
-    const now = performance.now()
-    if (this.#rows && all.length > MANY && now - this.#at < PAUSE) return { rows: this.#rows, isLate: true }
+    if (this.isPlain) return { rows: all }
+    const start = performance.now()
+    if (this.#rows && this.#of === all) {
+      if (this.#version === all.version) return { rows: this.#rows }
+      if (start < this.#next) return { rows: this.#rows, late: this.#next - start }
+    }
     let rows = [...all]
     if (this.#search) rows = rows.filter(row => this.#text(row).includes(this.#search))
     if (this.#sort) rows.sort(this.#compare())
     this.#rows = rows
-    this.#at = performance.now()
-    return { rows, isLate: false }
+    this.#of = all
+    this.#version = all.version
+    const end = performance.now()
+    this.#next = end + (end - start) / SHARE
+    return { rows }
   }
 
   #text(row) {

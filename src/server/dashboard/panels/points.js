@@ -4,8 +4,8 @@ import { columnOf, fieldOf, isNumeric } from '../shape.js'
 import { formatValue, toMs } from '../format.js'
 
 /**
- * What to draw of a shape's rows: `{ kind, xs, names, lines }`. `kind` is number, time or category, `xs` the places,
- * `lines` a list of values each, `names` theirs; `label(x)` says a place in words.
+ * What to draw of a shape's rows: `{ kind, xs, lines }`. `kind` is number, time or category, `xs` the places,
+ * `lines` have a name and a list of values each; `label(x)` says a place in words, `rowAt` has the row of a place.
  */
 export function pointsOf(shape, rows) {
   const x = shape.x ? columnOf(shape, shape.x) : shape.columns[0]
@@ -28,7 +28,8 @@ export function pointsOf(shape, rows) {
       put(isSplit ? series : column.title, column, places[index], fieldOf(value, column.field))
     }
   })
-  return { kind, x, label, xs, lines: [...lines.values()] }
+  const isWhole = kind === 'category' || (kind === 'number' && xs.every(Number.isInteger))
+  return { kind, isWhole, x, label, xs, lines: [...lines.values()], rowAt: new Map(places.map((at, index) => [at, rows[index]])) }
 }
 
 // The value of the view, or every column of numbers.

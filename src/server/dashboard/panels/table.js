@@ -13,7 +13,6 @@ const RESERVED = 3
 export class Table {
   #order
   #grid
-  #rows = []
   #search = ''
 
   constructor(shape, context, { columns = shape.columns.map(cellsOf), extent = () => null, isSortable = true, ...options } = {}) {
@@ -27,11 +26,10 @@ export class Table {
 
   /** Shows a result's rows. Returns what a search leaves of them, in words. */
   paint(all, { touched }) {
-    const { rows, isLate } = this.#order.rows(all)
-    this.#rows = rows
+    const { rows, late } = this.#order.rows(all)
     const empty = all.length ? `No row matches “${this.#search}”` : 'No rows'
     this.#grid.paint(rows, { touched, extent: this.extent(all), empty })
-    if (isLate) setTimeout(this.request, 250)
+    if (late) setTimeout(this.request, late)
     return this.#search && `${count(rows.length)} of ${count(all.length)}`
   }
 

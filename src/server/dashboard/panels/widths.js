@@ -2,7 +2,8 @@
 
 import { el } from '../dom.js'
 
-const PADDING = 24
+/** Of a cell, and a little for letters that are a fraction wider on the page. */
+const PADDING = 26
 /** No letter is wider in pixels, give or take one. */
 const WIDEST = 14
 const LEAST = 44
@@ -30,7 +31,7 @@ export class Widths {
   see(index, text) {
     const column = this.#columns[index]
     // Measuring takes time, so only what can be wider is measured.
-    if (text.length * WIDEST <= column.natural - PADDING) return false
+    if (text.length * WIDEST <= column.natural - PADDING - column.extra) return false
     return this.#grow(column, text, this.fonts[index])
   }
 

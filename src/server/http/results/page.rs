@@ -56,6 +56,7 @@ const FILES: &[(&str, &[u8])] = files![
     "panels/order.js",
     "panels/points.js",
     "panels/table.js",
+    "panels/ticks.js",
     "panels/widths.js",
     "vendor/uplot/LICENSE",
     "vendor/uplot/uPlot.iife.min.js",
