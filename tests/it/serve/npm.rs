@@ -1,16 +1,22 @@
 //! Results as others read them: the unmodified npm clients in Node, and pages in Chromium.
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::Value;
+use flate2::read::MultiGzDecoder;
+use serde_json::{Value, json};
+use tailwater::engine::Engine;
 use tailwater::server::{Queries, Server};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use super::support::Site;
+use super::support::{Site, until};
 use crate::peers::process::install;
+use crate::streams::server_cli::Program;
+use crate::streams::server_help::Dir;
 
 fn peers() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
@@ -18,8 +24,9 @@ fn peers() -> PathBuf {
     folder
 }
 
-/// Runs a program that says a line of JSON for each of its checks, and must end well.
-async fn run(program: &str, args: &[&str]) -> Vec<Value> {
+/// Runs a program that says a line of JSON for each of its checks, and must end well. It is heard line
+/// by line, as it may ask for something.
+async fn run(program: &str, args: &[&str], mut hear: impl FnMut(&Value)) -> Vec<Value> {
     let mut child = Command::new("node")
         .arg(peers().join(program))
         .args(args)
@@ -35,7 +42,10 @@ async fn run(program: &str, args: &[&str]) -> Vec<Value> {
         let json = line
             .find('{')
             .map(|start| serde_json::from_str(&line[start..]));
-        checks.extend(json.and_then(Result::ok));
+        if let Some(Ok(check)) = json {
+            hear(&check);
+            checks.push(check);
+        }
         said = said + &line + "\n";
     }
     let status = child.wait().await.unwrap();
@@ -44,6 +54,129 @@ async fn run(program: &str, args: &[&str]) -> Vec<Value> {
         "{program} {args:?} ends with {status}:\n{said}"
     );
     checks
+}
+
+/// Runs `npm` or `node`, which must end well.
+async fn must(program: &str, args: &[&str], folder: &Path) {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .await;
+    let output = output.expect("this test needs Node 20 or newer, with npm");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{program} {args:?}:\n{said}");
+}
+
+#[tokio::test]
+async fn the_client_for_tanstack_db_passes_its_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/js");
+    if !folder.join("node_modules/typescript").exists() {
+        must("npm", &["ci", "--no-audit", "--no-fund"], &folder).await;
+    }
+    must("npm", &["test"], &folder).await;
+}
+
+#[tokio::test]
+async fn the_page_folds_and_formats_as_it_must() {
+    let names = ["format", "results", "stream"];
+    let files = names.map(|name| format!("dashboard/{name}.test.mjs"));
+    let mut args = vec!["--test"];
+    args.extend(files.iter().map(String::as_str));
+    must("node", &args, &peers()).await;
+}
+
+fn demo(address: &str) -> Program {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    command.args(["demo", "--speed", "3000", "--listen", address]);
+    Program::run(command)
+}
+
+/// What the queries return over the first events of the day.
+fn recompute(events: usize) -> BTreeMap<String, Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packed = std::fs::read(root.join("data/flights/day.jsonl.gz")).unwrap();
+    let mut day = String::new();
+    MultiGzDecoder::new(&packed[..])
+        .read_to_string(&mut day)
+        .unwrap();
+    let mut engine = Engine::new();
+    let batch = engine.decode(day.lines().take(events)).unwrap();
+    engine.apply(batch);
+    let mut results = BTreeMap::new();
+    for (name, file) in crate::flights::queries() {
+        let id = engine.install(&file.query).unwrap();
+        let view = engine.view(id).unwrap();
+        let rows: Vec<_> = view.rows().map(|row| json!(row)).collect();
+        results.insert(name, Value::Array(rows));
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_demo_shows_what_a_recomputation_gives() {
+    let demo = demo("127.0.0.1:0");
+    let site = Site::at(&demo.url);
+    for events in [1000, 2500] {
+        site.send("POST", "/v1/demo", Some(&json!({"paused": false})))
+            .await;
+        until(async || {
+            let progress = site.get("/v1/demo").await.json();
+            (progress["events"].as_u64() >= Some(events)).then_some(())
+        })
+        .await;
+        site.send("POST", "/v1/demo", Some(&json!({"paused": true})))
+            .await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let events = site.get("/v1/demo").await.json()["events"]
+            .as_u64()
+            .unwrap();
+        let expected = recompute(events as usize);
+        assert_eq!(expected.len(), 17);
+        for (name, rows) in expected {
+            let path = format!("/v1/query/{name}/rows");
+            until(async || (site.get(&path).await.json()["rows"] == rows).then_some(())).await;
+        }
+    }
+    site.send("POST", "/v1/demo", Some(&json!({"paused": false})))
+        .await;
+    let checks = run("dashboard/page.mjs", &[&site.url, "page"], |_| {}).await;
+    assert!(checks.len() > 5, "{checks:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_when_the_server_is_away_and_when_it_is_back() {
+    let mut program = Some(demo("127.0.0.1:0"));
+    let url = program.as_ref().unwrap().url.clone();
+    let address = url.strip_prefix("http://").unwrap();
+    let args = [url.as_str(), "away"];
+    let checks = run("dashboard/page.mjs", &args, |line| {
+        match line["wait"].as_str() {
+            Some("stop") => program.take().unwrap().kill(),
+            Some("start") => program = Some(demo(address)),
+            _ => {}
+        }
+    });
+    assert!(checks.await.len() > 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_asks_for_a_token() {
+    let dir = Dir::new();
+    std::fs::create_dir_all(dir.path()).unwrap();
+    let tokens = dir.path().join("tokens.json");
+    std::fs::write(&tokens, r#"[{"token":"s3cret","rights":"read-write"}]"#).unwrap();
+    let queries = concat!(env!("CARGO_MANIFEST_DIR"), "/queries/flights");
+    let program = Program::start_at(
+        "127.0.0.1:0",
+        &["--tokens", tokens.to_str().unwrap(), "--queries", queries],
+    );
+    run(
+        "dashboard/page.mjs",
+        &[&program.url, "token", "s3cret"],
+        |_| {},
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +190,7 @@ async fn unmodified_clients_and_a_page_follow_results() {
         .await
         .unwrap();
     let site = Site::at(&server.url());
-    let checks = run("serve/all.mjs", &[&site.url, "--checks", "6"]).await;
+    let checks = run("serve/all.mjs", &[&site.url, "--checks", "6"], |_| {}).await;
     assert!(checks.len() > 12, "{checks:#?}");
     server.shutdown().await;
 }

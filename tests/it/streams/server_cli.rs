@@ -23,7 +23,7 @@ impl Program {
         Program::run(command)
     }
 
-    pub(super) fn run(mut command: Command) -> Program {
+    pub(crate) fn run(mut command: Command) -> Program {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
