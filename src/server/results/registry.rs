@@ -201,6 +201,12 @@ impl Places {
     }
 }
 
+/// What was the result of a query that was dropped.
+struct Dropped {
+    since: Instant,
+    log: Arc<ResultLog>,
+}
+
 /// The queries that are served.
 pub(crate) struct Registry {
     pub(crate) places: Places,
@@ -210,7 +216,7 @@ pub(crate) struct Registry {
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
     sources: Mutex<BTreeMap<String, Arc<Source>>>,
     /// The results of dropped queries, for their readers.
-    dropped: Mutex<BTreeMap<Arc<str>, (Instant, Arc<ResultLog>)>>,
+    dropped: Mutex<BTreeMap<Arc<str>, Dropped>>,
     /// Feeds that somebody reads, by the results in them.
     feeds: Mutex<HashMap<Vec<u64>, Weak<Feed>>>,
     broken: Mutex<BTreeMap<String, String>>,
@@ -391,8 +397,8 @@ impl Registry {
         let _starting = entry.source.starting.lock().await;
         lock(&self.entries).remove(name);
         if let Some(log) = entry.log() {
-            let told = (Instant::now(), log);
-            lock(&self.dropped).insert(entry.name.clone(), told);
+            let since = Instant::now();
+            lock(&self.dropped).insert(entry.name.clone(), Dropped { since, log });
         }
         entry.set(None, Phase::Dropped);
         Ok(true)
@@ -457,9 +463,9 @@ impl Registry {
         wait: Duration,
     ) -> Result<Arc<ResultLog>, FindError> {
         let Some(entry) = self.entry(name) else {
-            let dropped = lock(&self.dropped).get(name).cloned();
-            let missing = || FindError::Missing(name.to_owned());
-            return dropped.map(|(_, log)| log).ok_or_else(missing);
+            let dropped = lock(&self.dropped);
+            let log = dropped.get(name).map(|dropped| dropped.log.clone());
+            return log.ok_or_else(|| FindError::Missing(name.to_owned()));
         };
         if let Some(first) = self.entry(first)
             && !Arc::ptr_eq(&first.source, &entry.source)
@@ -482,7 +488,7 @@ impl Registry {
                 log.sweep();
             }
         }
-        lock(&self.dropped).retain(|_, (since, _)| since.elapsed() < TOLD);
+        lock(&self.dropped).retain(|_, dropped| dropped.since.elapsed() < TOLD);
         let mut feeds = lock(&self.feeds);
         feeds.retain(|_, feed| match feed.upgrade() {
             Some(feed) => {

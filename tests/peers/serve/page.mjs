@@ -14,7 +14,7 @@ import { build, folder } from './build.mjs'
 import { fail, parameters, say } from './say.mjs'
 
 const usage = 'page.mjs URL NAME STREAM TYPE [--checks N] [--chromium PATH]'
-const [url, name, source, type, options] = parameters(usage, 4, { checks: 10, chromium: '/usr/bin/chromium' })
+const [url, name, source, type, options] = parameters(usage, 4, { checks: 10, chromium: process.env.CHROMIUM ?? '/usr/bin/chromium' })
 if (!existsSync(options.chromium)) fail('Chromium is there', { path: options.chromium, hint: 'apt-get install chromium, or --chromium PATH' })
 build()
 
