@@ -7,3 +7,4 @@ mod http;
 mod npm;
 mod readers;
 mod support;
+mod watch;
