@@ -27,6 +27,53 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The model
+//!
+//! A *collection* is rows by key, made by the events of one type. A *batch* of events is one *step*: all
+//! collections and all queries move together, and nobody sees a part of it. A *live query* has rows by
+//! key, too, and a step changes each at most once: its *change set* tells inserts, updates with the row
+//! before, deletes, and positions where the result is ordered. *Optimistic* changes of transactions lie
+//! on top of the rows that came in, until the stream confirms them or they are taken back.
+//!
+//! With a Durable Stream as the source, a `db::StreamDb` does the reading, and types make conditions on
+//! columns that are not there, or of another type, errors of the compiler:
+//!
+#![cfg_attr(all(feature = "derive", feature = "http"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "derive", feature = "http")), doc = "```ignore")]
+//! # use futures_util::StreamExt;
+//! use serde::{Deserialize, Serialize};
+//! use tailwater::Collection;
+//! use tailwater::db::{StreamDb, append_mutations};
+//! use tailwater::query::Query;
+//!
+//! #[derive(Serialize, Deserialize, Collection)]
+//! #[collection(name = "users", type = "user", key = "id")]
+//! struct User { id: String, city: String, age: i64 }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = StreamDb::builder("http://127.0.0.1:4437/v1/stream/users").collection::<User>().open()?;
+//! db.preload().await?;
+//! let by_city = db.live(
+//!     Query::from::<User>("u")
+//!         .filter(|u| u.age.gte(18))
+//!         .group_by(|u| u.city)
+//!         .select(|u| (u.city, u.id.count())),
+//! )?;
+//! let ada = User { id: "1".into(), city: "London".into(), age: 36 };
+//! let change = db.mutate(|tx| tx.insert(&ada), append_mutations)?;
+//! let rows: Vec<(String, i64)> = by_city.rows()?; // with Ada already
+//! change.is_persisted().await?; // and now for everybody
+//! let mut changes = by_city.subscribe();
+//! while let Some(set) = changes.next().await {
+//!     println!("{} cities changed", set.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The programs in `examples/` are whole ones to copy.
+//!
 //! # The house
 //!
 //! Data flows left to right, and a module imports only from its left:

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::{Inner, StreamDb};
 use crate::protocol::RawChange;
-use crate::schema::{Catalog, Collection};
+use crate::schema::{Catalog, Collection, StateSchema};
 use crate::store::Store;
 use crate::stream::{Batch, DurableStream, Live, Offset, StreamError};
 
@@ -115,6 +115,45 @@ impl Builder {
     pub fn catalog(mut self, catalog: impl Into<Arc<Catalog>>) -> Builder {
         self.catalog = Some(catalog.into());
         self
+    }
+
+    /// The collections of a schema, with its rules: a transaction that would break them is refused, with
+    /// [`MutationError::Rules`](crate::store::MutationError::Rules) and nothing changed. An update is judged by
+    /// the row as a whole. Of what comes in, rules of Rust types are not asked, as who writes answers for
+    /// them; rows that break a JSON Schema become [dead letters](StreamDb::dead_letters). Instead of
+    /// [`Builder::collection`] and [`Builder::catalog`].
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tailwater::db::{DbError, MutateError, StreamDb, append_mutations};
+    /// # use tailwater::schema::{Collection, Issue, StateSchema};
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct User { id: String, name: String }
+    /// # impl Collection for User {
+    /// #     const NAME: &'static str = "users";
+    /// #     const EVENT_TYPE: &'static str = "user";
+    /// #     const PRIMARY_KEY: &'static str = "id";
+    /// #     type Columns = ();
+    /// #     fn columns(_: &str) {}
+    /// #     fn key(&self) -> String { self.id.clone() }
+    /// # }
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let schema = StateSchema::builder()
+    ///     .collection_with(|user: &User| match user.name.as_str() {
+    ///         "" => Err(Issue::new("must not be empty").at(["name"]).into()),
+    ///         _ => Ok(()),
+    ///     })
+    ///     .build()?;
+    /// let db = StreamDb::builder("http://127.0.0.1:4437/v1/stream/users").schema(&schema).open()?;
+    /// db.preload().await?;
+    /// let nobody = User { id: "1".into(), name: "".into() };
+    /// let error = db.mutate(|tx| tx.insert(&nobody), append_mutations).unwrap_err();
+    /// assert_eq!(error.to_string(), "collection `users`, key `1`: name: must not be empty");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn schema(self, schema: &StateSchema) -> Builder {
+        self.catalog(schema.catalog())
     }
 
     /// What happens when the stream was read up to date; [`Live::Auto`] by default.

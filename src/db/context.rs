@@ -16,10 +16,10 @@ use smol_str::{SmolStr, format_smolstr};
 use super::core::message;
 use super::error::DbError;
 use super::transaction::{Outcome, Shared, TransactionError};
-use super::{StreamDb, from_value, lock};
+use super::{StreamDb, lock};
 use crate::store::TransactionId;
 use crate::stream::DurableStream;
-use crate::value::Value;
+use crate::value::{DecodeError, Value, from_value};
 use crate::view::ChangeKind;
 
 /// What a mutation function fails with: whatever can be an error.
@@ -75,7 +75,7 @@ impl PendingMutation {
     /// # Errors
     ///
     /// If it is not a `T`.
-    pub fn row<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+    pub fn row<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let row = self.new.as_ref().or(self.old.as_ref());
         from_value(row.unwrap_or(&Value::Missing).as_ref())
     }

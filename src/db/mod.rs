@@ -31,7 +31,7 @@
 //! run on that thread, it is refused.
 //!
 //! Rows are as their events have them; where a collection is declared, the event's key is also the value
-//! of the primary key's field. Nothing else is added (the `_seq` of the npm package is a device of its
+//! of the primary key's field, unless that has the number that the key is the text of. Nothing else is added (the `_seq` of the npm package is a device of its
 //! adapter).
 //! # Changes
 //!
@@ -106,8 +106,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -137,10 +135,10 @@ use live::Installed;
 use shared::Shared;
 
 use crate::engine::read;
-use crate::query::{Query, RowFunction, RowTypeError, TypedQuery};
+use crate::query::{Query, RowFunction, TypedQuery};
 use crate::schema::Collection;
 use crate::stream::{DurableStream, Live, Offset, SerialProducer, Trouble};
-use crate::value::{Value, ValueRef, from_json};
+use crate::value::{Value, from_value};
 
 /// A database on a durable stream. Cheap to clone; clones, live queries and effects keep it open.
 #[derive(Clone, Debug)]
@@ -410,12 +408,7 @@ impl StreamDb {
     ///
     /// [`DbError::UnknownCollection`] if the database has none of this name and event type.
     pub fn collection<T: Collection>(&self) -> Result<CollectionHandle<T>, DbError> {
-        let row: RowFunction<T> = Arc::new(|value| {
-            from_value(value).map_err(|error| RowTypeError {
-                path: "row".into(),
-                detail: error.to_string(),
-            })
-        });
+        let row: RowFunction<T> = Arc::new(|value| Ok(from_value(value)?));
         self.collection_as(T::NAME, T::EVENT_TYPE, row)
     }
 
@@ -477,16 +470,6 @@ impl StreamDb {
         let version = self.inner.schema_version;
         self.inner.ask(move |core| core.snapshot(version))?
     }
-}
-
-/// A value of the application as a row.
-fn to_value<T: Serialize>(value: &T) -> serde_json::Result<Value> {
-    from_json(&serde_json::to_string(value)?)
-}
-
-/// A row as a value of the application.
-fn from_value<T: DeserializeOwned>(row: ValueRef<'_>) -> serde_json::Result<T> {
-    serde_json::from_str(&row.to_string())
 }
 
 /// What a panic left under a lock is as good as before: nothing is changed by halves there.

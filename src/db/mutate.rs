@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
+use serde::de;
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -12,17 +13,17 @@ use super::context::{self, BoxError, Function, MutationContext, function};
 use super::core::caught;
 use super::error::DbError;
 use super::transaction::{Shared, Transaction, TransactionError, TransactionState};
-use super::{Inner, StreamDb, from_value, lock, to_value};
+use super::{Inner, StreamDb, lock};
 use crate::schema::Collection;
 use crate::store::{Mutation, MutationError, TransactionId};
-use crate::value::{Value, ValueRef};
+use crate::value::{DecodeError, Value, ValueRef, from_value, to_value};
 
 /// Why nothing was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MutateError {
-    /// The change does not suit the rows: a key is there or is not, or must stay; or there is no such
-    /// collection.
+    /// The change does not suit the rows: a key is there or is not, or must stay; the row would break
+    /// the rules of its collection; or there is no such collection.
     #[error(transparent)]
     Mutation(#[from] MutationError),
     /// A row's key is empty, which no event can carry.
@@ -39,7 +40,7 @@ pub enum MutateError {
         /// The row's key.
         key: SmolStr,
         /// What is wrong.
-        source: serde_json::Error,
+        source: DecodeError,
     },
     /// The transaction can no longer be added to, or taken back.
     #[error("transaction {transaction} is {state}")]
@@ -129,7 +130,7 @@ impl Mutator {
     pub fn insert<T: Collection>(&self, row: &T) -> Result<(), MutateError> {
         self.db.check::<T>()?;
         let key = SmolStr::from(row.key());
-        let value = to_value(row).map_err(|source| row_error::<T>(&key, source))?;
+        let value = written(&key, row)?;
         self.insert_named(T::NAME, key, value)
     }
 
@@ -168,10 +169,9 @@ impl Mutator {
             let (collection, key) = (T::NAME.into(), key.clone());
             MutationError::UnknownKey { collection, key }
         })?;
-        let fault = |source| row_error::<T>(&key, source);
-        let old = to_value(&row).map_err(fault)?;
+        let old = written(&key, &row)?;
         change(&mut row);
-        let new = to_value(&row).map_err(fault)?;
+        let new = written(&key, &row)?;
         if old == new {
             return Ok(());
         }
@@ -265,7 +265,12 @@ impl Mutator {
     }
 }
 
-fn row_error<T: Collection>(key: &str, source: serde_json::Error) -> MutateError {
+/// A value of the application as a row.
+fn written<T: Collection>(key: &str, row: &T) -> Result<Value, MutateError> {
+    to_value(row).map_err(|error| row_error::<T>(key, de::Error::custom(error)))
+}
+
+fn row_error<T: Collection>(key: &str, source: DecodeError) -> MutateError {
     MutateError::Row {
         collection: T::NAME.into(),
         key: key.into(),

@@ -22,9 +22,14 @@ use super::{StreamDb, lock};
 pub enum Strategy {
     /// When no call came for some time: calls until then are one transaction. For text that is typed.
     Debounce(Duration),
+    /// As `Debounce`, but the first call after such a time is committed at once.
+    DebounceLeading(Duration),
     /// At once, and then at most once in some time: calls in between are one transaction. For a slider
     /// that is moved.
     Throttle(Duration),
+    /// As `Throttle`, but the first call is not committed at once either: whenever the time is over
+    /// since the first call that was not.
+    ThrottleTrailing(Duration),
     /// Each call is a transaction of its own, and they are committed in order. For what must not be
     /// put together.
     Queue,
@@ -35,6 +40,7 @@ pub enum Strategy {
 struct Pace {
     strategy: Strategy,
     due: Option<Instant>,
+    /// Before it, nothing is committed at once.
     not_before: Option<Instant>,
 }
 
@@ -42,9 +48,19 @@ impl Pace {
     fn called(&mut self, now: Instant) {
         self.due = Some(match self.strategy {
             Strategy::Debounce(wait) => now + wait,
+            Strategy::DebounceLeading(wait) => {
+                let quiet_at = self.not_before.replace(now + wait);
+                let is_quiet = quiet_at.is_none_or(|at| at <= now);
+                // What is due already takes the call along.
+                match is_quiet || self.due.is_some_and(|at| at <= now) {
+                    true => now,
+                    false => now + wait,
+                }
+            }
             Strategy::Throttle(_) => self
                 .due
                 .unwrap_or_else(|| self.not_before.map_or(now, |at| at.max(now))),
+            Strategy::ThrottleTrailing(wait) => self.due.unwrap_or(now + wait),
             Strategy::Queue => now,
         });
     }
@@ -320,6 +336,33 @@ mod tests {
         pace.committed(at(101));
         pace.called(at(500));
         assert_eq!(pace.due, Some(at(500)));
+    }
+
+    #[test]
+    fn a_debounce_that_leads_begins_at_once_and_then_waits_for_quiet() {
+        let (mut pace, at) = pace(Strategy::DebounceLeading(WAIT));
+        pace.called(at(0));
+        pace.called(at(1));
+        assert_eq!(pace.due, Some(at(1)), "it takes along what is due");
+        pace.committed(at(1));
+        pace.called(at(50));
+        pace.called(at(60));
+        assert_eq!(pace.due, Some(at(160)));
+        pace.committed(at(160));
+        // Quiet is counted from the last call.
+        pace.called(at(161));
+        assert_eq!(pace.due, Some(at(161)));
+    }
+
+    #[test]
+    fn a_throttle_that_trails_waits_first() {
+        let (mut pace, at) = pace(Strategy::ThrottleTrailing(WAIT));
+        pace.called(at(0));
+        pace.called(at(90));
+        assert_eq!(pace.due, Some(at(100)));
+        pace.committed(at(100));
+        pace.called(at(110));
+        assert_eq!(pace.due, Some(at(210)));
     }
 
     #[test]

@@ -70,23 +70,35 @@ impl SyncTask {
         // The next batch is fetched while the engine takes the last one.
         let mut taking = None;
         let mut failure = None;
-        while let Some(batch) = reader.next().await {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                // Nothing may come for long, and that the engine goes no further is told at once.
+                go_on = settle(&mut taking), if taking.is_some() => {
+                    go_on?;
+                    continue;
+                }
+                batch = reader.next() => batch,
+            };
             match batch {
-                Ok(batch) => {
+                Some(Ok(batch)) => {
                     failure = None;
                     *any = true;
-                    settle(taking.take()).await?;
+                    settle(&mut taking).await?;
                     taking = Some(self.give(batch)?);
                 }
                 // The reader tries the same place again, for some time.
-                Err(error @ StreamError::Parse { .. }) if !self.strict => failure = Some(error),
-                Err(error) => {
-                    settle(taking.take()).await?;
+                Some(Err(error @ StreamError::Parse { .. })) if !self.strict => {
+                    failure = Some(error);
+                }
+                Some(Err(error)) => {
+                    settle(&mut taking).await?;
                     return Some(Status::Error(error.into()));
                 }
+                None => break,
             }
         }
-        settle(taking).await?;
+        settle(&mut taking).await?;
         Some(failure.map_or(Status::Ended, |error| Status::Error(error.into())))
     }
 
@@ -107,9 +119,12 @@ impl SyncTask {
 }
 
 /// Waits for the engine to have taken a batch; `None` if it is not to get another.
-async fn settle(taking: Option<oneshot::Receiver<bool>>) -> Option<()> {
-    match taking {
-        Some(taking) => taking.await.is_ok_and(|go_on| go_on).then_some(()),
-        None => Some(()),
+async fn settle(taking: &mut Option<oneshot::Receiver<bool>>) -> Option<()> {
+    if let Some(answer) = taking {
+        let go_on = answer.await.is_ok_and(|go_on| go_on);
+        *taking = None;
+        go_on.then_some(())
+    } else {
+        Some(())
     }
 }

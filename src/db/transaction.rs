@@ -218,18 +218,24 @@ impl Transaction {
     ///
     /// [`MutateError::Over`] if it is completed, or confirmed by the stream.
     pub fn rollback(&self) -> Result<(), MutateError> {
-        let tx = self.tx.clone();
-        self.db.ask(move |core| {
-            if !tx.is_over() && !tx.is_confirmed() {
-                core.roll_back(&tx, TransactionError::RolledBack);
+        if !self.tx.is_over() {
+            let tx = self.tx.clone();
+            let asked = self.db.ask(move |core| {
+                if !tx.is_over() && !tx.is_confirmed() {
+                    core.roll_back(&tx, TransactionError::RolledBack);
+                }
+            });
+            // When the engine has ended, so have all transactions.
+            if !self.tx.is_over() {
+                asked?;
             }
-            match tx.state() {
-                TransactionState::Failed => Ok(()),
-                state => Err(MutateError::Over {
-                    transaction: tx.id,
-                    state,
-                }),
-            }
-        })?
+        }
+        match self.state() {
+            TransactionState::Failed => Ok(()),
+            state => Err(MutateError::Over {
+                transaction: self.id(),
+                state,
+            }),
+        }
     }
 }

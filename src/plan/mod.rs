@@ -11,6 +11,7 @@ mod expr;
 mod from;
 mod include;
 mod key;
+mod leaves;
 mod origin;
 mod recursive;
 mod scope;

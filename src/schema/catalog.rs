@@ -5,9 +5,9 @@ use std::sync::{Arc, RwLock};
 
 use smol_str::SmolStr;
 
-use super::row_rules::RowRules;
-use super::rows::CollectionDef;
-use super::state_schema::{Definition, SchemaError, StateSchema};
+use super::error::SchemaError;
+use super::rows::{CollectionDef, Rules};
+use super::state_schema::{Definition, StateSchema};
 
 /// The collections an engine knows. Shared between the decoder of events and the planner.
 ///
@@ -33,7 +33,7 @@ impl Known {
         name: SmolStr,
         event_type: SmolStr,
         primary_key: Option<SmolStr>,
-        rules: Option<RowRules>,
+        rules: Rules,
     ) -> Arc<CollectionDef> {
         let collection = Arc::new(CollectionDef::new(
             self.all.len(),
@@ -80,15 +80,15 @@ impl Catalog {
     pub(super) fn closed(collections: &[Definition]) -> Catalog {
         let mut known = Known::default();
         let mut unchecked = Vec::new();
-        for collection in collections.iter().cloned() {
+        for collection in collections {
             if collection.unchecked {
                 unchecked.push(collection.name.clone());
             }
             known.add(
-                collection.name,
-                collection.event_type,
-                Some(collection.primary_key),
-                collection.row_rules,
+                collection.name.clone(),
+                collection.event_type.clone(),
+                Some(collection.primary_key.clone()),
+                collection.rules(),
             );
         }
         Catalog {
@@ -126,7 +126,7 @@ impl Catalog {
             .expect("no panic while the catalog is locked");
         Some(match known.by_name.get(name) {
             Some(collection) => collection.clone(),
-            None => known.add(name.into(), name.into(), None, None),
+            None => known.add(name.into(), name.into(), None, Rules::default()),
         })
     }
 

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smol_str::ToSmolStr;
 
-use crate::value::{Value, to_value};
+use crate::value::{Value, ValueRef, to_value};
 
 /// A Rust type whose values are the rows of a collection; derived with `#[derive(Collection)]`.
 ///
-/// Its serde form is the row on the wire. One field, the primary key, names the row: on the wire it
-/// always equals the event's key.
+/// Its serde form is the row on the wire. One field, the primary key, names the row: its
+/// [text](key_text) always equals the event's key. A key that is a number is one on the wire, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a collection",
     note = "use `#[derive(tailwater::Collection)]`"
@@ -39,5 +40,14 @@ pub fn key_text<T: Serialize + ?Sized>(key: &T) -> String {
         Ok(Value::Str(text)) => text.into(),
         Ok(value) => value.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+/// Whether the value of a key's field names the row of a key.
+pub(super) fn names_row(value: ValueRef<'_>, key: &str) -> bool {
+    match value {
+        ValueRef::Str(text) => text == key,
+        ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::Bool(_) => value.to_smolstr() == key,
+        _ => false,
     }
 }

@@ -3,83 +3,21 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use thiserror::Error;
 
 use super::catalog::Catalog;
 use super::collection::Collection;
+use super::error::{RESERVED, SchemaError};
 use super::events::Events;
 use super::row_rules::RowRules;
-use super::validate::Issues;
-use crate::value::Value;
-
-/// Names that a database over the collections needs for itself.
-const RESERVED: [&str; 5] = ["collections", "preload", "close", "utils", "actions"];
-
-/// Why a schema, or a use of it, was refused.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SchemaError {
-    /// The text is not JSON, or not of the shape of a schema.
-    #[error("the schema is not valid: {0}")]
-    Invalid(String),
-    /// Two collections claim the events of one type.
-    #[error(
-        "duplicate event type `{event_type}`: used by both `{first}` and `{second}` collections"
-    )]
-    DuplicateEventType {
-        /// The type claimed twice.
-        event_type: SmolStr,
-        /// The collection that has it.
-        first: SmolStr,
-        /// The collection that wants it too.
-        second: SmolStr,
-    },
-    /// Two collections have one name.
-    #[error("duplicate collection name `{0}`")]
-    DuplicateName(SmolStr),
-    /// A name that means something else.
-    #[error("reserved collection name `{0}`: none may be one of {list}", list = RESERVED.join(", "))]
-    Reserved(SmolStr),
-    /// A name that is empty.
-    #[error("collection `{collection}`: `{field}` must not be empty")]
-    Empty {
-        /// The collection.
-        collection: SmolStr,
-        /// The field of the schema.
-        field: &'static str,
-    },
-    /// The rules of a collection's rows are not a JSON Schema.
-    #[error("collection `{collection}`: `schema` is not a JSON Schema: {detail}")]
-    Rules {
-        /// The collection.
-        collection: SmolStr,
-        /// What is wrong with them.
-        detail: String,
-    },
-    /// The schema has no such collection.
-    #[error("unknown collection `{0}`")]
-    Unknown(SmolStr),
-    /// The schema's collection is not that of the Rust type.
-    #[error("collection `{collection}`: `{field}` is `{declared}`, but `{got}` of the Rust type")]
-    Mismatch {
-        /// The collection.
-        collection: SmolStr,
-        /// The field of the schema.
-        field: &'static str,
-        /// What the schema says.
-        declared: SmolStr,
-        /// What the Rust type says.
-        got: &'static str,
-    },
-    /// The rules of the collection are for another Rust type.
-    #[error("collection `{0}`: its rules are for another Rust type")]
-    OtherType(SmolStr),
-}
+use super::rows::{self, WriteRules};
+use super::validate::{Issue, Issues};
+use crate::value::{DecodeError, Value, from_value};
 
 /// Rules for values of a Rust type.
 pub(super) type Rules<T> = Arc<dyn Fn(&T) -> Result<(), Issues> + Send + Sync>;
@@ -90,12 +28,37 @@ pub(super) struct Definition {
     pub(super) name: SmolStr,
     pub(super) event_type: SmolStr,
     pub(super) primary_key: SmolStr,
-    /// Checked when events are made, and when they are decoded.
-    pub(super) row_rules: Option<RowRules>,
+    /// Checked when rows are written, and when they come in.
+    row_rules: Option<RowRules>,
     /// There are rules for rows that cannot be checked.
     pub(super) unchecked: bool,
-    /// `Rules` of the Rust type, checked when events are made.
-    rules: Option<Arc<dyn Any + Send + Sync>>,
+    type_rules: Option<TypeRules>,
+}
+
+/// The rules of a Rust type.
+#[derive(Clone)]
+pub(super) struct TypeRules {
+    /// As `Rules<T>`, checked when events are made.
+    of_events: Arc<dyn Any + Send + Sync>,
+    /// For rows as values, checked when a transaction changes them.
+    of_writes: WriteRules,
+}
+
+impl TypeRules {
+    fn new<T: Collection>(rules: Rules<T>) -> TypeRules {
+        let of_rows = rules.clone();
+        TypeRules {
+            of_events: Arc::new(rules),
+            of_writes: Arc::new(move |row| match from_value(row) {
+                Ok(row) => catch_unwind(AssertUnwindSafe(|| of_rows(&row)))
+                    .unwrap_or_else(|_| Err(Issue::new("its rules panicked").into())),
+                Err(DecodeError { path, detail }) => {
+                    let path = Some(path).filter(|path| !path.is_empty());
+                    Err(Issue::new(detail).at(path).into())
+                }
+            }),
+        }
+    }
 }
 
 /// The collections of a stream: names, event types, primary keys, and rules for rows.
@@ -218,10 +181,19 @@ impl StateSchema {
 }
 
 impl Definition {
+    /// What rows of the collection must keep to.
+    pub(super) fn rules(&self) -> rows::Rules {
+        let of_writes = self.type_rules.as_ref();
+        rows::Rules {
+            of_rows: self.row_rules.clone(),
+            of_writes: of_writes.map(|rules| rules.of_writes.clone()),
+        }
+    }
+
     fn events<T: Serialize + 'static>(&self) -> Result<Events<T>, SchemaError> {
-        let rules = match &self.rules {
+        let rules = match &self.type_rules {
             None => None,
-            Some(rules) => match rules.downcast_ref::<Rules<T>>() {
+            Some(rules) => match rules.of_events.downcast_ref::<Rules<T>>() {
                 Some(rules) => Some(rules.clone()),
                 None => return Err(SchemaError::OtherType(self.name.clone())),
             },
@@ -260,14 +232,14 @@ impl StateSchemaBuilder {
     }
 
     /// Adds the collection of a Rust type with rules, which [`Events`] check before they make an
-    /// event: `User::validate` of a type that is [`Validate`](super::Validate), a closure, or, of
+    /// event, and a database before it changes a row; what comes in is not checked. They are
+    /// `User::validate` of a type that is [`Validate`](super::Validate), a closure, or, of
     /// one that is `garde::Validate`, `schema::garde::<User>` (with the feature `garde`).
     pub fn collection_with<T: Collection>(
         self,
         rules: impl Fn(&T) -> Result<(), Issues> + Send + Sync + 'static,
     ) -> Self {
-        let rules: Rules<T> = Arc::new(rules);
-        self.add::<T>(None, Some(Arc::new(rules)))
+        self.add::<T>(None, Some(TypeRules::new::<T>(Arc::new(rules))))
     }
 
     /// Adds the collection of a Rust type with a JSON Schema of its rows, which is checked before
@@ -309,14 +281,14 @@ impl StateSchemaBuilder {
     fn add<T: Collection>(
         mut self,
         schema: Option<&serde_json::Value>,
-        rules: Option<Arc<dyn Any + Send + Sync>>,
+        type_rules: Option<TypeRules>,
     ) -> Self {
         self.declare(
             T::NAME.into(),
             T::EVENT_TYPE.into(),
             T::PRIMARY_KEY.into(),
             schema,
-            rules,
+            type_rules,
         );
         self
     }
@@ -327,7 +299,7 @@ impl StateSchemaBuilder {
         event_type: SmolStr,
         primary_key: SmolStr,
         schema: Option<&serde_json::Value>,
-        rules: Option<Arc<dyn Any + Send + Sync>>,
+        type_rules: Option<TypeRules>,
     ) {
         let row_rules = match schema.map(|schema| RowRules::new(schema, &primary_key)) {
             None => None,
@@ -345,7 +317,7 @@ impl StateSchemaBuilder {
             primary_key,
             unchecked: schema.is_some() && row_rules.is_none(),
             row_rules,
-            rules,
+            type_rules,
         });
     }
 

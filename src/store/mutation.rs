@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::edit::{Edit, mark, overlaid};
-use crate::schema::{CollectionDef, RowDecoder, RowError};
-use crate::value::{Row, Value};
+use crate::schema::{CollectionDef, Issues, RowDecoder, RowError};
+use crate::value::{Row, Value, ValueRef};
 
 /// Names a transaction: a number that its owner gives it. The order of transactions is that of
 /// their first mutations and not of their numbers.
@@ -147,6 +147,16 @@ pub enum MutationError {
         /// The row's key.
         key: SmolStr,
     },
+    /// The row would break the rules of the collection.
+    #[error("collection `{collection}`, key `{key}`: {issues}")]
+    Rules {
+        /// The collection.
+        collection: SmolStr,
+        /// The row's key.
+        key: SmolStr,
+        /// What would be wrong with it.
+        issues: Issues,
+    },
     /// The value is not a row of the collection.
     #[error("collection `{collection}`, key `{key}`: {source}")]
     Row {
@@ -179,22 +189,36 @@ impl Mutation {
                 return Err(MutationError::UnknownKey { collection, key });
             }
         }
-        let mut row = |value: &Value| {
+        let refused = |source| {
+            let (collection, key) = place();
+            match source {
+                RowError::Rules { issues, .. } => MutationError::Rules {
+                    collection,
+                    key,
+                    issues,
+                },
+                source => MutationError::Row {
+                    collection,
+                    key,
+                    source,
+                },
+            }
+        };
+        let checked = |row: Row| {
+            let kept = collection.check_written(&self.key, &row);
+            kept.map_err(refused).map(|()| row)
+        };
+        let marked = |row: &Row| overlaid(row, &mark(collection), &[]);
+        let mut whole = |value: &Value| {
             let text = serde_json::value::to_raw_value(value).map_err(RowError::from);
-            text.and_then(|text| decoder.row(collection, &self.key, &text))
-                .map(|row| overlaid(&row, &mark(collection), &[]))
-                .map_err(|source| {
-                    let (collection, key) = place();
-                    MutationError::Row {
-                        collection,
-                        key,
-                        source,
-                    }
-                })
+            text.and_then(|text| decoder.unchecked(collection, &self.key, &text))
+                .map_err(refused)
+                .and_then(checked)
+                .map(|row| marked(&row))
         };
         Ok(match &self.kind {
-            MutationKind::Insert(value) => Edit::Insert(row(value)?),
-            MutationKind::Replace(value) => Edit::Replace(row(value)?),
+            MutationKind::Insert(value) => Edit::Insert(whole(value)?),
+            MutationKind::Replace(value) => Edit::Replace(whole(value)?),
             MutationKind::Delete => Edit::Delete,
             MutationKind::Update(fields) => {
                 let columns = collection.columns();
@@ -202,9 +226,11 @@ impl Mutation {
                     let (collection, key) = place();
                     return Err(MutationError::NoFields { collection, key });
                 }
-                let primary_key = collection.primary_key().map(|c| &columns.names()[c]);
                 let changes_key = |(name, value): &&(SmolStr, Value)| {
-                    Some(name) == primary_key && value.as_str() != Some(&self.key)
+                    collection.primary_key().is_some_and(|column| {
+                        let is = visible.map_or(ValueRef::Missing, |row| row.get(column));
+                        *name == columns.names()[column] && value.as_ref() != is
+                    })
                 };
                 if let Some((field, _)) = fields.iter().find(changes_key) {
                     let (collection, key) = place();
@@ -215,14 +241,20 @@ impl Mutation {
                         field,
                     });
                 }
-                let set = row(&Value::object(fields.iter().cloned()))?;
+                let set = Value::object(fields.iter().cloned());
+                let set = serde_json::value::to_raw_value(&set)
+                    .map_err(RowError::from)
+                    .and_then(|text| decoder.part(collection, &self.key, &text))
+                    .map_err(refused)?;
+                let set = marked(&set);
                 // A field that nobody has had yet may still come in.
                 let removed = fields.iter().filter(|(_, value)| *value == Value::Missing);
                 let removed = removed.filter_map(|(name, _)| collection.column(name));
-                Edit::Update {
-                    set,
-                    removed: removed.collect(),
+                let removed: Vec<usize> = removed.collect();
+                if let Some(row) = visible {
+                    checked(overlaid(row, &set, &removed))?;
                 }
+                Edit::Update { set, removed }
             }
         })
     }

@@ -349,6 +349,7 @@ async fn closing_takes_back_what_is_pending() {
     gate.open();
     tokio::task::yield_now().await;
     assert_eq!(running.state(), TransactionState::Failed);
+    running.rollback().unwrap();
 }
 
 #[tokio::test]
@@ -373,6 +374,8 @@ async fn what_the_stream_confirmed_is_done_though_the_database_is_closed() {
     assert_eq!(tx.state(), TransactionState::Persisting);
     gate.open();
     tx.is_persisted().await.unwrap();
+    let error = tx.rollback().unwrap_err();
+    assert!(matches!(error, MutateError::Over { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -389,7 +392,10 @@ async fn when_reading_ends_nothing_stays_pending() {
     };
     let (of_strict, of_plain) = (begin(&strict), begin(&plain));
     world.append(&[json!({"headers": {}})]).await;
-    let error = of_strict.handle().is_persisted().await.unwrap_err();
+    // Though nothing more comes.
+    let failed = of_strict.handle();
+    let failed = tokio::time::timeout(HANG / 2, failed.is_persisted()).await;
+    let error = failed.unwrap().unwrap_err();
     assert!(
         matches!(error, TransactionError::Db(DbError::Message(_))),
         "{error}"
