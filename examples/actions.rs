@@ -27,7 +27,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let stream = DurableStream::new(server.stream_url("users"))?;
     stream.create(CreateOptions::json()).await?;
     let schema = StateSchema::builder().collection::<User>().build()?;
-    let db = StreamDb::builder(stream).collection::<User>().open()?;
+    let db = StreamDb::builder(stream).schema(&schema).open()?;
     db.preload().await?;
     let users = db.collection::<User>()?;
 

@@ -40,9 +40,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
 
     let schema = StateSchema::builder().collection::<Config>().build()?;
     let config = schema.events::<Config>()?;
-    let db = StreamDb::builder(stream.clone())
-        .collection::<Config>()
-        .open()?;
+    let db = StreamDb::builder(stream.clone()).schema(&schema).open()?;
     db.preload().await?;
 
     // One value, and what becomes of it.

@@ -53,9 +53,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         stream.append_json(&edit(id, language, bytes)?).await?;
     }
 
-    let db = StreamDb::builder(stream.clone())
-        .collection::<Edit>()
-        .open()?;
+    let db = StreamDb::builder(stream.clone()).schema(&schema).open()?;
     db.preload().await?;
     let languages = db.live(
         Query::from::<Edit>("e")

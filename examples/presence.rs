@@ -38,9 +38,8 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let stream = DurableStream::new(server.stream_url("room"))?;
     stream.create(CreateOptions::json()).await?;
 
-    let db = StreamDb::builder(stream.clone())
-        .collection::<Presence>()
-        .open()?;
+    let schema = StateSchema::builder().collection::<Presence>().build()?;
+    let db = StreamDb::builder(stream.clone()).schema(&schema).open()?;
     db.preload().await?;
     let online = db.live(
         Query::from::<Presence>("p")
@@ -51,7 +50,6 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     changes.next().await;
 
     // What clients append. A row is replaced by the next event of its key.
-    let schema = StateSchema::builder().collection::<Presence>().build()?;
     let presence = schema.events::<Presence>()?;
     for (user_id, status, last_seen) in [
         ("kyle", Status::Online, 1),
