@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 use tailwater::stream::{AppendOptions, CreateOptions, DurableStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -137,6 +138,7 @@ async fn read(mut stream: TcpStream, changes: usize, origin: Instant) -> Result<
         delays: Vec::with_capacity(changes),
         bytes: 0,
     };
+    let marks = Finder::new(MARK);
     let mut buffer = Vec::with_capacity(256 << 10);
     while seen.delays.len() < changes {
         let read = stream.read_buf(&mut buffer).await?;
@@ -147,7 +149,7 @@ async fn read(mut stream: TcpStream, changes: usize, origin: Instant) -> Result<
         seen.bytes += read;
         let mut done = 0;
         let mut rest = &buffer[..];
-        while let Some(found) = rest.windows(MARK.len()).position(|part| part == MARK) {
+        while let Some(found) = marks.find(rest) {
             let digits = &rest[found + MARK.len()..];
             let Some(end) = digits.iter().position(|byte| !byte.is_ascii_digit()) else {
                 break;
@@ -162,6 +164,31 @@ async fn read(mut stream: TcpStream, changes: usize, origin: Instant) -> Result<
         buffer.drain(..from);
     }
     Ok(seen)
+}
+
+/// Appends changes one by one, so many a second.
+async fn write(url: &str, rate: usize, changes: usize, origin: Instant) -> Result<(), Error> {
+    let stream = DurableStream::new(url)?;
+    let mut writers = FuturesUnordered::new();
+    for writer in 0..WRITERS {
+        let stream = stream.clone();
+        let pause = Duration::from_secs_f64(WRITERS as f64 / rate as f64);
+        let count = changes / WRITERS + usize::from(writer < changes % WRITERS);
+        writers.push(async move {
+            let mut ticks = tokio::time::interval(pause);
+            for number in 0..count {
+                ticks.tick().await;
+                let key = (number * WRITERS + writer) % ROWS;
+                let sent = origin.elapsed().as_micros() as u64;
+                stream.append_json(&message(key, sent)).await?;
+            }
+            Ok::<_, Error>(())
+        });
+    }
+    while let Some(writer) = writers.next().await {
+        writer?;
+    }
+    Ok(())
 }
 
 #[tokio::main]
@@ -200,25 +227,16 @@ async fn main() -> Result<(), Error> {
         readers.push(tokio::spawn(read(stream, changes, origin)));
     }
     let (processor, start) = (server.processor()?, Instant::now());
-    let mut writers = FuturesUnordered::new();
-    for writer in 0..WRITERS {
-        let stream = stream.clone();
-        let pause = Duration::from_secs_f64(WRITERS as f64 / options.rate as f64);
-        let count = changes / WRITERS + usize::from(writer < changes % WRITERS);
-        writers.push(tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(pause);
-            for number in 0..count {
-                ticks.tick().await;
-                let key = (number * WRITERS + writer) % ROWS;
-                let sent = origin.elapsed().as_micros() as u64;
-                stream.append_json(&message(key, sent)).await?;
-            }
-            Ok::<_, Error>(())
-        }));
-    }
-    while let Some(writer) = writers.next().await {
-        writer??;
-    }
+    // On a thread of its own, as the readers keep the others busy.
+    let (sending, url) = (options.rate, stream.url());
+    let writing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(write(&url, sending, changes, origin))
+    });
+    let written = tokio::task::spawn_blocking(move || writing.join());
+    written.await?.map_err(|_| "the writers panicked")??;
     let wrote = start.elapsed().as_secs_f64();
     let (mut delays, mut bytes) = (Vec::with_capacity(options.readers * changes), 0);
     while let Some(reader) = readers.next().await {

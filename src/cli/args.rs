@@ -141,6 +141,7 @@ Examples:
   tail -f events.jsonl | tailwater watch totals.json --events -
   tailwater watch http://127.0.0.1:4437/v1/query/totals
 
+The server may ask for a bearer token: it is taken from TAILWATER_UPSTREAM_TOKEN.
 `q` or Ctrl-C quits; the last tables stay on the terminal.")]
 pub(super) struct WatchArgs {
     /// The queries, as JSON, or the addresses of results of `tailwater serve`; each becomes a table
@@ -192,7 +193,7 @@ pub(super) struct ServeArgs {
 
     /// The stream that queries read unless they name another, of any server of Durable Streams. The
     /// bearer token it may ask for is taken from TAILWATER_UPSTREAM_TOKEN
-    #[arg(long, value_name = "URL", conflicts_with = "stream")]
+    #[arg(long, value_name = "URL", conflicts_with = "stream", value_parser = url)]
     pub(super) upstream: Option<String>,
 
     /// The stream of this server that queries read unless they name another; it is made if it is
@@ -279,6 +280,13 @@ pub(super) struct DemoArgs {
     /// are kept in the user's cache
     #[arg(long)]
     pub(super) year: bool,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => Ok(text.to_owned()),
+        false => Err("must be a URL, such as http://127.0.0.1:4437/v1/stream/orders".into()),
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {

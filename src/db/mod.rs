@@ -305,6 +305,12 @@ impl StreamDb {
         trouble.filter(|_| !self.status().is_over())
     }
 
+    /// Whether it is a clone of another.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_same(&self, other: &StreamDb) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The last step that all live queries were told of; see [`LiveQuery::attach`].
     #[cfg(feature = "serve")]
     pub(crate) fn told(&self) -> u64 {

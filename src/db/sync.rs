@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
@@ -13,6 +13,11 @@ use super::lock;
 use super::shared::Shared;
 use super::status::Status;
 use crate::stream::{Batch, DurableStream, Live, Offset, ReadOptions, Reader, StreamError};
+
+/// A stream that has to be read from its start again so soon is waited for so long, and twice as long
+/// each time, until it was followed for some time.
+const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN_MOST: Duration = Duration::from_secs(10);
 
 /// What the task works with.
 pub(super) struct SyncTask {
@@ -36,8 +41,10 @@ impl Drop for SyncTask {
 impl SyncTask {
     pub(super) async fn run(self) {
         let mut offset = lock(&self.shared.offset).clone();
+        let mut pause = AGAIN;
         let status = loop {
             let from_start = offset == Offset::START;
+            let began = Instant::now();
             let (status, read) = self.read(offset).await;
             match status {
                 // The server no longer has what followed. At its start it has all that counts: a
@@ -45,6 +52,13 @@ impl SyncTask {
                 Some(Status::Error(DbError::Stream(StreamError::Gone { .. })))
                     if read || !from_start =>
                 {
+                    // A server that never has what follows is not to be read all the time.
+                    if began.elapsed() < AGAIN_MOST {
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(AGAIN_MOST);
+                    } else {
+                        pause = AGAIN;
+                    }
                     let _ = self.commands.send(Box::new(Core::begin_again));
                     offset = Offset::START;
                 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -223,10 +224,16 @@ impl ServerBuilder {
         };
         let (stop, stopped) = watch::channel(false);
         let app = Arc::new(App::new(options, streams, stopped, address));
+        #[cfg_attr(not(feature = "serve"), expect(unused_mut))]
+        let mut listeners = vec![listener];
         #[cfg(feature = "serve")]
         if let Some(queries) = self.queries {
-            let own = format!("http://{}{}", own_address(address), http::BASE);
-            let registry = queries.start(own, own_token, self.data.as_deref()).await?;
+            // The server reads its own streams where nobody takes the connections from it.
+            let own = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await;
+            let own = own.map_err(failed)?;
+            let url = format!("http://{}{}", own.local_addr().map_err(failed)?, http::BASE);
+            listeners.push(own);
+            let registry = queries.start(url, own_token, self.data.as_deref()).await?;
             let player = match self.replay {
                 Some(replay) => {
                     let started = replay::start(replay, app.clone()).await;
@@ -239,22 +246,9 @@ impl ServerBuilder {
         Ok(Server {
             address,
             stop,
-            task: tokio::spawn(run(app, listener)),
+            task: tokio::spawn(run(app, listeners)),
         })
     }
-}
-
-/// Where the server finds itself.
-#[cfg(feature = "serve")]
-fn own_address(address: SocketAddr) -> SocketAddr {
-    let mut own = address;
-    if address.ip().is_unspecified() {
-        own.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    own
 }
 
 /// The tokens, with one more for the server itself if there are any, and that one.
@@ -294,7 +288,7 @@ fn open(
 }
 
 /// Serves until the server is to end.
-async fn run(app: Arc<App>, listener: TcpListener) {
+async fn run(app: Arc<App>, listeners: Vec<TcpListener>) {
     let sweeper = tokio::spawn({
         let app = app.clone();
         async move {
@@ -310,13 +304,9 @@ async fn run(app: Arc<App>, listener: TcpListener) {
             }
         }
     });
-    listener::serve(
-        listener,
-        http::router(app.clone()),
-        &app.limits,
-        app.stop.clone(),
-    )
-    .await;
+    let router = http::router(app.clone());
+    let serve = |listener| listener::serve(listener, router.clone(), &app.limits, app.stop.clone());
+    join_all(listeners.into_iter().map(serve)).await;
     sweeper.abort();
     #[cfg(feature = "serve")]
     if let Some(served) = app.results.get() {

@@ -109,6 +109,15 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// What queries read by default is no source.
+    #[cfg(feature = "serve")]
+    #[error("`{name}` is no source of queries: {reason}")]
+    Source {
+        /// As it was given.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// A recording cannot be replayed.
     #[cfg(feature = "serve")]
     #[error("the recording cannot be replayed: {0}")]
@@ -156,16 +165,7 @@ impl Server {
 
     /// The URL of a stream, whose path may have slashes.
     pub fn stream_url(&self, path: &str) -> String {
-        let mut url = self.url() + http::BASE;
-        for byte in path.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                    url.push(byte.into());
-                }
-                _ => url += &format!("%{byte:02X}"),
-            }
-        }
-        url
+        self.url() + http::BASE + &streams::path::StreamPath::encode(path)
     }
 
     /// Ends the server: live readers are told at once, requests that are running get their

@@ -222,13 +222,21 @@ pub(super) async fn start(
         }),
         changed: Notify::new(),
     });
-    let play = play(player.clone(), replay.open, path, streams.clone());
+    let (open, playing) = (replay.open, player.clone());
     tokio::spawn(async move {
         let mut stop = streams.stop.clone();
+        let play = async {
+            loop {
+                let Err(error) = play(&playing, &open, &path, &streams.streams).await else {
+                    continue;
+                };
+                tracing::warn!(%error, "the replay begins again");
+                sleep(PAUSE).await;
+                playing.rewind();
+            }
+        };
         tokio::select! {
-            played = play => if let Err(error) = played {
-                tracing::error!(%error, "the replay ended");
-            },
+            () = play => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     });
@@ -254,20 +262,16 @@ fn scan(open: &Open) -> io::Result<(i64, i64, u64, i32)> {
 }
 
 async fn play(
-    player: Arc<Player>,
-    open: Arc<Open>,
-    path: StreamPath,
-    app: Arc<super::http::App>,
+    player: &Player,
+    open: &Arc<Open>,
+    path: &StreamPath,
+    streams: &Streams,
 ) -> io::Result<()> {
-    create(&app.streams, &path).await.map_err(refused)?;
-    loop {
-        play_once(&player, &*open, &path, &app.streams).await?;
-        player.rewind();
-        let reset = Bytes::from_static(br#"{"headers":{"control":"reset"}}"#);
-        append(&app.streams, &path, 1, reset)
-            .await
-            .map_err(refused)?;
-    }
+    create(streams, path).await.map_err(refused)?;
+    play_once(player, &**open, path, streams).await?;
+    player.rewind();
+    let reset = Bytes::from_static(br#"{"headers":{"control":"reset"}}"#);
+    append(streams, path, 1, reset).await.map_err(refused)
 }
 
 /// Plays the recording to its end, or until it is to begin again.

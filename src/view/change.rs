@@ -229,11 +229,15 @@ impl ChangeSet {
         self.changes.is_empty()
     }
 
-    /// About how many bytes the changes take as messages. Of a join, the rows of all sources count.
+    /// About how many bytes the changes hold on to. Of a join, the rows of all sources count.
     #[cfg(feature = "serve")]
     pub(crate) fn weight(&self) -> usize {
         let bytes = |tuple: &Tuple| tuple.iter().flatten().map(Row::size).sum::<usize>();
-        let change = |replaced: &Replaced| replaced.new.as_ref().map_or(0, bytes) + 128;
+        let change = |replaced: &Replaced| {
+            let [old, new] =
+                [&replaced.old, &replaced.new].map(|row| row.as_ref().map_or(0, bytes));
+            old + new + 128
+        };
         self.changes.iter().map(change).sum()
     }
 

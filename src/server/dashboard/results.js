@@ -134,9 +134,8 @@ export function fold(results, messages) {
 const isSameEpoch = ({ type, headers }, name, epoch) =>
   type === name && headers.control === undefined && headers.epoch === epoch
 
-/** What rows without an order are sorted by: keys are text, lists of parts, or numbers. */
+/** What rows without an order are sorted by: keys are text, or lists of parts. */
 export function sortKey(key) {
-  if (/^-?\d{1,15}$/.test(key)) return [Number(key), key]
   if (!key.startsWith('[')) return [key]
   try {
     return [...JSON.parse(key), key]

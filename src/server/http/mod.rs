@@ -119,7 +119,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/stream/{*path}", any(stream));
     #[cfg(feature = "serve")]
     let routes = match app.results.get() {
-        Some(served) => routes.merge(results::routes(served)),
+        Some(_) => routes.merge(results::routes(&app)),
         None => routes,
     };
     routes

@@ -1,7 +1,8 @@
 //! One or several results of a source as one stream: what all readers of it share.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::future::select_all;
@@ -18,21 +19,46 @@ const FRAME_BYTES: usize = 64 << 10;
 const CHAIN_BYTES: usize = 1 << 20;
 /// A snapshot is used again until about so much has followed it, or a quarter of its size.
 const SNAPSHOT_SLACK: usize = 64 << 10;
+const SNAPSHOT_AGE: Duration = Duration::from_secs(5);
+/// So many are held by readers at once, as long as what followed them is kept.
+const MOST_SNAPSHOTS: usize = 2;
 
 /// Results of a source that are read together.
 pub(crate) struct Feed {
     /// At least one, all of one database.
     logs: Vec<Arc<ResultLog>>,
     generation: u64,
+    set: u32,
     chain: Mutex<Chain>,
-    snapshot: tokio::sync::Mutex<Option<Arc<Snapshot>>>,
+    snapshots: tokio::sync::Mutex<Snapshots>,
+}
+
+/// The snapshots that somebody may still be sent.
+#[derive(Default)]
+struct Snapshots {
+    /// For those who come at about the same time, and when it was made.
+    latest: Option<(Instant, Arc<Snapshot>)>,
+    all: Vec<Weak<Snapshot>>,
 }
 
 /// All rows after a step.
 pub(crate) struct Snapshot {
     pub(crate) epoch: u64,
     /// A JSON array.
-    pub(crate) body: Bytes,
+    body: Bytes,
+}
+
+impl Snapshot {
+    /// The content, which holds the snapshot as long as it is not sent.
+    pub(crate) fn body(self: &Arc<Snapshot>) -> Bytes {
+        struct Held(Arc<Snapshot>);
+        impl AsRef<[u8]> for Held {
+            fn as_ref(&self) -> &[u8] {
+                &self.0.body
+            }
+        }
+        Bytes::from_owner(Held(self.clone()))
+    }
 }
 
 /// What steps in a row changed, never a part of one.
@@ -59,12 +85,21 @@ struct Chain {
 impl Feed {
     /// A feed of results of one database.
     pub(crate) fn new(logs: Vec<Arc<ResultLog>>) -> Feed {
-        let generation = logs.iter().map(|log| log.generation).max();
+        let generations = || logs.iter().map(|log| log.generation);
+        let mixed = |mix: u32, generation: u64| {
+            let mix = mix.rotate_left(5) ^ generation as u32 ^ (generation >> 32) as u32;
+            mix.wrapping_mul(0x9e37_79b1)
+        };
+        let set = match logs.len() {
+            1 => 0,
+            _ => generations().fold(1, mixed).max(1),
+        };
         Feed {
+            generation: generations().max().unwrap_or(0),
+            set,
             logs,
-            generation: generation.unwrap_or(0),
             chain: Mutex::default(),
-            snapshot: tokio::sync::Mutex::default(),
+            snapshots: tokio::sync::Mutex::default(),
         }
     }
 
@@ -73,20 +108,22 @@ impl Feed {
     }
 
     /// Tells it from all others, also from those of the same names before it.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
+    pub(crate) fn tag(&self) -> String {
+        format!("{}-{:x}", self.generation, self.set)
     }
 
     pub(crate) fn offset(&self, epoch: u64) -> Offset {
         Offset {
             generation: self.generation,
             epoch,
+            set: self.set,
         }
     }
 
     /// The last step that can be read.
     pub(crate) fn told(&self) -> u64 {
-        self.db().told()
+        let ends = self.logs.iter().filter_map(|log| log.ended_at());
+        ends.fold(self.db().told(), u64::min)
     }
 
     /// Whether a step may have been given out as an offset.
@@ -206,14 +243,24 @@ impl Feed {
 
     /// All rows after a step of late. It is made once for all who ask at about the same time.
     pub(crate) async fn snapshot(self: &Arc<Feed>) -> Result<Arc<Snapshot>, DbError> {
-        let mut known = self.snapshot.lock().await;
-        if let Some(snapshot) = known.as_ref().filter(|snapshot| self.is_fresh(snapshot)) {
-            return Ok(snapshot.clone());
+        let mut snapshots = self.snapshots.lock().await;
+        let latest = snapshots.latest.as_ref().map(|(_, latest)| latest.clone());
+        if let Some(latest) = latest.filter(|latest| self.is_fresh(latest)) {
+            return Ok(latest);
+        }
+        // Readers that take long hold theirs: the next ones get one that is held anyway.
+        snapshots.all.retain(|snapshot| snapshot.strong_count() > 0);
+        if snapshots.all.len() >= MOST_SNAPSHOTS
+            && let Some(held) = snapshots.all.last().and_then(Weak::upgrade)
+            && self.keeps(held.epoch)
+        {
+            return Ok(held);
         }
         let feed = self.clone();
         let made = tokio::task::spawn_blocking(move || feed.make_snapshot()).await;
         let made = made.unwrap_or(Err(DbError::Closed)).map(Arc::new)?;
-        *known = Some(made.clone());
+        snapshots.latest = Some((Instant::now(), made.clone()));
+        snapshots.all.push(Arc::downgrade(&made));
         Ok(made)
     }
 
@@ -244,8 +291,9 @@ impl Feed {
 
     /// Forgets the snapshot, which is for those who come at about the same time.
     pub(crate) fn sweep(&self) {
-        if let Ok(mut snapshot) = self.snapshot.try_lock() {
-            *snapshot = None;
+        if let Ok(mut snapshots) = self.snapshots.try_lock() {
+            let old = |latest: &mut (Instant, _)| latest.0.elapsed() > SNAPSHOT_AGE;
+            snapshots.latest.take_if(old);
         }
     }
 }

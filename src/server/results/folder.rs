@@ -81,7 +81,9 @@ impl Seen {
                 registry.set_dashboard(None);
                 continue;
             }
-            if let Err(error) = registry.drop_query(stem(gone), Origin::File).await {
+            if let Some(entry) = registry.entry(stem(gone))
+                && let Err(error) = registry.drop_query(&entry, Origin::File)
+            {
                 tracing::warn!(file = gone, %error, "a query cannot be dropped");
             }
         }
@@ -118,7 +120,9 @@ async fn read(registry: &Arc<Registry>, name: &str, text: &str) -> Result<(), St
         return Ok(());
     }
     let file = QueryFile::from_json(text).map_err(|error| error.to_string())?;
-    let registered = registry.register(name, file, Origin::File, true).await;
+    let old = registry.entry(name);
+    let registered = registry.register(name, file, Origin::File, old.as_ref());
+    let registered = registered.await;
     registered.map(drop).map_err(|error| error.to_string())
 }
 
@@ -132,8 +136,10 @@ pub(super) async fn load_kept(registry: &Arc<Registry>, folder: &Path) {
         let text = fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
         let file = text.and_then(|text| QueryFile::from_json(&text).map_err(|e| e.to_string()));
         let registered = match file {
+            // A file of the folder took the name.
+            Ok(_) if registry.entry(stem(name)).is_some() => Ok(false),
             Ok(file) => registry
-                .register(stem(name), file, Origin::Http, true)
+                .register(stem(name), file, Origin::Http, None)
                 .await
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error),

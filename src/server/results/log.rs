@@ -95,6 +95,8 @@ struct Deltas {
     weight: usize,
     /// The last step that is not known here any more.
     forgotten: u64,
+    /// After which step it ended, if it did.
+    ended: Option<u64>,
 }
 
 impl Deltas {
@@ -201,8 +203,17 @@ impl ResultLog {
         }
     }
 
+    /// After which step it ended, if it did.
+    pub(crate) fn ended_at(&self) -> Option<u64> {
+        lock(&self.deltas).ended
+    }
+
     /// Ends it, and tells its readers. What is kept stays readable for those who have it.
     pub(crate) fn end(&self, phase: Phase) {
+        let mut deltas = lock(&self.deltas);
+        let last = deltas.kept.back().map_or(0, |delta| delta.epoch);
+        deltas.ended.get_or_insert(last.max(self.db.told()));
+        drop(deltas);
         lock(&self.live).take();
         self.tail.send_modify(|tail| tail.phase = phase);
     }
@@ -225,6 +236,9 @@ impl Sink for ResultLog {
         let now = since_1970(SystemTime::now()).as_millis();
         self.changed.store(now as u64, Ordering::Relaxed);
         let mut deltas = lock(&self.deltas);
+        if deltas.ended.is_some() {
+            return;
+        }
         deltas.weight += weight;
         deltas.kept.push_back(Arc::new(delta));
         // The last one always stays: those who are up to date need it.

@@ -6,7 +6,7 @@
 //! | `render` | results as messages |
 //! | `log` | one result with its latest past |
 //! | `feed` | results that are read together, and what their readers share |
-//! | `source` | a stream that queries read |
+//! | `source`, `sources` | a stream that queries read, and all of them |
 //! | `registry` | the queries that are served |
 //! | `folder`, `store` | queries as files |
 
@@ -17,6 +17,7 @@ mod offset;
 mod registry;
 mod render;
 mod source;
+mod sources;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(crate) use registry::{Broken, Description, Entry, FindError, Origin, Registe
 use super::Error;
 use crate::schema::Catalog;
 use log::Keep;
-use registry::Places;
+use sources::Places;
 
 /// The queries that a server answers: which there are, and what they read.
 ///
@@ -51,6 +52,7 @@ use registry::Places;
 pub struct Queries {
     folder: Option<PathBuf>,
     files: Vec<(String, String)>,
+    /// A path of a stream of the server, or a URL.
     source: String,
     upstream_token: Option<String>,
     catalog: Arc<Catalog>,
@@ -137,14 +139,18 @@ impl Queries {
         own_token: Option<String>,
         data: Option<&Path>,
     ) -> Result<Arc<Registry>, Error> {
+        let default = Places::name(&self.source).map_err(|error| Error::Source {
+            name: self.source.clone(),
+            reason: error.to_string(),
+        })?;
         let places = Places {
-            default: self.source,
+            default,
             own,
             own_token,
             upstream_token: self.upstream_token,
             catalog: self.catalog,
         };
-        let kept = data.map(|data| data.join("queries"));
+        let kept = data.map(|data| data.join("http-queries"));
         let registry = Registry::new(places, self.keep, kept.clone());
         for (name, text) in &self.files {
             folder::take(&registry, name, text).await;

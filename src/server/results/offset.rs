@@ -12,18 +12,29 @@ pub(crate) struct Offset {
     pub(crate) generation: u64,
     /// All steps up to this one are known.
     pub(crate) epoch: u64,
+    /// Which results, where it is one of several: a hash of their generations; else 0.
+    pub(crate) set: u32,
 }
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016}_{:016}", self.generation, self.epoch)
+        write!(f, "{:016}_{:016}", self.generation, self.epoch)?;
+        match self.set {
+            0 => Ok(()),
+            set => write!(f, "_{set:08x}"),
+        }
     }
 }
 
 impl Offset {
     /// Reads what `to_string` gives.
     pub(crate) fn parse(text: &str) -> Option<Offset> {
-        let (generation, epoch) = text.split_once('_')?;
+        let (generation, rest) = text.split_once('_')?;
+        let (epoch, set) = match rest.split_once('_') {
+            Some((epoch, set)) if set.len() == 8 => (epoch, u32::from_str_radix(set, 16).ok()?),
+            Some(_) => return None,
+            None => (rest, 0),
+        };
         let number = |digits: &str| -> Option<u64> {
             let right = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_digit());
             right.then(|| digits.parse().ok()).flatten()
@@ -31,6 +42,7 @@ impl Offset {
         Some(Offset {
             generation: number(generation)?,
             epoch: number(epoch)?,
+            set,
         })
     }
 }
@@ -51,12 +63,30 @@ mod tests {
 
     #[test]
     fn offsets_sort_like_places_and_come_back() {
-        let place = |generation, epoch| Offset { generation, epoch };
-        let places = [place(9, 0), place(9, 10), place(10, 2), place(10, 1 << 40)];
+        let place = |generation, epoch, set| Offset {
+            generation,
+            epoch,
+            set,
+        };
+        let places = [
+            place(9, 0, 0),
+            place(9, 10, 7),
+            place(9, 11, 7),
+            place(10, 2, 0),
+            place(10, 1 << 40, u32::MAX),
+        ];
         let texts = places.map(|place| place.to_string());
         assert!(texts.is_sorted());
         assert_eq!(texts.map(|text| Offset::parse(&text)), places.map(Some));
-        for text in ["", "-1", "now", "1_2", "0000000000000001_000000000000000x"] {
+        for text in [
+            "",
+            "-1",
+            "now",
+            "1_2",
+            "0000000000000001_000000000000000x",
+            "0000000000000001_0000000000000001_7",
+            "0000000000000001_0000000000000001_0000000g",
+        ] {
             assert_eq!(Offset::parse(text), None, "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -14,16 +14,17 @@ use tokio::time::timeout;
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
 use super::source::{Source, State};
+use super::sources::{Places, SourceUse, Sources};
 use super::store;
 use crate::db::{DbError, LiveQuery, StreamDb};
 use crate::plan::Plan;
 use crate::query::{QueryError, QueryFile};
-use crate::schema::Catalog;
-use crate::stream::{DurableStream, RetryPolicy, StreamError};
 use crate::value::Value;
 
 /// So long the readers of a dropped query are told that it was dropped.
 const TOLD: Duration = Duration::from_secs(60);
+/// What readers of a result share is kept so long after the last of them.
+const IDLE: Duration = Duration::from_secs(10);
 /// So many queries are served at most.
 const MOST: usize = 10_000;
 /// Names have so many characters at most.
@@ -40,7 +41,9 @@ pub(crate) enum Origin {
 /// Why a query was not registered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegisterError {
-    #[error("`{0}` is no name of a query")]
+    #[error(
+        "`{0}` is no name of a query: it has up to 128 letters, digits, `-`, `_` and `.`, and no `.` in front"
+    )]
     Name(String),
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -50,8 +53,12 @@ pub(crate) enum RegisterError {
     File(String),
     #[error("there are {MOST} queries, as many as this server takes")]
     TooMany,
-    #[error("`{name}` is no source: {error}")]
-    Source { name: String, error: StreamError },
+    #[error("`{name}` is no source: {reason}")]
+    Source { name: String, reason: String },
+    #[error("{0} sources are read, as many as this server takes")]
+    TooManySources(usize),
+    #[error("the query `{0}` was changed by somebody else meanwhile")]
+    Changed(String),
     #[error(transparent)]
     Db(DbError),
     #[error("the query cannot be kept: {0}")]
@@ -83,7 +90,7 @@ pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     pub(crate) file: QueryFile,
     pub(crate) origin: Origin,
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: SourceUse,
     /// What the query returns, once the source was read up to date.
     log: watch::Sender<Option<Arc<ResultLog>>>,
     /// Why the file as it is now is not what is served.
@@ -163,48 +170,17 @@ pub(crate) struct Broken {
     error: String,
 }
 
-/// Where sources are.
-pub(crate) struct Places {
-    /// What queries read that do not say.
-    pub(crate) default: String,
-    /// The URL below which the server's own streams are, with a slash at the end.
-    pub(crate) own: String,
-    /// The token that reads them, if they ask for one.
-    pub(crate) own_token: Option<String>,
-    /// The token for the source that queries read that do not say.
-    pub(crate) upstream_token: Option<String>,
-    pub(crate) catalog: Arc<Catalog>,
-}
-
-impl Places {
-    /// Whether a source is a stream of the server itself.
-    pub(crate) fn is_own(name: &str) -> bool {
-        !name.contains("://")
-    }
-
-    fn stream(&self, name: &str) -> Result<DurableStream, StreamError> {
-        let (url, token) = match Places::is_own(name) {
-            true => (format!("{}{name}", self.own), &self.own_token),
-            // Nobody is given the token by naming a server of theirs.
-            false if name == self.default => (name.to_owned(), &self.upstream_token),
-            false => (name.to_owned(), &None),
-        };
-        let mut stream = DurableStream::builder(url).retry(RetryPolicy {
-            max_retries: None,
-            max_delay: Duration::from_secs(2),
-            ..RetryPolicy::default()
-        });
-        if let Some(token) = token {
-            stream = stream.header("authorization", format!("Bearer {token}"));
-        }
-        stream.build()
-    }
-}
-
 /// What was the result of a query that was dropped.
 struct Dropped {
     since: Instant,
+    source: String,
     log: Arc<ResultLog>,
+}
+
+/// A feed, and when somebody read it last.
+struct Shared {
+    used: Instant,
+    feed: Arc<Feed>,
 }
 
 /// The queries that are served.
@@ -214,15 +190,13 @@ pub(crate) struct Registry {
     /// Where queries that came over HTTP are kept.
     kept: Option<PathBuf>,
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
-    sources: Mutex<BTreeMap<String, Arc<Source>>>,
+    sources: Arc<Sources>,
     /// The results of dropped queries, for their readers.
     dropped: Mutex<BTreeMap<Arc<str>, Dropped>>,
-    /// Feeds that somebody reads, by the results in them.
-    feeds: Mutex<HashMap<Vec<u64>, Weak<Feed>>>,
+    /// Feeds that somebody reads or has read lately, by the results in them.
+    feeds: Mutex<HashMap<Vec<u64>, Shared>>,
     broken: Mutex<BTreeMap<String, String>>,
     dashboard: Mutex<Option<serde_json::Value>>,
-    /// Held while a query is registered or dropped.
-    changing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Registry {
@@ -238,12 +212,11 @@ impl Registry {
             keep,
             kept,
             entries: Mutex::default(),
-            sources: Mutex::default(),
+            sources: Arc::default(),
             dropped: Mutex::default(),
             feeds: Mutex::default(),
             broken: Mutex::default(),
             dashboard: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -258,7 +231,7 @@ impl Registry {
 
     /// All sources, by name.
     pub(crate) fn sources(&self) -> Vec<Arc<Source>> {
-        lock(&self.sources).values().cloned().collect()
+        self.sources.all()
     }
 
     pub(crate) fn broken(&self) -> Vec<Broken> {
@@ -278,46 +251,33 @@ impl Registry {
         *lock(&self.dashboard) = dashboard;
     }
 
-    /// The name of the source that a query reads.
-    pub(crate) fn source_name<'a>(&'a self, file: &'a QueryFile) -> &'a str {
-        file.source.as_deref().unwrap_or(&self.places.default)
-    }
-
-    fn source(self: &Arc<Registry>, name: &str) -> Result<Arc<Source>, RegisterError> {
-        let mut sources = lock(&self.sources);
-        if let Some(source) = sources.get(name) {
-            return Ok(source.clone());
+    /// The one name of the source that a query reads.
+    pub(crate) fn source_name(&self, file: &QueryFile) -> Result<String, RegisterError> {
+        match &file.source {
+            Some(source) => Places::name(source),
+            None => Ok(self.places.default.clone()),
         }
-        let stream = self.places.stream(name);
-        let stream = stream.map_err(|error| RegisterError::Source {
-            name: name.to_owned(),
-            error,
-        })?;
-        let catalog = self.places.catalog.clone();
-        let source = Arc::new(Source::new(
-            name.to_owned(),
-            stream,
-            Places::is_own(name),
-            catalog,
-        ));
-        sources.insert(name.to_owned(), source.clone());
-        tokio::spawn(source.clone().run(Arc::downgrade(self)));
-        Ok(source)
     }
 
-    /// Serves a query; true if there was none of the name. Of one that is served already under the
-    /// name, `replace` says whether to put this one in its place.
+    /// The source of the query that has a name, or had it until just now.
+    pub(crate) fn source_of(&self, name: &str) -> Option<String> {
+        if let Some(entry) = self.entry(name) {
+            return Some(entry.source.name.clone());
+        }
+        let dropped = lock(&self.dropped);
+        dropped.get(name).map(|dropped| dropped.source.clone())
+    }
+
+    /// Serves a query in the place of `old`, which is what has the name now. True if nothing has it.
     pub(crate) async fn register(
         self: &Arc<Registry>,
         name: &str,
         file: QueryFile,
         origin: Origin,
-        replace: bool,
+        old: Option<&Arc<Entry>>,
     ) -> Result<bool, RegisterError> {
-        let _changing = self.changing.lock().await;
         check_name(name)?;
-        let old = self.entry(name);
-        if let Some(old) = &old {
+        if let Some(old) = old {
             if origin == Origin::Http && old.origin == Origin::File {
                 return Err(RegisterError::File(name.to_owned()));
             }
@@ -325,38 +285,54 @@ impl Registry {
                 *lock(&old.file_error) = None;
                 return Ok(false);
             }
-            if !replace {
-                return Err(RegisterError::Exists(name.to_owned()));
-            }
         } else if lock(&self.entries).len() >= MOST {
             return Err(RegisterError::TooMany);
         }
         Plan::new(&file.query, &self.places.catalog)?;
-        let source = self.source(self.source_name(&file))?;
+        let source = self.source_name(&file)?;
+        let registry = Arc::downgrade(self);
+        let source = self.sources.open(&source, &self.places, registry)?;
         let entry = Arc::new(Entry {
             name: name.into(),
             file,
             origin,
-            source: source.clone(),
+            source,
             log: watch::Sender::new(None),
             file_error: Mutex::default(),
             error: Mutex::default(),
         });
-        let _starting = source.starting.lock().await;
-        if let Some(db) = source.db() {
+        let _starting = entry.source.starting.lock().await;
+        if let Some(db) = entry.source.db() {
             self.start(&entry, &db).await?;
         }
-        if origin == Origin::Http
-            && let Some(kept) = &self.kept
-        {
-            store::put(kept, name, &entry.file)?;
+        if let Some(kept) = &self.kept {
+            match origin {
+                Origin::Http => store::put(kept, name, &entry.file)?,
+                // From now on the file says what the query is.
+                Origin::File => store::remove(kept, name)?,
+            }
         }
-        lock(&self.entries).insert(entry.name.clone(), entry.clone());
-        lock(&self.dropped).remove(name);
-        if let Some(old) = &old {
+        self.put(entry.clone(), old)?;
+        Ok(old.is_none())
+    }
+
+    /// Puts an entry in the place of another, if that is still there.
+    fn put(&self, entry: Arc<Entry>, old: Option<&Arc<Entry>>) -> Result<(), RegisterError> {
+        let mut entries = lock(&self.entries);
+        let now = entries.get(&entry.name);
+        if now.map(Arc::as_ptr) != old.map(Arc::as_ptr) {
+            let name = entry.name.to_string();
+            drop(entries);
+            entry.set(None, Phase::Replaced);
+            return Err(RegisterError::Changed(name));
+        }
+        lock(&self.dropped).remove(&entry.name);
+        entries.insert(entry.name.clone(), entry);
+        drop(entries);
+        if let Some(old) = old {
             old.set(None, Phase::Replaced);
         }
-        Ok(old.is_none())
+        Ok(())
     }
 
     /// Takes note that a file does not hold. What was served of it before goes on.
@@ -376,30 +352,35 @@ impl Registry {
         lock(&self.broken).remove(file);
     }
 
-    /// Serves a query no longer; false if there is none of the name.
-    pub(crate) async fn drop_query(
+    /// Serves a query no longer. False if it was gone already.
+    pub(crate) fn drop_query(
         &self,
-        name: &str,
+        entry: &Arc<Entry>,
         origin: Origin,
     ) -> Result<bool, RegisterError> {
-        let _changing = self.changing.lock().await;
-        let Some(entry) = self.entry(name) else {
-            return Ok(false);
-        };
         if entry.origin != origin {
-            return Err(RegisterError::File(name.to_owned()));
+            return Err(RegisterError::File(entry.name.to_string()));
         }
         if origin == Origin::Http
             && let Some(kept) = &self.kept
         {
-            store::remove(kept, name)?;
+            store::remove(kept, &entry.name)?;
         }
-        let _starting = entry.source.starting.lock().await;
-        lock(&self.entries).remove(name);
+        let mut entries = lock(&self.entries);
+        let now = entries.get(&entry.name);
+        if now.map(Arc::as_ptr) != Some(Arc::as_ptr(entry)) {
+            return Ok(false);
+        }
+        entries.remove(&entry.name);
         if let Some(log) = entry.log() {
-            let since = Instant::now();
-            lock(&self.dropped).insert(entry.name.clone(), Dropped { since, log });
+            let dropped = Dropped {
+                since: Instant::now(),
+                source: entry.source.name.clone(),
+                log,
+            };
+            lock(&self.dropped).insert(entry.name.clone(), dropped);
         }
+        drop(entries);
         entry.set(None, Phase::Dropped);
         Ok(true)
     }
@@ -433,16 +414,23 @@ impl Registry {
     ) -> Result<Arc<Feed>, FindError> {
         let mut logs = Vec::with_capacity(names.len());
         for name in names {
-            logs.push(self.log(name, &names[0], wait).await?);
+            if self.source_of(name) != self.source_of(&names[0]) {
+                return Err(FindError::Sources(names[0].clone(), name.clone()));
+            }
+            logs.push(self.log(name, wait).await?);
+        }
+        if logs.iter().any(|log| !log.db.is_same(&logs[0].db)) {
+            // The source is just being opened again.
+            return Err(FindError::NotReady(names[0].clone()));
         }
         let key: Vec<u64> = logs.iter().map(|log| log.generation).collect();
         let mut feeds = lock(&self.feeds);
-        if let Some(feed) = feeds.get(&key).and_then(Weak::upgrade) {
-            return Ok(feed);
-        }
-        let feed = Arc::new(Feed::new(logs));
-        feeds.insert(key, Arc::downgrade(&feed));
-        Ok(feed)
+        let shared = feeds.entry(key).or_insert_with(|| Shared {
+            used: Instant::now(),
+            feed: Arc::new(Feed::new(logs)),
+        });
+        shared.used = Instant::now();
+        Ok(shared.feed.clone())
     }
 
     /// The rows of a query as they are now. Waits for some time until they are there.
@@ -451,30 +439,17 @@ impl Registry {
         name: &str,
         wait: Duration,
     ) -> Result<LiveQuery<Value>, FindError> {
-        let log = self.log(name, name, wait).await?;
+        let log = self.log(name, wait).await?;
         log.live()
             .ok_or_else(|| FindError::Missing(name.to_owned()))
     }
 
-    async fn log(
-        &self,
-        name: &str,
-        first: &str,
-        wait: Duration,
-    ) -> Result<Arc<ResultLog>, FindError> {
+    async fn log(&self, name: &str, wait: Duration) -> Result<Arc<ResultLog>, FindError> {
         let Some(entry) = self.entry(name) else {
             let dropped = lock(&self.dropped);
             let log = dropped.get(name).map(|dropped| dropped.log.clone());
             return log.ok_or_else(|| FindError::Missing(name.to_owned()));
         };
-        if let Some(first) = self.entry(first)
-            && !Arc::ptr_eq(&first.source, &entry.source)
-        {
-            return Err(FindError::Sources(
-                first.name.to_string(),
-                entry.name.to_string(),
-            ));
-        }
         let mut log = entry.log.subscribe();
         let there = timeout(wait, log.wait_for(Option::is_some)).await;
         let there = there.ok().and_then(|log| log.ok()?.clone());
@@ -489,13 +464,13 @@ impl Registry {
             }
         }
         lock(&self.dropped).retain(|_, dropped| dropped.since.elapsed() < TOLD);
-        let mut feeds = lock(&self.feeds);
-        feeds.retain(|_, feed| match feed.upgrade() {
-            Some(feed) => {
-                feed.sweep();
-                true
+        // Whoever reads one holds it.
+        lock(&self.feeds).retain(|_, shared| {
+            if Arc::strong_count(&shared.feed) > 1 {
+                shared.used = Instant::now();
             }
-            None => false,
+            shared.feed.sweep();
+            shared.used.elapsed() < IDLE
         });
     }
 

@@ -1,5 +1,6 @@
 //! A stream that queries read: its database, opened again when it fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,7 @@ pub(crate) struct Source {
     /// The database that was read up to date last. It stays while a new one is read.
     ready: watch::Sender<Option<StreamDb>>,
     now: Mutex<Now>,
+    closed: AtomicBool,
     /// Held while queries are started, so that none is started on a database that is replaced.
     pub(super) starting: tokio::sync::Mutex<()>,
 }
@@ -68,6 +70,7 @@ impl Source {
                 db: None,
                 error: None,
             }),
+            closed: AtomicBool::new(false),
             starting: tokio::sync::Mutex::default(),
         }
     }
@@ -123,17 +126,18 @@ impl Source {
                 Err(error) => tracing::warn!(source = self.name, %error, "a stream cannot be made"),
             }
         }
-        while registry.strong_count() > 0 {
+        while registry.strong_count() > 0 && !self.closed.load(Ordering::Acquire) {
             let error = match self.read(&registry).await {
-                Ok(ended) => {
-                    again = AGAIN;
-                    ended
+                Ok(None) => {
+                    self.await_reopened().await;
+                    continue;
                 }
-                Err(error) => Some(error),
-            };
-            let Some(error) = error.filter(|error| !matches!(error, DbError::Closed)) else {
-                // The stream, or the server: this is how it stays.
-                return;
+                Ok(Some(DbError::Closed)) | Err(DbError::Closed) => return,
+                Ok(Some(error)) => {
+                    again = AGAIN;
+                    error
+                }
+                Err(error) => error,
             };
             tracing::warn!(source = self.name, %error, "a source cannot be read");
             {
@@ -146,6 +150,21 @@ impl Source {
         }
     }
 
+    /// Waits until a stream that was closed is another one.
+    async fn await_reopened(&self) {
+        loop {
+            sleep(AGAIN_MOST).await;
+            match self.stream.head().await {
+                Ok(head) if head.closed => {}
+                Ok(_) | Err(StreamError::NotFound { .. } | StreamError::Gone { .. }) => return,
+                Err(_) => {}
+            }
+            if self.closed.load(Ordering::Acquire) {
+                return;
+            }
+        }
+    }
+
     /// Reads the stream until it fails or ends; an error before it was read up to date.
     async fn read(&self, registry: &Weak<Registry>) -> Result<Option<DbError>, DbError> {
         let db = StreamDb::builder(self.stream.clone())
@@ -153,6 +172,9 @@ impl Source {
             .live(Live::Auto)
             .open()?;
         lock(&self.now).db = Some(db.clone());
+        if self.closed.load(Ordering::Acquire) {
+            db.close();
+        }
         db.preload().await?;
         {
             let _starting = self.starting.lock().await;
@@ -177,8 +199,9 @@ impl Source {
         })
     }
 
-    /// Ends its databases.
+    /// Ends it.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         if let Some(db) = &lock(&self.now).db {
             db.close();
         }

@@ -62,6 +62,20 @@ impl StreamPath {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A decoded path as it stands in a URL.
+    pub(crate) fn encode(path: &str) -> String {
+        let mut encoded = String::with_capacity(path.len());
+        for byte in path.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                    encoded.push(byte.into());
+                }
+                _ => encoded += &format!("%{byte:02X}"),
+            }
+        }
+        encoded
+    }
 }
 
 impl fmt::Debug for StreamPath {

@@ -168,3 +168,20 @@ async fn a_chain_heals_when_the_first_server_was_killed() {
     far.shutdown().await;
     drop(second);
 }
+
+#[tokio::test]
+async fn a_source_that_is_none_is_said_at_once() {
+    let queries = Queries::new().upstream("ftp://example.org/x");
+    let error = builder().queries(queries).start().await.unwrap_err();
+    assert!(
+        error.to_string().contains("only http and https are read"),
+        "{error}"
+    );
+    for url in ["127.0.0.1:4437/v1/stream/x", "nonsense"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        let output = command.args(["serve", "--upstream", url]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("must be a URL"), "{said}");
+    }
+}

@@ -108,11 +108,12 @@ async fn a_folder_that_is_not_there_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_over_http_is_there_after_a_restart() {
-    let dir = Dir::new();
+    let (dir, files) = (Dir::new(), Dir::new());
+    fs::create_dir_all(files.path()).unwrap();
     let start = async || {
         let server = builder()
             .data(dir.path())
-            .queries(Queries::new())
+            .queries(Queries::new().folder(files.path()))
             .start()
             .await
             .unwrap();
@@ -150,6 +151,26 @@ async fn what_came_over_http_is_there_after_a_restart() {
             .status,
         410
     );
+    // A file takes the name over, for good.
+    let file = files.path().join("all.json");
+    fs::write(
+        &file,
+        json!({"from": from("t"), "orderBy": [order_desc("t.n")]}).to_string(),
+    )
+    .unwrap();
+    until(async || (site.describe("all").await["origin"] == "file").then_some(())).await;
+    server.shutdown().await;
+    let (server, site) = start().await;
+    let all = site.await_state("all", "live").await;
+    assert_eq!(
+        (&all["origin"], all.get("fileError")),
+        (&json!("file"), None)
+    );
+    fs::remove_file(file).unwrap();
+    until(async || (site.describe("all").await == Value::Null).then_some(())).await;
+    server.shutdown().await;
+    let (server, site) = start().await;
+    assert_eq!(site.describe("all").await, Value::Null);
     server.shutdown().await;
 }
 

@@ -311,7 +311,160 @@ async fn tokens_are_for_the_streams_that_queries_read() {
             .len(),
         2
     );
+    // Nor under another name of it.
+    for source in [
+        "shop/../bank/accounts",
+        "bank?x",
+        "../query/q",
+        "%62ank/accounts",
+    ] {
+        let body = json!({"name": "t", "query": all(), "source": source});
+        assert_eq!(
+            admin.send("POST", "/v1/query", Some(&body)).await.status,
+            400,
+            "{source}"
+        );
+    }
     assert_eq!(viewer.send("DELETE", "/v1/query/q", None).await.status, 403);
+    let offset = viewer
+        .get("/v1/query/q?offset=now")
+        .await
+        .header("stream-next-offset")
+        .to_owned();
     assert_eq!(admin.send("DELETE", "/v1/query/q", None).await.status, 204);
+    assert_eq!(other.send("DELETE", "/v1/query/s", None).await.status, 204);
+    // What was dropped is told to those who could read it.
+    let at = |name: &str| format!("/v1/query/{name}?offset={offset}");
+    let told = viewer.get(&at("q")).await;
+    assert_eq!((told.status, told.header("stream-closed")), (200, "true"));
+    assert_eq!(
+        viewer
+            .send("HEAD", "/v1/query/q", None)
+            .await
+            .header("stream-closed"),
+        "true"
+    );
+    assert_eq!(other.get(&at("q")).await.status, 403);
+    assert_eq!(viewer.get(&at("s")).await.status, 403);
+    assert_eq!(
+        other
+            .get("/v1/query/s?offset=now")
+            .await
+            .header("stream-closed"),
+        "true"
+    );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn pages_from_elsewhere_change_no_queries() {
+    let (server, site) = Site::start(Queries::new()).await;
+    site.query("q", &all()).await;
+    let send = async |method: &str, path: &str, name: &'static str, value: &str| {
+        let url = format!("{}{path}", site.url);
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let body = json!({"name": "r", "query": all()}).to_string();
+        let answer = request.header(name, value).body(body).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    for (method, path) in [
+        ("POST", "/v1/query"),
+        ("PUT", "/v1/query/r"),
+        ("DELETE", "/v1/query/q"),
+    ] {
+        assert_eq!(
+            send(method, path, "origin", "https://example.org").await,
+            403
+        );
+        assert_eq!(
+            send(method, path, "host", "example.org").await,
+            403,
+            "under another name"
+        );
+    }
+    assert_eq!(
+        send("GET", "/v1/query/q/rows", "origin", "https://example.org").await,
+        200
+    );
+    assert_eq!(
+        send("POST", "/v1/query", "origin", "http://localhost:5173").await,
+        201
+    );
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_that_nobody_reads_are_let_go() {
+    let (server, site) = Site::start(Queries::new()).await;
+    let sources = async || -> Vec<String> {
+        let list = site.get("/v1/dead-letters").await.json();
+        let sources = list["sources"].as_array().unwrap().iter();
+        sources
+            .map(|source| source["source"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (name, source) in [("a", "x"), ("b", "x"), ("c", "y")] {
+        let body = json!({"name": name, "query": all(), "source": source});
+        assert_eq!(
+            site.send("POST", "/v1/query", Some(&body)).await.status,
+            201
+        );
+        site.await_state(name, "live").await;
+    }
+    assert_eq!(sources().await, ["x", "y"]);
+    let body = json!({"query": all(), "source": "z"});
+    assert_eq!(
+        site.send("PUT", "/v1/query/c", Some(&body)).await.status,
+        200
+    );
+    assert_eq!(site.send("DELETE", "/v1/query/a", None).await.status, 204);
+    until(async || (sources().await == ["x", "z"]).then_some(())).await;
+    assert_eq!(site.send("DELETE", "/v1/query/b", None).await.status, 204);
+    until(async || (sources().await == ["z"]).then_some(())).await;
+    // A dropped query and one of another source are no stream.
+    assert_eq!(
+        site.get("/v1/changes?query=b&query=c&offset=now")
+            .await
+            .status,
+        400
+    );
+    // The source can be read again.
+    let body = json!({"name": "d", "query": all(), "source": "x"});
+    assert_eq!(
+        site.send("POST", "/v1/query", Some(&body)).await.status,
+        201
+    );
+    site.await_state("d", "live").await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn offsets_are_of_the_queries_they_were_given_for() {
+    let (server, site) = Site::start(Queries::new()).await;
+    site.query("a", &all()).await;
+    site.query("b", &all()).await;
+    let offset = async |path: &str| {
+        let answer = site.get(&format!("{path}offset=-1")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.header("stream-next-offset").to_owned()
+    };
+    let (b, both) = (
+        offset("/v1/query/b?").await,
+        offset("/v1/changes?query=a&query=b&").await,
+    );
+    for (path, offset, status) in [
+        ("/v1/query/b?", &b, 200),
+        ("/v1/query/a?", &b, 410),
+        ("/v1/query/b?", &both, 410),
+        ("/v1/changes?query=a&query=b&", &b, 410),
+        ("/v1/changes?query=b&query=a&", &both, 410),
+        ("/v1/changes?query=a&query=b&", &both, 200),
+    ] {
+        assert_eq!(
+            site.get(&format!("{path}offset={offset}")).await.status,
+            status,
+            "{path}"
+        );
+    }
     server.shutdown().await;
 }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use tailwater::value::{Value, from_json};
+
 /// The rows of a result.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
@@ -90,9 +92,15 @@ impl Fold {
         }
     }
 
+    /// Without an order, rows are sorted by key: text, or part by part where keys are lists.
     fn end_by_key(&mut self, step: Vec<Message>) {
+        let sort = |key: &str| match from_json(key) {
+            Ok(parts) if key.starts_with('[') => parts,
+            _ => Value::from(key),
+        };
         for message in step {
-            let place = self.rows.binary_search_by(|(key, _)| key.cmp(&message.key));
+            let by = sort(&message.key);
+            let place = self.rows.binary_search_by(|(key, _)| sort(key).cmp(&by));
             match (place, message.value) {
                 (Ok(place), Some(value)) => self.rows[place].1 = value,
                 (Ok(place), None) => drop(self.rows.remove(place)),
@@ -160,7 +168,20 @@ mod tests {
             fold.end();
         }
         fold.take("no message");
-        let expected = [("a", "2"), ("b", "3")];
+        // Keys of groups are lists: numbers among them sort as numbers.
+        for key in ["[10]", "[9]", "[null]", "[10]"] {
+            fold.take(&format!(
+                r#"{{"type":"q","key":"{key}","value":0,"headers":{{"operation":"upsert"}}}}"#
+            ));
+            fold.end();
+        }
+        let expected = [
+            ("a", "2"),
+            ("b", "3"),
+            ("[null]", "0"),
+            ("[9]", "0"),
+            ("[10]", "0"),
+        ];
         assert_eq!(
             rows(&fold),
             expected.map(|(k, v)| (k.to_owned(), v.to_owned()))

@@ -55,7 +55,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
             bail!("{address}: files and addresses of results cannot be watched together");
         }
         let retry = RetryPolicy {
-            max_retries: live.then_some(None).unwrap_or(Some(2)),
+            max_retries: if live { None } else { Some(2) },
             max_delay: Duration::from_secs(2),
             ..RetryPolicy::default()
         };

@@ -130,7 +130,7 @@ impl Session {
         self.greeted = true;
         let up_to_date = self.feed.told().max(self.feed.tail()) <= snapshot.epoch;
         let control = self.control(snapshot.epoch, up_to_date, false);
-        Some(data(snapshot.body.clone(), frame::control(&control, None)))
+        Some(data(snapshot.body(), frame::control(&control, None)))
     }
 
     fn control(&self, epoch: u64, up_to_date: bool, closed: bool) -> Control {

@@ -36,7 +36,10 @@ pub(super) fn list(app: &App, headers: &HeaderMap) -> Result<Response, Problem> 
     }
     let list = List {
         queries: entries.iter().map(|entry| entry.describe()).collect(),
-        broken: registry.broken(),
+        broken: match app.allow_source(headers, &registry.places.default, Right::Read) {
+            Ok(()) => registry.broken(),
+            Err(_) => Vec::new(),
+        },
     };
     Ok(json(serde_json::to_vec(&list).unwrap_or_default()))
 }

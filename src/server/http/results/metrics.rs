@@ -22,7 +22,12 @@ const FIGURES: [Figure; 4] = [
         "tailwater_query_rows",
         "Rows of the result.",
         "gauge",
-        |entry| entry.describe().rows.unwrap_or(0) as u64,
+        |entry| {
+            entry
+                .log()
+                .and_then(|log| log.live())
+                .map_or(0, |live| live.len() as u64)
+        },
     ),
     (
         "tailwater_query_changes_total",
@@ -40,7 +45,7 @@ const FIGURES: [Figure; 4] = [
         "tailwater_query_live",
         "1 if the rows are those of now, else 0.",
         "gauge",
-        |entry| u64::from(entry.describe().status.state == "live"),
+        |entry| u64::from(entry.source.state().state == "live"),
     ),
 ];
 

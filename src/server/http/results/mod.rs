@@ -3,6 +3,7 @@
 mod follow;
 mod list;
 mod metrics;
+mod origin;
 mod page;
 mod read;
 mod register;
@@ -15,6 +16,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
@@ -34,7 +36,7 @@ pub(crate) struct Served {
 }
 
 /// The routes of queries and of the page.
-pub(super) fn routes(_: &Served) -> Router<Arc<App>> {
+pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/v1/query", any(all))
         .route("/v1/query/{name}", any(one))
@@ -46,6 +48,7 @@ pub(super) fn routes(_: &Served) -> Router<Arc<App>> {
         .route("/metrics", get(metrics::metrics))
         .route("/", get(page::index))
         .route("/assets/{*file}", get(page::asset))
+        .layer(from_fn_with_state(app.clone(), origin::check))
 }
 
 impl App {
@@ -98,11 +101,7 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Problem {
         let detail = error.to_string();
         let (status, code, hint) = match &error {
-            RegisterError::Name(_) => (
-                StatusCode::BAD_REQUEST,
-                "bad-name",
-                "use up to 128 letters, digits, `-`, `_` and `.`, and no `.` in front",
-            ),
+            RegisterError::Name(_) => (StatusCode::BAD_REQUEST, "bad-name", ""),
             RegisterError::Query(_) => (StatusCode::BAD_REQUEST, "bad-query", ""),
             RegisterError::Exists(_) => (
                 StatusCode::CONFLICT,
@@ -114,7 +113,11 @@ impl From<RegisterError> for Problem {
                 "file",
                 "change or remove its file instead",
             ),
+            RegisterError::Changed(_) => (StatusCode::CONFLICT, "changed", "look at it again"),
             RegisterError::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many-queries", ""),
+            RegisterError::TooManySources(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-sources", "")
+            }
             RegisterError::Source { .. } => (
                 StatusCode::BAD_REQUEST,
                 "bad-source",
@@ -228,8 +231,8 @@ async fn head(app: &Arc<App>, name: String, parts: &Parts) -> Result<Response, P
 
 /// A query that was dropped is still to be read for a while by those who could.
 fn allow_reading(app: &App, name: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    match app.registry().entry(name) {
-        Some(entry) => app.allow_source(headers, &entry.source.name, Right::Read),
-        None => app.allow_source(headers, &app.registry().places.default, Right::Read),
-    }
+    let source = app.registry().source_of(name);
+    // Which names there are is told only to those who may know.
+    let source = source.as_ref().unwrap_or(&app.registry().places.default);
+    app.allow_source(headers, source, Right::Read)
 }

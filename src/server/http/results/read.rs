@@ -56,13 +56,16 @@ pub(super) async fn head(app: &Arc<App>, names: &[String]) -> Result<Response, P
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     describe(out, &feed, feed.told(), false);
+    if feed.phase() == Phase::Dropped {
+        out.insert(headers::CLOSED, headers::TRUE);
+    }
     out.insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
 }
 
 /// The step of an offset, if what followed it is still there.
 fn check(feed: &Feed, offset: Offset) -> Result<u64, Problem> {
-    if offset.generation != feed.generation() || !feed.keeps(offset.epoch) {
+    if offset != feed.offset(offset.epoch) || !feed.keeps(offset.epoch) {
         return Err(gone());
     }
     if !feed.has_been(offset.epoch) {
@@ -96,9 +99,6 @@ fn describe(out: &mut HeaderMap, feed: &Feed, epoch: u64, up_to_date: bool) {
     if up_to_date {
         out.insert(headers::UP_TO_DATE, headers::TRUE);
     }
-    if up_to_date && feed.phase() == Phase::Dropped {
-        out.insert(headers::CLOSED, headers::TRUE);
-    }
 }
 
 fn content(body: Bytes, feed: &Feed, epoch: u64, up_to_date: bool) -> Response {
@@ -113,7 +113,7 @@ fn content(body: Bytes, feed: &Feed, epoch: u64, up_to_date: bool) -> Response {
 fn tag(feed: &Feed, from: Option<u64>, end: u64, closed: bool) -> HeaderValue {
     let from = from.map_or("-".to_owned(), |from| from.to_string());
     let closed = if closed { ":c" } else { "" };
-    let tag = format!("\"{}:{from}:{end}{closed}\"", feed.generation());
+    let tag = format!("\"{}:{from}:{end}{closed}\"", feed.tag());
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
@@ -136,7 +136,7 @@ async fn snapshot(
     let snapshot = feed.snapshot().await;
     let snapshot = snapshot.map_err(|error| Problem::busy(error.to_string()))?;
     let up_to_date = feed.told().max(feed.tail()) <= snapshot.epoch;
-    let mut response = content(snapshot.body.clone(), feed, snapshot.epoch, up_to_date);
+    let mut response = content(snapshot.body(), feed, snapshot.epoch, up_to_date);
     if ask.live.is_some() {
         let out = response.headers_mut();
         out.insert(headers::CURSOR, headers::number(cursor::after(ask.cursor)));
@@ -159,13 +159,25 @@ fn catch_up(
 ) -> Result<Response, Problem> {
     if ask.from == From::Now {
         let mut response = content(Bytes::from_static(b"[]"), feed, from, true);
+        if feed.phase() == Phase::Dropped {
+            response
+                .headers_mut()
+                .insert(headers::CLOSED, headers::TRUE);
+        }
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         return Ok(response);
     }
+    // Before looking at what there is: nothing comes after the end.
+    let phase = feed.phase();
     let range = feed.read(from, app.limits.chunk)?;
-    let closed = range.complete && feed.phase() == Phase::Dropped;
+    let closed = range.complete && phase == Phase::Dropped;
     let tag = tag(feed, Some(from), range.end, closed);
-    let response = content(range.body, feed, range.end, range.complete);
+    let mut response = content(range.body, feed, range.end, range.complete);
+    if closed {
+        response
+            .headers_mut()
+            .insert(headers::CLOSED, headers::TRUE);
+    }
     Ok(tagged(response, tag, request))
 }
 
@@ -181,17 +193,22 @@ async fn long_poll(
     let cursor = headers::number(cursor::after(ask.cursor));
     loop {
         follow.see();
-        if feed.phase() == Phase::Replaced {
+        let phase = feed.phase();
+        if phase == Phase::Replaced {
             return Err(gone());
         }
         let range = feed.read(from, app.limits.chunk)?;
         if range.body.len() > 2 {
             let mut response = content(range.body, feed, range.end, range.complete);
-            response.headers_mut().insert(headers::CURSOR, cursor);
-            response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+            let out = response.headers_mut();
+            if range.complete && phase == Phase::Dropped {
+                out.insert(headers::CLOSED, headers::TRUE);
+            }
+            out.insert(headers::CURSOR, cursor);
+            out.insert(CACHE_CONTROL, NO_STORE);
             return Ok(response);
         }
-        let waited = match feed.phase() {
+        let waited = match phase {
             Phase::Dropped => Err(()),
             _ => tokio::select! {
                 news = timeout_at(end, follow.changed()) => news.map_err(drop),
@@ -203,7 +220,9 @@ async fn long_poll(
             let out = response.headers_mut();
             describe(out, feed, range.end, true);
             out.insert(CACHE_CONTROL, NO_STORE);
-            if feed.phase() != Phase::Dropped {
+            if phase == Phase::Dropped {
+                out.insert(headers::CLOSED, headers::TRUE);
+            } else {
                 out.insert(headers::CURSOR, cursor);
             }
             return Ok(response);

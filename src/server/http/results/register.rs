@@ -16,7 +16,7 @@ use crate::query::{Query, QueryFile};
 use crate::server::auth::Right;
 use crate::server::http::problem::Problem;
 use crate::server::http::{App, body, respond};
-use crate::server::results::{FindError, Origin};
+use crate::server::results::{FindError, Origin, RegisterError};
 
 /// What a request says of a query.
 #[derive(Deserialize)]
@@ -97,11 +97,16 @@ async fn register(
 ) -> Result<Response, Problem> {
     let registry = app.registry();
     let file = registration.file()?;
-    app.allow_source(&parts.headers, registry.source_name(&file), Right::Write)?;
-    if let Some(old) = registry.entry(name) {
+    app.allow_source(&parts.headers, &registry.source_name(&file)?, Right::Write)?;
+    let old = registry.entry(name);
+    if let Some(old) = &old {
         app.allow_source(&parts.headers, &old.source.name, Right::Write)?;
+        if !replace && old.file != file {
+            return Err(RegisterError::Exists(name.to_owned()).into());
+        }
     }
-    let new = registry.register(name, file, Origin::Http, replace).await?;
+    let registered = registry.register(name, file, Origin::Http, old.as_ref());
+    let new = registered.await?;
     let entry = registry.entry(name);
     let entry = entry.ok_or_else(|| FindError::Missing(name.to_owned()))?;
     let mut response = json(serde_json::to_vec(&entry.describe()).unwrap_or_default());
@@ -117,8 +122,8 @@ async fn register(
 
 /// Serves a query no longer.
 pub(super) async fn delete(app: &App, name: &str, parts: &Parts) -> Result<Response, Problem> {
-    app.entry(&parts.headers, name, Right::Write)?;
-    match app.registry().drop_query(name, Origin::Http).await? {
+    let entry = app.entry(&parts.headers, name, Right::Write)?;
+    match app.registry().drop_query(&entry, Origin::Http)? {
         true => Ok(respond(StatusCode::NO_CONTENT)),
         false => Err(FindError::Missing(name.to_owned()).into()),
     }
