@@ -139,9 +139,12 @@ impl Queries {
         own_token: Option<String>,
         data: Option<&Path>,
     ) -> Result<Arc<Registry>, Error> {
-        let default = Places::name(&self.source).map_err(|error| Error::Source {
-            name: self.source.clone(),
-            reason: error.to_string(),
+        let default = Places::name(&self.source).map_err(|error| match error {
+            RegisterError::Source { name, reason } => Error::Source { name, reason },
+            other => Error::Source {
+                name: self.source.clone(),
+                reason: other.to_string(),
+            },
         })?;
         let places = Places {
             default,

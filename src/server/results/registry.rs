@@ -414,7 +414,9 @@ impl Registry {
     ) -> Result<Arc<Feed>, FindError> {
         let mut logs = Vec::with_capacity(names.len());
         for name in names {
-            if self.source_of(name) != self.source_of(&names[0]) {
+            let source = self.source_of(name);
+            let source = source.ok_or_else(|| FindError::Missing(name.clone()))?;
+            if Some(source) != self.source_of(&names[0]) {
                 return Err(FindError::Sources(names[0].clone(), name.clone()));
             }
             logs.push(self.log(name, wait).await?);

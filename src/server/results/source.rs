@@ -98,14 +98,15 @@ impl Source {
         }
         let trouble = now.db.as_ref().and_then(StreamDb::trouble);
         match (now.db.as_ref().map(StreamDb::status), trouble) {
-            (Some(Status::Ended), _) => state("ended", now.since, None),
+            (Some(Status::Ended), _) if rows => state("ended", now.since, None),
             (_, Some(trouble)) => {
                 let name = if rows { "stale" } else { "connecting" };
                 state(name, trouble.since, Some(trouble.error.to_string()))
             }
             (Some(Status::Ready), None) => state("live", now.since, None),
             (Some(Status::Loading), None) if rows => state("stale", now.since, None),
-            (Some(Status::Loading), None) => state("loading", now.since, None),
+            // At the end, too, until the queries are started.
+            (Some(Status::Loading | Status::Ended), None) => state("loading", now.since, None),
             _ => state("connecting", now.since, None),
         }
     }

@@ -39,12 +39,8 @@ impl Places {
             reason,
         };
         if source.contains("://") {
-            let url = source.starts_with("http://") || source.starts_with("https://");
             DurableStream::new(source).map_err(|error| refused(error.to_string()))?;
-            return match url {
-                true => Ok(source.to_owned()),
-                false => Err(refused("only http and https are read".into())),
-            };
+            return Ok(source.to_owned());
         }
         if let Some(other) = source.chars().find(|c| "?#%:\\".contains(*c)) {
             return Err(refused(format!("a path has no `{other}`")));

@@ -174,7 +174,9 @@ async fn a_source_that_is_none_is_said_at_once() {
     let queries = Queries::new().upstream("ftp://example.org/x");
     let error = builder().queries(queries).start().await.unwrap_err();
     assert!(
-        error.to_string().contains("only http and https are read"),
+        error
+            .to_string()
+            .contains("must begin with http:// or https://"),
         "{error}"
     );
     for url in ["127.0.0.1:4437/v1/stream/x", "nonsense"] {

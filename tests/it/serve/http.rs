@@ -304,6 +304,7 @@ async fn tokens_are_for_the_streams_that_queries_read() {
         201
     );
     assert_eq!(viewer.get("/v1/query/s/rows").await.status, 403);
+    other.await_state("s", "live").await;
     assert_eq!(
         viewer.get("/v1/query").await.json()["queries"]
             .as_array()

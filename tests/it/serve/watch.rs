@@ -34,8 +34,9 @@ async fn results_are_tables_in_their_order() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         text(&output.stdout),
-        "top  2 of 3 rows\nname   n\n────────\n<b>   30\n<c>    2\n\n\
-         all  2 of 3 rows\nname   n\n────────\n<a>    1\n<b>   30\n"
+        // JSON here sorts the fields of `select`.
+        "top  2 of 3 rows\n n  name\n────────\n30  <b>\n 2  <c>\n\n\
+         all  2 of 3 rows\n n  name\n────────\n 1  <a>\n30  <b>\n"
     );
     let output = watch(&["--plain", &address("none")]).await;
     assert_eq!(output.status.code(), Some(1));

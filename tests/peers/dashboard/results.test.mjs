@@ -142,10 +142,10 @@ test('messages of queries that nobody asked for are passed over', () => {
   assert.deepEqual([...fold(new Map(), [control('snapshot-start'), insert('a', 0)])], [['q', 0]])
 })
 
-test('keys without an order stand part by part, numbers by size', () => {
+test('keys without an order stand part by part, parts that are numbers by size', () => {
   const keys = ['["b",1]', '["a",10]', '["a",9]', '[null]', '[true]', '[2]', '[10]', '12', '7', 'text', '[broken']
   const sorted = keys.toSorted((a, b) => compareKeys(sortKey(a), sortKey(b)))
-  assert.deepEqual(sorted, ['[null]', '[true]', '[2]', '7', '[10]', '12', '[broken', '["a",9]', '["a",10]', '["b",1]', 'text'])
+  assert.deepEqual(sorted, ['[null]', '[true]', '[2]', '[10]', '12', '7', '[broken', '["a",9]', '["a",10]', '["b",1]', 'text'])
 })
 
 test('a sequence is an array whose middle is cheap', () => {
