@@ -79,10 +79,10 @@
 //! Data flows left to right, and a module imports only from its left:
 //!
 //! ```text
-//! protocol ──┬──> schema ──> query ──> plan ───┬──> store ──> dataflow ──> view ──> engine ──┬──> db ──> cli
-//! (messages) │    (columns)  (IR)    (checked) │    (rows)    (operators)  (results)           │
-//!            └─────────────────────────────────┘                              stream, server ──┘
-//!                                                               (Durable Streams: client, embedded server)
+//! protocol ──┬──> schema ──> query ──> plan ───┬──> store ──> dataflow ──> view ──> engine ──┬──> db ──> server ──> cli
+//! (messages) │    (columns)  (IR)    (checked) │    (rows)    (operators)  (results)          │         (streams, results, page)
+//!            └─────────────────────────────────┘                                    stream ──┘
+//!                                                                  (Durable Streams: client)
 //! ```
 //!
 //! | module | what it is for |
@@ -99,10 +99,10 @@
 //! | [`engine`] | ties them together: install, apply, uninstall |
 //! | `stream` | the client of Durable Streams, behind the feature `http` |
 //! | `db` | a database on a stream: live results, optimistic changes, behind the feature `http` |
-//! | `server` | the embedded server of Durable Streams, behind the feature `server` |
+//! | `server` | the embedded server of Durable Streams, behind the feature `server`; with `serve`, results of queries as such streams, and a page that shows them |
 //!
 //! Up to `engine`, the library works on the caller's thread, without clock, network or threads; what
-//! needs these comes with the features `http` and `server`.
+//! needs these comes with the features `http`, `server` and `serve`.
 
 mod dataflow;
 #[cfg(feature = "http")]

@@ -70,6 +70,7 @@
 //! | `error`, `status` | what can go wrong, how far a database is |
 //! | `changes`, `rows` | change sets and rows as values of Rust types |
 //! | `dead_letters`, `txids`, `snapshot` | messages not taken, transactions seen, rows to start from |
+//! | `threads` | what threads meet with |
 //! | `shared` | what all threads see |
 //! | `core`, `intake` | the engine's thread, how batches become steps |
 //! | `sync` | the task that reads the stream |
@@ -98,6 +99,7 @@ mod shared;
 mod snapshot;
 mod status;
 mod sync;
+mod threads;
 mod transaction;
 mod txids;
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 use std::time::SystemTime;
 
@@ -10,6 +9,7 @@ use tokio::sync::watch;
 
 use super::super::changes::ChangesKind;
 use super::super::lock;
+use super::super::threads::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::view::ChangeSet;
 
 /// What is told every step of a query at once, on the engine's thread, and must not wait there.
@@ -115,6 +115,14 @@ impl Waiting {
     }
 }
 
+/// What a reader finds.
+pub(super) enum Found<R> {
+    /// All rows as they are after a step, and why.
+    All(ChangesKind, u64, R),
+    /// What changed up to a step.
+    Step(u64, Arc<ChangeSet>),
+}
+
 impl Queue {
     pub(super) fn new(initial: bool, limit: usize) -> Queue {
         Queue {
@@ -133,6 +141,46 @@ impl Queue {
     /// Begins after a step.
     pub(super) fn begin(&self, epoch: u64) {
         lock(&self.state).start(epoch);
+    }
+
+    /// What is there now for the reader; without anything, the lock, to wait for more, or `None` if
+    /// nothing will come. `rows` gives the rows as they are after a step, if they may be seen.
+    pub(super) fn take<R>(
+        &self,
+        apart: usize,
+        over: impl Fn() -> bool,
+        rows: impl Fn() -> Option<(u64, R)>,
+    ) -> Result<Found<R>, Option<MutexGuard<'_, Waiting>>> {
+        let mut state = lock(&self.state);
+        loop {
+            // Before looking at what there is: nothing is published after the end.
+            let over = over();
+            if let Some(kind) = state.all {
+                let Some((epoch, rows)) = rows() else {
+                    return Err((!over).then_some(state));
+                };
+                state.all = None;
+                state.start(epoch);
+                return Ok(Found::All(kind, epoch, rows));
+            }
+            let next = if state.steps.len() > apart {
+                state.changes = 0;
+                let steps = std::mem::take(&mut state.steps);
+                let epoch = steps.back().map(|(epoch, _)| *epoch);
+                let merged = ChangeSet::merge(steps.into_iter().map(|step| step.1));
+                epoch.zip(merged.map(Arc::new))
+            } else {
+                let step = state.steps.pop_front();
+                state.changes -= step.as_ref().map_or(0, |(_, changes)| changes.len());
+                step
+            };
+            match next {
+                // The changes of several steps may cancel out.
+                Some((_, changes)) if changes.is_empty() => continue,
+                Some((epoch, changes)) => return Ok(Found::Step(epoch, changes)),
+                None => return Err((!over).then_some(state)),
+            }
+        }
     }
 
     fn push(&self, epoch: u64, changes: &Arc<ChangeSet>) {

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 
 use super::super::changes::{ChangeSet, ChangesKind};
-use super::super::lock;
 use super::LiveQuery;
-use super::hub::{Queue, Waiting};
+use super::hub::{Found, Queue, Waiting};
 use crate::view;
 
 /// How a subscription begins, and what it does when its reader is slow.
@@ -78,41 +77,14 @@ impl<T> Subscription<T> {
     /// What is there now; without anything, the lock, to wait for more, or `None` if it is over.
     fn take(&self) -> Result<ChangeSet<T>, Option<MutexGuard<'_, Waiting>>> {
         let shared = &self.query.inner.db.shared;
-        let mut state = lock(&self.queue.state);
-        loop {
-            // Before looking at what there is: nothing is published after the end.
-            let over = shared.is_over();
-            if let Some(kind) = state.all {
-                if !shared.was_ready() {
-                    return Err((!over).then_some(state));
-                }
-                let (epoch, rows) = self.query.inner.rows();
-                state.all = None;
-                state.start(epoch);
-                drop(state);
-                let changes = Arc::new(rows.sorted().into_changes());
-                return Ok(self.changes(epoch, kind, changes));
+        let rows = || shared.was_ready().then(|| self.query.inner.rows());
+        let found = self.queue.take(self.apart, || shared.is_over(), rows)?;
+        Ok(match found {
+            Found::All(kind, epoch, rows) => {
+                self.changes(epoch, kind, Arc::new(rows.sorted().into_changes()))
             }
-            let next = if state.steps.len() > self.apart {
-                state.changes = 0;
-                let steps = std::mem::take(&mut state.steps);
-                let epoch = steps.back().map(|(epoch, _)| *epoch);
-                let merged = view::ChangeSet::merge(steps.into_iter().map(|step| step.1));
-                epoch.zip(merged.map(Arc::new))
-            } else {
-                let step = state.steps.pop_front();
-                state.changes -= step.as_ref().map_or(0, |(_, changes)| changes.len());
-                step
-            };
-            match next {
-                // The changes of several steps may cancel out.
-                Some((_, changes)) if changes.is_empty() => continue,
-                Some((epoch, changes)) => {
-                    return Ok(self.changes(epoch, ChangesKind::Delta, changes));
-                }
-                None => return Err((!over).then_some(state)),
-            }
-        }
+            Found::Step(epoch, changes) => self.changes(epoch, ChangesKind::Delta, changes),
+        })
     }
 
     fn changes(
