@@ -69,16 +69,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     print("append to subscriber", times);
 
-    let mut times = Vec::new();
+    let (mut shown, mut times) = (Vec::new(), Vec::new());
     for n in 0..WARM_UP + CHANGES {
         let row = item(2 * ROWS + n);
-        let begin = Instant::now();
         let tx = db.transaction()?;
+        let begin = Instant::now();
         tx.insert(&row)?;
+        shown.push(begin.elapsed());
         times.push(arrivals.recv()? - begin);
         tx.rollback();
         arrivals.recv()?;
     }
+    print("optimistic write, until all live queries show it", shown);
     print("optimistic write to subscriber", times);
     Ok(())
 }
