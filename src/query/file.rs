@@ -1,5 +1,7 @@
 //! A query as a file: the query's JSON, and beside it what a server is to do with it.
 
+use serde::Deserialize;
+
 use super::error::QueryError;
 use super::ir::Query;
 use super::parse;
@@ -55,21 +57,129 @@ impl QueryFile {
                     return Err(QueryError::new(key, message)
                         .hint("the path of a stream of the server, or a URL"));
                 }
-                ("view", Tree::Object(_)) => {
-                    view = serde_json::from_str(&tree.to_value().to_string()).ok()
-                }
-                ("view", other) => {
-                    let message = format!("must be an object, not {}", other.kind());
-                    return Err(QueryError::new(key, message));
+                ("view", tree) => {
+                    let json = serde_json::from_str(&tree.to_value().to_string());
+                    view = json.ok();
                 }
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(QueryFile {
-            query,
+        let file = QueryFile {
             source,
-            view,
+            ..QueryFile::new(query)
+        };
+        match view {
+            Some(view) => file.with_view(view),
+            None => Ok(file),
+        }
+    }
+
+    /// Says how a dashboard shows the result.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what the page knows.
+    pub fn with_view(self, view: serde_json::Value) -> Result<QueryFile, QueryError> {
+        if !view.is_object() {
+            return Err(QueryError::new("view", "must be an object"));
+        }
+        if let Err(error) = Presentation::deserialize(&view) {
+            return Err(QueryError::new("view", error.to_string()));
+        }
+        Ok(QueryFile {
+            view: Some(view),
+            ..self
         })
+    }
+}
+
+/// What the page knows of views. It is there to say what is wrong with one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "the page reads the JSON")]
+struct Presentation {
+    title: Option<String>,
+    note: Option<String>,
+    chart: Option<Chart>,
+    #[serde(default)]
+    columns: Vec<Column>,
+    label: Option<String>,
+    value: Option<String>,
+    x: Option<String>,
+    series: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Chart {
+    Number,
+    Line,
+    Bars,
+    Table,
+    Board,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "the page reads the JSON")]
+struct Column {
+    field: String,
+    title: Option<String>,
+    format: Option<Format>,
+    align: Option<Align>,
+    decimals: Option<u8>,
+    unit: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Integer,
+    Decimal,
+    Percent,
+    Minutes,
+    Time,
+    Date,
+    Datetime,
+    Text,
+    Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Align {
+    Left,
+    Right,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_beside_a_query_is_named() {
+        let from = r#""from":{"type":"collectionRef","collection":"t","alias":"t"}"#;
+        for (beside, says) in [
+            (r#""source":1"#, "`source`: must be a string, not a number"),
+            (r#""view":[]"#, "`view`: must be an object"),
+            (
+                r#""view":{"chart":"pie"}"#,
+                "`view`: unknown variant `pie`, expected one of `number`",
+            ),
+            (r#""view":{"tilte":"T"}"#, "`view`: unknown field `tilte`"),
+            (
+                r#""view":{"columns":[{"titel":"T"}]}"#,
+                "`view`: unknown field `titel`",
+            ),
+            (
+                r#""view":{"columns":[{"title":"T"}]}"#,
+                "`view`: missing field `field`",
+            ),
+            (r#""veiw":{}"#, "unknown field `veiw`"),
+        ] {
+            let error = QueryFile::from_json(&format!("{{{beside},{from}}}")).unwrap_err();
+            assert!(error.to_string().starts_with(says), "{beside}: {error}");
+        }
     }
 }

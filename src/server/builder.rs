@@ -234,6 +234,13 @@ impl ServerBuilder {
             let url = format!("http://{}{}", own.local_addr().map_err(failed)?, http::BASE);
             listeners.push(own);
             let registry = queries.start(url, own_token, self.data.as_deref()).await?;
+            // So that they are there when it says that it listens.
+            for source in registry.sources() {
+                if let Some(path) = source.own_path() {
+                    // One that is there already may have been made with other options.
+                    let _ = replay::create(&app.streams, &path).await;
+                }
+            }
             let player = match self.replay {
                 Some(replay) => {
                     let started = replay::start(replay, app.clone()).await;

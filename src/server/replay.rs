@@ -338,7 +338,8 @@ fn refused(refusal: Refusal) -> io::Error {
     ))
 }
 
-async fn create(streams: &Streams, path: &StreamPath) -> Result<(), Refusal> {
+/// Makes a stream of messages, if it is not there.
+pub(super) async fn create(streams: &Streams, path: &StreamPath) -> Result<(), Refusal> {
     let create = Create {
         path: path.clone(),
         content_type: Some("application/json".into()),

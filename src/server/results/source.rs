@@ -12,6 +12,7 @@ use super::log::lock;
 use super::registry::Registry;
 use crate::db::{DbError, DeadLetters, Status, StreamDb};
 use crate::schema::Catalog;
+use crate::server::streams::path::StreamPath;
 use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
 
 /// After a failure that does not pass by itself, the stream is opened again after so long, and after
@@ -73,6 +74,11 @@ impl Source {
             closed: AtomicBool::new(false),
             starting: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The path of the stream, if it is one of the server itself.
+    pub(crate) fn own_path(&self) -> Option<StreamPath> {
+        self.own.then(|| StreamPath::trusted(&self.name))
     }
 
     /// The database, once it was read up to date.

@@ -26,6 +26,10 @@ async fn files_come_change_break_and_go() {
     );
     fs::write(dir.path().join("notes.txt"), "no query").unwrap();
     let (server, site) = Site::start(Queries::new().folder(dir.path())).await;
+    // The stream is there when the server says that it listens.
+    let body = json!([]);
+    let there = site.send("PUT", "/v1/stream/events", Some(&body)).await;
+    assert_eq!(there.status, 200);
     site.append(&[
         put("t", "1", json!({"n": 1})),
         put("t", "2", json!({"n": 2})),

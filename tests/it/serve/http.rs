@@ -104,7 +104,11 @@ async fn what_is_wrong_is_named() {
         ),
         (
             json!({"name": "q", "query": all(), "view": 3}),
-            "invalid type",
+            "`view`: must be an object",
+        ),
+        (
+            json!({"name": "q", "query": all(), "view": {"chart": "pie"}}),
+            "`view`: unknown variant `pie`",
         ),
     ] {
         let answer = site.send("POST", "/v1/query", Some(&body)).await;

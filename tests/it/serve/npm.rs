@@ -17,6 +17,7 @@ use super::support::{Site, until};
 use crate::peers::process::install;
 use crate::streams::server_cli::Program;
 use crate::streams::server_help::Dir;
+use crate::support::{from, order_desc};
 
 fn peers() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
@@ -193,4 +194,84 @@ async fn unmodified_clients_and_a_page_follow_results() {
     let checks = run("serve/all.mjs", &[&site.url, "--checks", "6"], |_| {}).await;
     assert!(checks.len() > 12, "{checks:#?}");
     server.shutdown().await;
+}
+
+/// The server that keeps the results is ended and killed in turn, while the source changes; what it
+/// keeps of the past is little.
+#[tokio::test(flavor = "multi_thread")]
+async fn unmodified_clients_follow_through_restarts_and_retention() {
+    let far = Server::builder().start().await.unwrap();
+    let folder = Dir::new();
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let rows = json!({"from": from("event")});
+    let top = json!({"from": from("event"), "orderBy": [order_desc("event.n")], "limit": 6});
+    for (name, query) in [("rows", rows), ("top", top)] {
+        let file = folder.path().join(format!("{name}.json"));
+        std::fs::write(file, query.to_string()).unwrap();
+    }
+    let queries = folder.path().to_str().unwrap().to_owned();
+    let upstream = far.stream_url("source");
+    let start = |address: &str| {
+        let args = [
+            "--upstream",
+            &upstream,
+            "--queries",
+            &queries,
+            "--keep-bytes",
+            "3000",
+            "--keep-seconds",
+            "2",
+            "--sse-seconds",
+            "2",
+            "--long-poll-ms",
+            "700",
+        ];
+        Program::start_at(address, &args)
+    };
+    let far_url = far.url();
+    let driving = tokio::spawn(async move {
+        let mut drive = Command::new("node")
+            .arg(peers().join("serve/drive.mjs"))
+            .args([&far_url, "source", "event", "--every", "40"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        drive.wait().await
+    });
+    let mut program = start("127.0.0.1:0");
+    let url = program.url.clone();
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    let readers = [("rows", "sse"), ("rows", "long-poll"), ("top", "auto")];
+    let mut readers: tokio::task::JoinSet<_> = readers
+        .into_iter()
+        .map(|(name, mode)| {
+            let url = url.clone();
+            async move {
+                let args = [url.as_str(), name, mode, "--checks", "60"];
+                run("serve/state-db.mjs", &args, |_| {}).await
+            }
+        })
+        .collect();
+    let mut restarts = 0;
+    loop {
+        let next = tokio::time::timeout(Duration::from_millis(2500), readers.join_next()).await;
+        match next {
+            Ok(None) => break,
+            Ok(Some(reader)) => assert!(reader.unwrap().len() >= 60),
+            Err(_) => {
+                if restarts % 2 == 0 {
+                    program.kill();
+                } else {
+                    program.terminate();
+                }
+                restarts += 1;
+                program = start(&address);
+            }
+        }
+    }
+    assert!(restarts > 0, "the readers were done too soon");
+    driving.abort();
+    far.shutdown().await;
 }

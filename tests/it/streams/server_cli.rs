@@ -48,7 +48,8 @@ impl Program {
         self.child.wait().unwrap();
     }
 
-    fn terminate(mut self) -> (Option<i32>, String) {
+    /// Ends it as its users do: its exit status, and what else it said.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")

@@ -28,7 +28,7 @@ struct Registration {
     #[serde(default)]
     source: Option<String>,
     #[serde(default)]
-    view: Option<serde_json::Map<String, serde_json::Value>>,
+    view: Option<serde_json::Value>,
 }
 
 impl Registration {
@@ -47,7 +47,11 @@ impl Registration {
         })?;
         let mut file = QueryFile::new(query);
         file.source.clone_from(&self.source);
-        file.view = self.view.clone().map(serde_json::Value::Object);
+        if let Some(view) = &self.view {
+            file = file.with_view(view.clone()).map_err(|error| {
+                Problem::new(StatusCode::BAD_REQUEST, "bad-view", error.to_string())
+            })?;
+        }
         Ok(file)
     }
 }
