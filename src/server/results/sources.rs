@@ -166,7 +166,6 @@ mod tests {
         for (source, name) in [
             ("a/b", "a/b"),
             ("http://h/v1/stream/x", "http://h/v1/stream/x"),
-            ("https://h/x", "https://h/x"),
         ] {
             assert_eq!(Places::name(source).unwrap(), name);
         }
