@@ -40,8 +40,14 @@ export async function pageChecks({ checks, page, url }) {
     await page.keyboard.press('/')
     await page.keyboard.type(word.toUpperCase())
     await page.waitForFunction(() => / of /.test(document.querySelector('.panel.table .figures').textContent))
-    const found = await rowTexts(table)
-    assert.ok(found.length > 0 && found.every(cells => cells.join('\n').includes(word)), `${word} in ${JSON.stringify(found)}`)
+    const fits = rows => rows.length > 0 && rows.every(cells => cells.join('\n').includes(word))
+    let found = await rowTexts(table)
+    // What was typed first may be painted before the rest.
+    for (let tries = 0; tries < 200 && !fits(found); tries++) {
+      await page.waitForTimeout(50)
+      found = await rowTexts(table)
+    }
+    assert.ok(fits(found), `${word} in ${JSON.stringify(found)}`)
     await page.keyboard.press('Escape')
     await page.waitForFunction(() => !/ of /.test(document.querySelector('.panel.table .figures').textContent))
     assert.deepEqual(await rowTexts(table), before)
