@@ -238,6 +238,8 @@ async fn unmodified_clients_follow_through_restarts_and_retention() {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        // It ends with its input, which waiting would close.
+        let _input = drive.stdin.take();
         drive.wait().await
     });
     let mut program = start("127.0.0.1:0");
