@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use feed::{Feed, Follow};
+pub(crate) use feed::{Feed, Follow, Snapshot};
 pub(crate) use log::{Forgotten, Phase};
 pub(crate) use offset::Offset;
 pub(crate) use registry::{Broken, Description, Entry, FindError, Origin, RegisterError, Registry};

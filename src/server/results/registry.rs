@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
@@ -447,15 +447,24 @@ impl Registry {
     }
 
     async fn log(&self, name: &str, wait: Duration) -> Result<Arc<ResultLog>, FindError> {
-        let Some(entry) = self.entry(name) else {
-            let dropped = lock(&self.dropped);
-            let log = dropped.get(name).map(|dropped| dropped.log.clone());
-            return log.ok_or_else(|| FindError::Missing(name.to_owned()));
-        };
-        let mut log = entry.log.subscribe();
-        let there = timeout(wait, log.wait_for(Option::is_some)).await;
-        let there = there.ok().and_then(|log| log.ok()?.clone());
-        there.ok_or_else(|| FindError::NotReady(name.to_owned()))
+        let end = Instant::now() + wait;
+        loop {
+            let Some(entry) = self.entry(name) else {
+                let dropped = lock(&self.dropped);
+                let log = dropped.get(name).map(|dropped| dropped.log.clone());
+                return log.ok_or_else(|| FindError::Missing(name.to_owned()));
+            };
+            let mut log = entry.log.subscribe();
+            if let Some(log) = &*log.borrow_and_update() {
+                return Ok(log.clone());
+            }
+            // Another entry may have the name by now. Later, it is a change.
+            if self.entry(name).map(|now| Arc::as_ptr(&now)) == Some(Arc::as_ptr(&entry))
+                && timeout_at(end.into(), log.changed()).await.is_err()
+            {
+                return Err(FindError::NotReady(name.to_owned()));
+            }
+        }
     }
 
     /// Forgets what is too old.

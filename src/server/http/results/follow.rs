@@ -15,15 +15,26 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::server::frame::{self, Control};
 use crate::server::http::{App, cursor};
-use crate::server::results::{Feed, Follow, Phase};
+use crate::server::results::{Feed, Follow, Phase, Snapshot};
 
-/// Follows results from a step on, or from a snapshot on.
+/// Where following begins.
+pub(super) enum Start {
+    /// With all rows.
+    Snapshot(Arc<Snapshot>),
+    After(u64),
+}
+
+/// Follows results.
 pub(super) fn follow(
     app: Arc<App>,
     feed: Arc<Feed>,
-    from: Option<u64>,
+    start: Start,
     client: Option<u64>,
 ) -> Response {
+    let (from, snapshot) = match start {
+        Start::Snapshot(snapshot) => (snapshot.epoch, Some(snapshot)),
+        Start::After(from) => (from, None),
+    };
     let session = Session {
         end: Instant::now() + app.sse_lifetime,
         follow: feed.follow(),
@@ -32,6 +43,7 @@ pub(super) fn follow(
         app,
         feed,
         from,
+        snapshot,
         greeted: false,
         done: false,
     };
@@ -57,8 +69,10 @@ struct Session {
     feed: Arc<Feed>,
     follow: Follow,
     stop: watch::Receiver<bool>,
-    /// The step after which it goes on; none is before the snapshot.
-    from: Option<u64>,
+    /// The step after which it goes on.
+    from: u64,
+    /// What is sent first.
+    snapshot: Option<Arc<Snapshot>>,
     /// The least cursor to send.
     cursor: u64,
     /// Whether it was told that it is connected.
@@ -77,12 +91,16 @@ impl Session {
             self.follow.see();
             // Before looking at what there is: nothing comes after the end.
             let phase = self.feed.phase();
-            let Some(from) = self.from else {
-                return self.snapshot().await;
-            };
+            if let Some(snapshot) = self.snapshot.take() {
+                self.greeted = true;
+                let up_to_date = self.feed.told().max(self.feed.tail()) <= snapshot.epoch;
+                let control = self.control(snapshot.epoch, up_to_date, false);
+                return Some(data(snapshot.body(), frame::control(&control, None)));
+            }
+            let from = self.from;
             match self.feed.shared(from) {
                 Ok(Some(range)) => {
-                    self.from = Some(range.end);
+                    self.from = range.end;
                     if range.body.len() == 2 {
                         continue;
                     }
@@ -116,21 +134,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    async fn snapshot(&mut self) -> Option<Events> {
-        let snapshot = match self.feed.snapshot().await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                tracing::warn!(%error, "a connection ends, as there is no snapshot");
-                return None;
-            }
-        };
-        self.from = Some(snapshot.epoch);
-        self.greeted = true;
-        let up_to_date = self.feed.told().max(self.feed.tail()) <= snapshot.epoch;
-        let control = self.control(snapshot.epoch, up_to_date, false);
-        Some(data(snapshot.body(), frame::control(&control, None)))
     }
 
     fn control(&self, epoch: u64, up_to_date: bool, closed: bool) -> Control {

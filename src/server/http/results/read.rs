@@ -10,11 +10,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::follow;
+use super::follow::{self, Start};
 use crate::server::http::problem::Problem;
 use crate::server::http::read::{Ask, From, Live, ask, matches};
 use crate::server::http::{App, cursor, headers, respond};
-use crate::server::results::{Feed, Forgotten, Offset, Phase};
+use crate::server::results::{Feed, Forgotten, Offset, Phase, Snapshot};
 
 /// A result is as fresh as its source; who asks is not to be given what others got before.
 const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -27,25 +27,48 @@ pub(super) async fn read(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let ask = ask(parts.uri.query().unwrap_or_default(), Offset::parse)?;
+    if ask.from == From::Start {
+        let (feed, snapshot) = begin(app, names).await?;
+        return match ask.live {
+            Some(Live::Sse) => {
+                let start = Start::Snapshot(snapshot);
+                Ok(follow::follow(app.clone(), feed, start, ask.cursor))
+            }
+            _ => Ok(all(&feed, &snapshot, &ask, &parts.headers)),
+        };
+    }
     let feed = app.registry().feed(names, app.long_poll).await?;
     let from = match ask.from {
-        // Of a query that was dropped there are no rows.
-        From::Start if feed.phase() == Phase::Dropped => {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "dropped",
-                "the query was dropped",
-            ));
-        }
-        From::Start => None,
-        From::Now => Some(feed.told()),
-        From::At(offset) => Some(check(&feed, offset)?),
+        From::At(offset) => check(&feed, offset)?,
+        From::Start | From::Now => feed.told(),
     };
-    match (ask.live, from) {
-        (Some(Live::Sse), from) => Ok(follow::follow(app.clone(), feed, from, ask.cursor)),
-        (Some(Live::LongPoll), Some(from)) => long_poll(app, &feed, from, &ask).await,
-        (_, None) => snapshot(&feed, &ask, &parts.headers).await,
-        (None, Some(from)) => catch_up(app, &feed, from, &ask, &parts.headers),
+    match ask.live {
+        Some(Live::Sse) => Ok(follow::follow(
+            app.clone(),
+            feed,
+            Start::After(from),
+            ask.cursor,
+        )),
+        Some(Live::LongPoll) => long_poll(app, &feed, from, &ask).await,
+        None => catch_up(app, &feed, from, &ask, &parts.headers),
+    }
+}
+
+/// Results with all their rows. Ones that are just replaced are looked for again.
+async fn begin(app: &Arc<App>, names: &[String]) -> Result<(Arc<Feed>, Arc<Snapshot>), Problem> {
+    loop {
+        let feed = app.registry().feed(names, app.long_poll).await?;
+        let snapshot = feed.snapshot().await;
+        match (snapshot, feed.phase()) {
+            // Of a query that was dropped there are no rows.
+            (_, Phase::Dropped) => {
+                let detail = "the query was dropped";
+                return Err(Problem::new(StatusCode::NOT_FOUND, "dropped", detail));
+            }
+            (Ok(snapshot), _) => return Ok((feed, snapshot)),
+            (Err(_), Phase::Replaced) => {}
+            (Err(error), Phase::Open) => return Err(Problem::busy(error.to_string())),
+        }
     }
 }
 
@@ -128,26 +151,18 @@ fn tagged(mut response: Response, tag: HeaderValue, request: &HeaderMap) -> Resp
     response
 }
 
-async fn snapshot(
-    feed: &Arc<Feed>,
-    ask: &Ask<Offset>,
-    request: &HeaderMap,
-) -> Result<Response, Problem> {
-    let snapshot = feed.snapshot().await;
-    let snapshot = snapshot.map_err(|error| Problem::busy(error.to_string()))?;
+/// All rows.
+fn all(feed: &Feed, snapshot: &Arc<Snapshot>, ask: &Ask<Offset>, request: &HeaderMap) -> Response {
     let up_to_date = feed.told().max(feed.tail()) <= snapshot.epoch;
     let mut response = content(snapshot.body(), feed, snapshot.epoch, up_to_date);
     if ask.live.is_some() {
         let out = response.headers_mut();
         out.insert(headers::CURSOR, headers::number(cursor::after(ask.cursor)));
         out.insert(CACHE_CONTROL, NO_STORE);
-        return Ok(response);
+        return response;
     }
-    Ok(tagged(
-        response,
-        tag(feed, None, snapshot.epoch, false),
-        request,
-    ))
+    let tag = tag(feed, None, snapshot.epoch, false);
+    tagged(response, tag, request)
 }
 
 fn catch_up(
