@@ -313,3 +313,33 @@ async fn a_reader_that_does_not_read_slows_nobody_and_is_told_that_it_missed_som
     assert_eq!(answer.status, 410, "{answer:?}");
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_query_is_replaced_readers_begin_without_a_gap() {
+    let (server, site) = Site::start(Queries::new()).await;
+    site.query("q", &all()).await;
+    site.append(&[row(1)]).await;
+    site.await_rows("q", |rows| rows.len() == 1).await;
+    let (done, ended) = tokio::sync::watch::channel(false);
+    let mut readers = Vec::new();
+    for path in ["/v1/query/q/rows", "/v1/query/q?offset=-1"].repeat(2) {
+        let (site, ended) = (site.clone(), ended.clone());
+        readers.push(tokio::spawn(async move {
+            while !*ended.borrow() {
+                let answer = site.get(path).await;
+                assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            }
+        }));
+    }
+    for limit in 1..500 {
+        let query = json!({"from": from("t"), "orderBy": [order("t.n")], "limit": limit});
+        let body = json!({"query": query});
+        let answer = site.send("PUT", "/v1/query/q", Some(&body)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    done.send_replace(true);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    server.shutdown().await;
+}
