@@ -116,6 +116,9 @@ impl Entry {
         let log = self.log();
         let live = log.as_ref().and_then(|log| log.live());
         let mut status = self.source.state();
+        if log.is_none() && status.state == "live" {
+            status.state = "loading";
+        }
         if let Some(error) = &*lock(&self.error) {
             status.state = "error";
             status.error = Some(error.clone());
@@ -174,7 +177,8 @@ pub(crate) struct Broken {
 struct Dropped {
     since: Instant,
     source: String,
-    log: Arc<ResultLog>,
+    /// None if the source was not read up to date.
+    log: Option<Arc<ResultLog>>,
 }
 
 /// A feed, and when somebody read it last.
@@ -372,14 +376,12 @@ impl Registry {
             return Ok(false);
         }
         entries.remove(&entry.name);
-        if let Some(log) = entry.log() {
-            let dropped = Dropped {
-                since: Instant::now(),
-                source: entry.source.name.clone(),
-                log,
-            };
-            lock(&self.dropped).insert(entry.name.clone(), dropped);
-        }
+        let dropped = Dropped {
+            since: Instant::now(),
+            source: entry.source.name.clone(),
+            log: entry.log(),
+        };
+        lock(&self.dropped).insert(entry.name.clone(), dropped);
         drop(entries);
         entry.set(None, Phase::Dropped);
         Ok(true)
@@ -451,7 +453,7 @@ impl Registry {
         loop {
             let Some(entry) = self.entry(name) else {
                 let dropped = lock(&self.dropped);
-                let log = dropped.get(name).map(|dropped| dropped.log.clone());
+                let log = dropped.get(name).and_then(|dropped| dropped.log.clone());
                 return log.ok_or_else(|| FindError::Missing(name.to_owned()));
             };
             let mut log = entry.log.subscribe();

@@ -109,10 +109,12 @@ impl Source {
                 let name = if rows { "stale" } else { "connecting" };
                 state(name, trouble.since, Some(trouble.error.to_string()))
             }
-            (Some(Status::Ready), None) => state("live", now.since, None),
+            (Some(Status::Ready), None) if rows => state("live", now.since, None),
             (Some(Status::Loading), None) if rows => state("stale", now.since, None),
-            // At the end, too, until the queries are started.
-            (Some(Status::Loading | Status::Ended), None) => state("loading", now.since, None),
+            // When it was read, too, until the queries are started.
+            (Some(Status::Loading | Status::Ready | Status::Ended), None) => {
+                state("loading", now.since, None)
+            }
             _ => state("connecting", now.since, None),
         }
     }
