@@ -11,7 +11,7 @@ use timely::dataflow::operators::vec::Input as _;
 use super::clock::Clock;
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
-use super::{Diff, Feed, Inlet, Net, Time, Tuples, Valve};
+use super::{Diff, Feed, Inlet, Net, Origin, Time, Tuples, Valve};
 use super::{aggregate, distinct, include, join, project, recursive, union};
 use crate::plan::Node;
 use crate::store::Store;
@@ -78,14 +78,8 @@ impl<'a, 's> Builder<'a, 's> {
     /// The tuples of a node.
     pub(super) fn node(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
-            Node::Scan(scan) => {
-                let (handle, stream) = self.scope.new_input();
-                self.feeds.push(Feed {
-                    scan: scan.clone(),
-                    inlet: Inlet::new(handle),
-                });
-                (stream, Net::Always)
-            }
+            Node::Scan(scan) => self.feed(Origin::Scan(scan.clone())),
+            Node::Common { id, .. } => self.feed(Origin::Common(*id)),
             Node::Bound(id) => self.bound[id].clone(),
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
@@ -179,6 +173,13 @@ impl<'a, 's> Builder<'a, 's> {
                 self.node(&recursive.input)
             }
         }
+    }
+
+    fn feed(&mut self, origin: Origin) -> (Tuples<'s>, Net) {
+        let (handle, stream) = self.scope.new_input();
+        let inlet = Inlet::new(handle);
+        self.feeds.push(Feed { origin, inlet });
+        (stream, Net::Always)
     }
 
     fn unary(&self, tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {

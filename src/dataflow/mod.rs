@@ -35,7 +35,7 @@ use timely::worker::Worker;
 
 use crate::plan::{Node, Scan};
 use crate::store::Store;
-use crate::value::Tuple;
+use crate::value::{Row, Tuple};
 use builder::Builder;
 use clock::Clock;
 use operator::Pool;
@@ -65,15 +65,33 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
-/// A scan of a running query and the way into its dataflow.
+/// What a dataflow reads, and the way into it.
 pub(crate) struct Feed {
     /// What it reads.
-    pub(crate) scan: Scan,
+    pub(crate) origin: Origin,
     inlet: Inlet,
 }
 
+/// What a dataflow reads.
+pub(crate) enum Origin {
+    /// The rows of a collection that pass a filter.
+    Scan(Scan),
+    /// The tuples of another dataflow, by the number of a [`Node::Common`].
+    Common(u64),
+}
+
 impl Feed {
-    /// Sends a change of this tick. The tuple must pass the scan's filter.
+    /// Sends a row of the collection that is read, if it passes the filter; whether it does.
+    #[inline]
+    pub(crate) fn offer(&mut self, row: &Option<Row>, diff: Diff) -> bool {
+        let passes = matches!(&self.origin, Origin::Scan(scan) if scan.accepts(row));
+        if passes {
+            self.send(Tuple::from_elem(row.clone(), 1), diff);
+        }
+        passes
+    }
+
+    /// Sends a change of this tick. The tuple must be one of the origin.
     #[inline]
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
         self.inlet.buffer.push((tuple, diff));
@@ -109,7 +127,6 @@ impl Inlet {
 /// A running query.
 pub(crate) struct Dataflow {
     index: usize,
-    /// The scans, in the order of [`crate::plan::Plan::scans`].
     pub(crate) feeds: Vec<Feed>,
     probe: ProbeHandle<Time>,
     time: Time,

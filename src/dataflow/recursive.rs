@@ -147,6 +147,7 @@ impl<'i> Inside<'i, '_> {
                 self::join(join, left, right)
             }
             Node::Scan(_)
+            | Node::Common { .. }
             | Node::Clock { .. }
             | Node::Aggregate { .. }
             | Node::Window { .. }

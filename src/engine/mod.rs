@@ -1,11 +1,13 @@
 //! The engine: collections, queries, and batches that move them all in one step.
 
 mod batch;
+mod flows;
 mod pending;
+mod share;
 #[cfg(test)]
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,13 +15,14 @@ use thiserror::Error;
 
 pub use batch::{Batch, BatchReader, Reject};
 
-use crate::dataflow::{Dataflow, Runtime};
+use crate::dataflow::Updates;
 use crate::plan::{Node, Plan};
 use crate::query::{Query, QueryError};
 use crate::schema::Catalog;
 use crate::store::{Action, Changes, Store};
-use crate::value::{Row, Tuple};
 use crate::view::{ChangeSet, Effect, View, Watch};
+use flows::{FlowId, Flows, Ground};
+use share::hash_of;
 
 /// Why a query was not installed.
 #[derive(Debug, Error)]
@@ -72,11 +75,12 @@ pub struct QueryId(u64);
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    runtime: Runtime,
     store: Store,
-    queries: BTreeMap<QueryId, Installed>,
-    /// Which feeds read a collection: the query and the feed's place in it.
-    readers: Vec<Vec<(QueryId, usize)>>,
+    flows: Flows,
+    queries: BTreeMap<QueryId, FlowId>,
+    results: BTreeMap<FlowId, Materialized>,
+    /// The results that are kept, by the hash of their plan.
+    by_plan: HashMap<u64, Vec<FlowId>>,
     next: u64,
     /// Milliseconds since 1970.
     clock: i64,
@@ -84,17 +88,12 @@ pub struct Engine {
     epoch: Arc<RwLock<u64>>,
 }
 
-#[derive(Debug)]
-struct Installed {
-    dataflow: Dataflow,
-    result: Materialized,
-}
-
-/// What is kept of a result.
+/// What is kept of a result, and for which queries.
 #[derive(Debug)]
 enum Materialized {
-    View(Arc<RwLock<View>>),
-    Nothing(Watch),
+    /// Queries with the same plan have the same result.
+    View(Arc<RwLock<View>>, Vec<QueryId>),
+    Nothing(Watch, QueryId),
 }
 
 impl Default for Engine {
@@ -112,10 +111,11 @@ impl Engine {
     /// An engine over the collections of a catalog.
     pub fn with_catalog(catalog: Arc<Catalog>) -> Engine {
         Engine {
-            runtime: Runtime::default(),
             store: Store::new(catalog),
+            flows: Flows::default(),
             queries: BTreeMap::new(),
-            readers: Vec::new(),
+            results: BTreeMap::new(),
+            by_plan: HashMap::new(),
             next: 0,
             clock: 0,
             epoch: Arc::default(),
@@ -132,24 +132,68 @@ impl Engine {
         &self.store
     }
 
-    /// Plans a query and starts it on the rows that are there.
+    /// Plans a query and starts it on the rows that are there. What it has in common with queries
+    /// that are installed already is computed and kept once for all of them.
     ///
     /// # Errors
     ///
     /// If the query does not hold; the error says where. Other queries are not concerned.
     pub fn install(&mut self, query: &Query) -> Result<QueryId, InstallError> {
         let plan = Plan::new(query, self.store.catalog())?;
-        Ok(self.install_plan(plan))
+        let id = self.fresh();
+        match self.same(&plan) {
+            Some((flow, owners)) => {
+                owners.push(id);
+                self.queries.insert(id, flow);
+            }
+            None => self.materialize(id, Arc::new(plan)),
+        }
+        Ok(id)
     }
 
-    fn install_plan(&mut self, plan: Plan) -> QueryId {
-        let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
-        let mut view = View::new(Arc::new(plan));
-        view.apply(&mut dataflow.output());
-        let result = Materialized::View(Arc::new(RwLock::new(view)));
-        self.queries.insert(id, Installed { dataflow, result });
-        id
+    /// The flow of a plan that runs already, and whose it is.
+    fn same(&mut self, plan: &Plan) -> Option<(FlowId, &mut Vec<QueryId>)> {
+        let flows = self.by_plan.get(&hash_of(plan))?;
+        let is_same = |id: &&FlowId| match &self.results[id] {
+            Materialized::View(view, _) => **read(view).plan() == *plan,
+            Materialized::Nothing(..) => false,
+        };
+        let flow = *flows.iter().find(is_same)?;
+        match self.results.get_mut(&flow) {
+            Some(Materialized::View(_, owners)) => Some((flow, owners)),
+            _ => None,
+        }
+    }
+
+    /// Starts a flow for a query and keeps its result.
+    fn materialize(&mut self, id: QueryId, plan: Arc<Plan>) {
+        let flow = self.start(&plan.root);
+        let mut view = View::new(plan);
+        view.apply(&mut self.flows.dataflow(flow).output());
+        self.keep(id, flow, Arc::new(RwLock::new(view)));
+    }
+
+    fn keep(&mut self, id: QueryId, flow: FlowId, view: Arc<RwLock<View>>) {
+        let hash = hash_of(&**read(&view).plan());
+        self.by_plan.entry(hash).or_default().push(flow);
+        self.queries.insert(id, flow);
+        self.results
+            .insert(flow, Materialized::View(view, vec![id]));
+    }
+
+    /// Stops keeping a result.
+    fn release(&mut self, flow: FlowId) -> Option<Materialized> {
+        let result = self.results.remove(&flow)?;
+        if let Materialized::View(view, _) = &result {
+            let hash = hash_of(&**read(view).plan());
+            if let Some(flows) = self.by_plan.get_mut(&hash) {
+                flows.retain(|other| *other != flow);
+                if flows.is_empty() {
+                    self.by_plan.remove(&hash);
+                }
+            }
+        }
+        Some(result)
     }
 
     fn fresh(&mut self) -> QueryId {
@@ -157,33 +201,22 @@ impl Engine {
         QueryId(self.next - 1)
     }
 
-    /// Starts a dataflow on the rows that are there, and lets the query read what changes.
-    fn start(&mut self, id: QueryId, root: &Node) -> Dataflow {
-        let mut dataflow = self.runtime.install(root, &mut self.store, self.clock);
-        for (place, feed) in dataflow.feeds.iter_mut().enumerate() {
-            let collection = feed.scan.collection.clone();
-            for row in self.store.rows(&collection) {
-                let row = Some(row.clone());
-                if feed.scan.accepts(&row) {
-                    feed.send(Tuple::from_elem(row, 1), 1);
-                }
-            }
-            if self.readers.len() <= collection.id() {
-                self.readers.resize_with(collection.id() + 1, Vec::new);
-            }
-            self.readers[collection.id()].push((id, place));
-        }
-        self.runtime.begin(&mut dataflow);
-        self.runtime.finish(&dataflow);
-        dataflow
+    fn start(&mut self, root: &Node) -> FlowId {
+        let now = self.clock;
+        let mut ground = Ground {
+            store: &mut self.store,
+            now,
+        };
+        self.flows.start(root, &mut ground)
     }
 
-    /// Stops a dataflow, which nobody reads for any more.
-    fn stop(&mut self, id: QueryId, dataflow: Dataflow) {
-        self.runtime.drop_dataflow(dataflow);
-        self.readers
-            .iter_mut()
-            .for_each(|readers| readers.retain(|(reader, _)| *reader != id));
+    fn once(&mut self, root: &Node) -> Updates {
+        let now = self.clock;
+        let mut ground = Ground {
+            store: &mut self.store,
+            now,
+        };
+        self.flows.once(root, &mut ground)
     }
 
     /// Runs a query for its changes alone, without keeping its result. [`Engine::apply`] and the
@@ -193,12 +226,12 @@ impl Engine {
     ///
     /// As [`Engine::install`].
     pub fn effect(&mut self, query: &Query, effect: Effect) -> Result<QueryId, InstallError> {
-        let plan = Plan::new(query, self.store.catalog())?;
+        let plan = Arc::new(Plan::new(query, self.store.catalog())?);
         let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
-        let watch = Watch::new(Arc::new(plan), effect, &mut dataflow.output());
-        let result = Materialized::Nothing(watch);
-        self.queries.insert(id, Installed { dataflow, result });
+        let flow = self.start(&plan.root);
+        let watch = Watch::new(plan, effect, &mut self.flows.dataflow(flow).output());
+        self.queries.insert(id, flow);
+        self.results.insert(flow, Materialized::Nothing(watch, id));
         Ok(id)
     }
 
@@ -208,18 +241,17 @@ impl Engine {
     ///
     /// As [`Engine::install`].
     pub fn query_once(&mut self, query: &Query) -> Result<View, InstallError> {
-        let plan = Plan::new(query, self.store.catalog())?;
-        let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
-        let mut view = View::new(Arc::new(plan));
-        view.apply(&mut dataflow.output());
-        self.stop(id, dataflow);
+        let plan = Arc::new(Plan::new(query, self.store.catalog())?);
+        let mut tuples = self.once(&plan.root);
+        let mut view = View::new(plan);
+        view.apply(&mut tuples);
         Ok(view)
     }
 
     /// Moves the window of a result to another offset and limit, and says which rows come into it
     /// and which leave. It costs what the window is long; only for a query without limit and offset
-    /// the first move costs what the result is long.
+    /// the first move costs what the result is long, and so it does for a query whose result was the
+    /// same as that of others until now. Then [`Engine::shared_view`] gives another view than before.
     ///
     /// # Errors
     ///
@@ -230,24 +262,30 @@ impl Engine {
         offset: usize,
         limit: Option<usize>,
     ) -> Result<ChangeSet, WindowError> {
-        let installed = self.queries.get_mut(&id).ok_or(WindowError::UnknownQuery)?;
-        if installed.dataflow.set_window(offset, limit) {
-            self.runtime.begin(&mut installed.dataflow);
-            self.runtime.finish(&installed.dataflow);
-            let mut epoch = write(&self.epoch);
+        let flow = *self.queries.get(&id).ok_or(WindowError::UnknownQuery)?;
+        let flow = self.part_from_others(id, flow);
+        if self.flows.set_window(flow, offset, limit) {
+            let result = self.release(flow).expect("a query has a result");
+            let epoch = self.epoch.clone();
+            let mut epoch = write(&epoch);
             *epoch += 1;
-            if let Materialized::View(view) = &installed.result {
+            if let Materialized::View(view, _) = &result {
                 write(view).set_window(offset, limit);
             }
-            let changes = installed.take_changes();
+            match result {
+                Materialized::View(view, _) => self.keep(id, flow, view),
+                nothing => drop(self.results.insert(flow, nothing)),
+            }
+            let changes = self.take_changes(flow);
             drop(epoch);
-            installed.call(&changes);
+            self.call(flow, &changes);
             return Ok(changes);
         }
-        let Materialized::View(view) = &installed.result else {
+        let Some(Materialized::View(view, _)) = self.results.get(&flow) else {
             return Err(WindowError::NoWindow);
         };
-        let mut plan = Plan::clone(read(view).plan());
+        let view = view.clone();
+        let mut plan = Plan::clone(read(&view).plan());
         plan.root = Node::Window {
             input: Box::new(plan.root),
             partition: Vec::new(),
@@ -255,18 +293,31 @@ impl Engine {
             offset,
             limit,
         };
-        let Installed { dataflow, result } = self.queries.remove(&id).expect("it is installed");
-        let Materialized::View(view) = &result else {
-            unreachable!("effects are refused")
-        };
-        self.stop(id, dataflow);
-        let mut dataflow = self.start(id, &plan.root);
-        let mut epoch = write(&self.epoch);
+        self.release(flow);
+        self.flows.stop(flow, &mut self.store);
+        let flow = self.start(&plan.root);
+        let epoch = self.epoch.clone();
+        let mut epoch = write(&epoch);
         *epoch += 1;
-        let changes = write(view).replace(Arc::new(plan), &mut dataflow.output());
-        drop(epoch);
-        self.queries.insert(id, Installed { dataflow, result });
+        let mut tuples = self.flows.dataflow(flow).output();
+        let changes = write(&view).replace(Arc::new(plan), &mut tuples);
+        drop((tuples, epoch));
+        self.keep(id, flow, view);
         Ok(changes)
+    }
+
+    /// Gives a query a flow and a result of its own, if it has these in common with others.
+    fn part_from_others(&mut self, id: QueryId, flow: FlowId) -> FlowId {
+        let Some(Materialized::View(view, owners)) = self.results.get_mut(&flow) else {
+            return flow;
+        };
+        if owners.len() == 1 {
+            return flow;
+        }
+        owners.retain(|owner| *owner != id);
+        let plan = read(view).plan().clone();
+        self.materialize(id, plan);
+        self.queries[&id]
     }
 
     /// The time that `now()` stands for, in milliseconds since 1970; 0 at first.
@@ -276,7 +327,7 @@ impl Engine {
 
     /// Whether a query depends on the clock, so that time alone may change its result.
     pub fn has_clock(&self) -> bool {
-        self.queries.values().any(|q| q.dataflow.has_clock())
+        self.flows.has_clock()
     }
 
     /// Moves the clock to a time in milliseconds since 1970, as one step for all queries, and says
@@ -286,44 +337,56 @@ impl Engine {
             return BTreeMap::new();
         }
         self.clock = now;
-        let mut touched = Vec::new();
-        for (id, installed) in &mut self.queries {
-            if self.runtime.set_clock(&mut installed.dataflow, now) {
-                touched.push(*id);
-            }
-        }
+        let touched = self.flows.set_clock(now);
         self.settle(touched)
     }
 
     /// Whether a recursion in a query was ended by `maxRounds`, so that rows may be missing.
     pub fn is_cut(&self, id: QueryId) -> bool {
-        self.queries.get(&id).is_some_and(|q| q.dataflow.is_cut())
+        self.queries
+            .get(&id)
+            .is_some_and(|flow| self.flows.is_cut(*flow))
     }
 
     /// Stops a query and frees what it held; false if it is not installed.
     pub fn uninstall(&mut self, id: QueryId) -> bool {
-        let Some(installed) = self.queries.remove(&id) else {
+        let Some(flow) = self.queries.remove(&id) else {
             return false;
         };
-        self.stop(id, installed.dataflow);
+        if let Some(Materialized::View(_, owners)) = self.results.get_mut(&flow)
+            && owners.len() > 1
+        {
+            owners.retain(|owner| *owner != id);
+            return true;
+        }
+        self.release(flow);
+        self.flows.stop(flow, &mut self.store);
         true
     }
 
     /// The result of a query; none of an effect.
     pub fn view(&self, id: QueryId) -> Option<impl Deref<Target = View> + '_> {
-        match &self.queries.get(&id)?.result {
-            Materialized::View(view) => Some(read(view)),
-            Materialized::Nothing(_) => None,
+        match &self.results[self.queries.get(&id)?] {
+            Materialized::View(view, _) => Some(read(view)),
+            Materialized::Nothing(..) => None,
         }
     }
 
     /// The result of a query, to be read on other threads while the engine works; none of an
     /// effect. The engine holds the lock for writing only while it brings the result up to date.
     pub fn shared_view(&self, id: QueryId) -> Option<Arc<RwLock<View>>> {
-        match &self.queries.get(&id)?.result {
-            Materialized::View(view) => Some(view.clone()),
-            Materialized::Nothing(_) => None,
+        match &self.results[self.queries.get(&id)?] {
+            Materialized::View(view, _) => Some(view.clone()),
+            Materialized::Nothing(..) => None,
         }
+    }
+
+    /// As [`Engine::shared_view`], but of a result that is kept for this query alone from now on,
+    /// even if other queries have the same: so that its window can be moved.
+    pub fn own_view(&mut self, id: QueryId) -> Option<Arc<RwLock<View>>> {
+        let flow = *self.queries.get(&id)?;
+        self.part_from_others(id, flow);
+        self.shared_view(id)
     }
 
     /// The number of steps made: of batches, moves of the clock, moves of a window. Whoever holds the
@@ -354,68 +417,57 @@ impl Engine {
     }
 
     fn step(&mut self, changes: BTreeMap<usize, Changes>) -> BTreeMap<QueryId, ChangeSet> {
-        let mut touched = Vec::new();
-        for (collection, changes) in changes {
-            for (id, place) in self.readers.get(collection).into_iter().flatten() {
-                if route(&changes, installed(&mut self.queries, *id), *place) {
-                    touched.push(*id);
-                }
-            }
-        }
-        touched.sort_unstable();
-        touched.dedup();
-        self.run(touched)
-    }
-
-    /// Runs a tick of some queries.
-    fn run(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
-        for id in &touched {
-            self.runtime
-                .begin(&mut installed(&mut self.queries, *id).dataflow);
-        }
-        for id in &touched {
-            self.runtime
-                .finish(&installed(&mut self.queries, *id).dataflow);
-        }
+        let touched = self.flows.step(&changes);
         self.settle(touched)
     }
 
-    /// Brings the results of some queries up to date with their dataflows.
-    fn settle(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
-        let mut results = BTreeMap::new();
+    /// Brings some results up to date with their flows.
+    fn settle(&mut self, touched: Vec<FlowId>) -> BTreeMap<QueryId, ChangeSet> {
+        let mut changed = Vec::new();
         let epoch = self.epoch.clone();
         let mut epoch = write(&epoch);
         *epoch += 1;
-        for id in touched {
-            let installed = installed(&mut self.queries, id);
-            let changes = installed.take_changes();
+        for flow in touched {
+            let changes = self.take_changes(flow);
             if !changes.is_empty() {
-                results.insert(id, changes);
+                changed.push((flow, changes));
             }
         }
         drop(epoch);
+        let mut results = BTreeMap::new();
+        for (flow, changes) in changed {
+            match &self.results[&flow] {
+                Materialized::View(_, owners) => {
+                    results.extend(owners.iter().map(|id| (*id, changes.clone())));
+                }
+                Materialized::Nothing(_, id) => drop(results.insert(*id, changes)),
+            }
+        }
         // Callbacks see all results as they are after the batch.
         for (id, changes) in &results {
-            installed(&mut self.queries, *id).call(changes);
+            self.call(self.queries[id], changes);
         }
         results
     }
-}
 
-impl Installed {
-    /// Brings the result up to date with the dataflow.
-    fn take_changes(&mut self) -> ChangeSet {
-        let mut output = self.dataflow.output();
-        match &mut self.result {
-            Materialized::View(view) => write(view).apply(&mut output),
-            Materialized::Nothing(watch) => watch.changes(&mut output),
+    /// Brings a result up to date with its flow.
+    fn take_changes(&mut self, flow: FlowId) -> ChangeSet {
+        let mut output = self.flows.dataflow(flow).output();
+        match &self.results[&flow] {
+            Materialized::View(view, _) => write(view).apply(&mut output),
+            Materialized::Nothing(watch, _) => watch.changes(&mut output),
         }
     }
 
-    fn call(&mut self, changes: &ChangeSet) {
-        if let Materialized::Nothing(watch) = &mut self.result {
+    fn call(&mut self, flow: FlowId, changes: &ChangeSet) {
+        if let Some(Materialized::Nothing(watch, _)) = self.results.get_mut(&flow) {
             watch.call(changes);
         }
+    }
+
+    /// How many parts of queries are computed once for several of them.
+    pub fn common_count(&self) -> usize {
+        self.flows.common_count()
     }
 }
 
@@ -426,25 +478,4 @@ pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn installed(queries: &mut BTreeMap<QueryId, Installed>, id: QueryId) -> &mut Installed {
-    queries.get_mut(&id).expect("readers are installed")
-}
-
-/// Sends a query what concerns it; false if nothing does.
-fn route(changes: &Changes, installed: &mut Installed, place: usize) -> bool {
-    let feed = &mut installed.dataflow.feeds[place];
-    let mut sent = false;
-    let mut send = |row: &Option<Row>, diff| {
-        if row.is_some() && feed.scan.accepts(row) {
-            feed.send(Tuple::from_elem(row.clone(), 1), diff);
-            sent = true;
-        }
-    };
-    for (old, new) in changes {
-        send(old, -1);
-        send(new, 1);
-    }
-    sent
 }

@@ -137,6 +137,7 @@ fn explain(node: &Node, ids: &[usize]) -> Explanation {
             ("recursive", vec![("numbers", join(ids, ", "))])
         }
         Node::Bound(id) => ("bound", vec![("number", id.to_string())]),
+        Node::Common { id, .. } => ("common", vec![("number", id.to_string())]),
         Node::Aggregate {
             keys, aggregates, ..
         } => (

@@ -12,7 +12,7 @@ use crate::schema::CollectionDef;
 use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
 /// An expression over a tuple.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Expr {
     /// A column of a source's row.
     Column {
@@ -88,7 +88,7 @@ impl Expr {
 }
 
 /// A part of an [`Expr::Object`]. Of fields with one name the last wins.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Part {
     /// A named value.
     Field(SmolStr, Expr),
@@ -139,6 +139,12 @@ impl PartialEq for NativeCall {
     }
 }
 
+impl std::hash::Hash for NativeCall {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.args.hash(state);
+    }
+}
+
 /// A name for people. Labels never make expressions differ.
 #[derive(Clone, Debug, Default)]
 pub struct Label(pub SmolStr);
@@ -147,6 +153,10 @@ impl PartialEq for Label {
     fn eq(&self, _: &Label) -> bool {
         true
     }
+}
+
+impl std::hash::Hash for Label {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 /// Where a source's fields are in its rows.
@@ -167,6 +177,16 @@ impl PartialEq for Shape {
             (Shape::Fields(a), Shape::Fields(b)) => a == b,
             (Shape::Value, Shape::Value) => true,
             _ => false,
+        }
+    }
+}
+
+impl std::hash::Hash for Shape {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Shape::Collection(of) => of.id().hash(state),
+            Shape::Fields(names) => names.hash(state),
+            Shape::Value => {}
         }
     }
 }

@@ -30,8 +30,8 @@ use crate::value::{
     Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
 };
 
-/// A checked query, ready to run.
-#[derive(Clone, Debug)]
+/// A checked query, ready to run. Equal plans have equal results.
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Plan {
     /// What computes the tuples of the result.
     pub root: Node,
@@ -46,7 +46,7 @@ pub struct Plan {
 }
 
 /// One operator of a plan and its inputs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Node {
     /// The rows of a collection that pass the filter.
     Scan(Scan),
@@ -115,10 +115,17 @@ pub enum Node {
     /// The tuples that an [`Include`] or a [`Recursive`] around it gives this number to, which have
     /// one row.
     Bound(usize),
+    /// The tuples of a part that other queries have as well, which is computed once for all of them.
+    Common {
+        /// The number that the engine gave to the part.
+        id: u64,
+        /// The number of rows in a tuple.
+        arity: usize,
+    },
 }
 
 /// A condition that becomes true or false of a tuple as time passes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct ClockCondition {
     /// The condition, over a tuple and the clock.
     pub predicate: Expr,
@@ -127,7 +134,7 @@ pub struct ClockCondition {
 }
 
 /// What of a tuple is compared with what of the clock.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Comparison {
     /// The tuple's side.
     pub expr: Expr,
@@ -139,7 +146,7 @@ pub struct Comparison {
 }
 
 /// Adds the result of a child query to each tuple.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Include {
     /// The number of the [`Node::Bound`] that stands, within the child, for the distinct contexts.
     pub id: usize,
@@ -160,7 +167,7 @@ pub struct Include {
 }
 
 /// Queries that refer to themselves and each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Recursive {
     /// Each with its number: its rows, in terms of what the numbers stand for.
     pub definitions: Vec<(usize, Node)>,
@@ -179,6 +186,18 @@ pub struct Scan {
     pub filter: Vec<Expr>,
 }
 
+impl PartialEq for Scan {
+    fn eq(&self, other: &Scan) -> bool {
+        Arc::ptr_eq(&self.collection, &other.collection) && self.filter == other.filter
+    }
+}
+
+impl std::hash::Hash for Scan {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.collection.id(), &self.filter).hash(state);
+    }
+}
+
 impl Scan {
     /// Whether a row passes the filter.
     #[inline]
@@ -190,7 +209,7 @@ impl Scan {
 }
 
 /// Joins two inputs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Join {
     /// Which unmatched tuples stay.
     pub kind: JoinKind,
@@ -211,7 +230,7 @@ pub struct Join {
 }
 
 /// One aggregate of a group.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Aggregate {
     /// What is computed.
     pub function: AggregateFunction,
@@ -226,7 +245,7 @@ impl std::fmt::Display for Aggregate {
 }
 
 /// One component of an order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct OrderKey {
     /// What to order by.
     pub expr: Expr,
@@ -304,7 +323,7 @@ impl Node {
     /// The inputs, from left to right.
     pub fn inputs(&self) -> Vec<&Node> {
         match self {
-            Node::Scan(_) | Node::Bound(_) => Vec::new(),
+            Node::Scan(_) | Node::Bound(_) | Node::Common { .. } => Vec::new(),
             Node::Filter { input, .. }
             | Node::Clock { input, .. }
             | Node::Aggregate { input, .. }
@@ -330,6 +349,7 @@ impl Node {
             Node::Join(join) => join.left_arity + join.right_arity,
             Node::Include(include) => include.input.arity() + 1,
             Node::Recursive(recursive) => recursive.input.arity(),
+            Node::Common { arity, .. } => *arity,
             Node::Scan(_)
             | Node::Union(_)
             | Node::Aggregate { .. }

@@ -154,10 +154,6 @@ impl Arrangement {
         }
     }
 
-    pub(super) fn serves(&self, filter: &[Expr], keys: &[Expr]) -> bool {
-        self.filter == filter && self.keys == keys
-    }
-
     /// The rows of a key, none of them `None`.
     #[inline]
     pub fn get(&self, key: &[u8]) -> &[Option<Row>] {
@@ -172,21 +168,26 @@ impl Arrangement {
             && encode_join_key(&self.keys, tuple, &mut self.scratch)
     }
 
-    pub(super) fn insert(&mut self, row: &Row) {
-        let row = Some(row.clone());
-        if self.key(&row) {
-            self.index.insert(&self.scratch, row);
+    pub(super) fn insert(&mut self, row: &Option<Row>) {
+        if self.key(row) {
+            self.index.insert(&self.scratch, row.clone());
+        }
+    }
+
+    pub(super) fn remove(&mut self, row: &Option<Row>) {
+        if self.key(row) {
+            let removed = self.index.remove(&self.scratch, row);
+            debug_assert!(removed, "a row that leaves was there");
         }
     }
 
     pub(super) fn update(&mut self, changes: &Changes) {
         for (old, new) in changes {
-            if old.is_some() && self.key(old) {
-                let removed = self.index.remove(&self.scratch, old);
-                debug_assert!(removed, "a row that leaves was there");
+            if old.is_some() {
+                self.remove(old);
             }
-            if new.is_some() && self.key(new) {
-                self.index.insert(&self.scratch, new.clone());
+            if new.is_some() {
+                self.insert(new);
             }
         }
     }

@@ -10,6 +10,7 @@ mod decode;
 mod edit;
 mod mutation;
 mod overlay;
+mod route;
 mod rows;
 
 use std::cell::RefCell;
@@ -21,6 +22,7 @@ pub use arrangement::{Arrangement, Index};
 pub use decode::{Action, DecodeError, Decoder};
 pub use mutation::{Mutation, MutationError, MutationKind, TransactionId};
 use overlay::{Overlay, Transactions};
+pub use route::Router;
 use rows::Rows;
 
 use crate::plan::{Expr, Scan};
@@ -48,7 +50,75 @@ struct CollectionState {
     rows: Rows,
     /// What came in under the keys of pending changes, and these; none without pending changes.
     overlay: Option<Box<Overlay>>,
-    arrangements: Vec<Weak<RefCell<Arrangement>>>,
+    arrangements: Arrangements,
+}
+
+/// The arrangements of a collection, as long as somebody holds them.
+#[derive(Debug, Default)]
+struct Arrangements {
+    all: BTreeMap<u64, Held>,
+    router: Router<u64>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    filter: Vec<Expr>,
+    keys: Vec<Expr>,
+    arrangement: Weak<RefCell<Arrangement>>,
+}
+
+impl Arrangements {
+    fn find(&self, filter: &[Expr], keys: &[Expr]) -> Option<Rc<RefCell<Arrangement>>> {
+        let mut held = self.all.values();
+        held.find(|held| held.filter == filter && held.keys == keys)?
+            .arrangement
+            .upgrade()
+    }
+
+    fn insert(&mut self, filter: Vec<Expr>, keys: Vec<Expr>, new: &Rc<RefCell<Arrangement>>) {
+        self.router.insert(&filter, self.next);
+        let held = Held {
+            filter,
+            keys,
+            arrangement: Rc::downgrade(new),
+        };
+        self.all.insert(self.next, held);
+        self.next += 1;
+    }
+
+    /// Forgets what nobody holds any more.
+    fn sweep(&mut self) {
+        self.all.retain(|id, held| {
+            let is_held = held.arrangement.strong_count() > 0;
+            if !is_held {
+                self.router.remove(&held.filter, *id);
+            }
+            is_held
+        });
+    }
+
+    fn update(&self, changes: &Changes, scratch: &mut Vec<u8>) {
+        let get = |id| self.all[&id].arrangement.upgrade();
+        for arrangement in self.router.rest().iter().filter_map(|id| get(*id)) {
+            arrangement.borrow_mut().update(changes);
+        }
+        if !self.router.is_indexed() {
+            return;
+        }
+        for (old, new) in changes {
+            if old.is_some() {
+                self.router.of(old, scratch, |id| {
+                    get(id).inspect(|arrangement| arrangement.borrow_mut().remove(old));
+                });
+            }
+            if new.is_some() {
+                self.router.of(new, scratch, |id| {
+                    get(id).inspect(|arrangement| arrangement.borrow_mut().insert(new));
+                });
+            }
+        }
+    }
 }
 
 /// The rows of a snapshot that is still coming in, by collection and key.
@@ -235,22 +305,13 @@ impl Store {
     }
 
     fn commit(&mut self) -> BTreeMap<usize, Changes> {
-        let mut all = BTreeMap::new();
+        let (mut all, mut scratch) = (BTreeMap::new(), Vec::new());
         for (id, state) in self.collections.iter_mut().enumerate() {
             let changes = state.commit();
-            if changes.is_empty() {
-                continue;
+            if !changes.is_empty() {
+                state.arrangements.update(&changes, &mut scratch);
+                all.insert(id, changes);
             }
-            state
-                .arrangements
-                .retain(|arrangement| match arrangement.upgrade() {
-                    Some(arrangement) => {
-                        arrangement.borrow_mut().update(&changes);
-                        true
-                    }
-                    None => false,
-                });
-            all.insert(id, changes);
         }
         all
     }
@@ -259,27 +320,30 @@ impl Store {
     /// is kept up to date, as long as somebody holds it.
     pub fn arrange(&mut self, scan: &Scan, keys: &[Expr]) -> Rc<RefCell<Arrangement>> {
         let state = self.state(scan.collection.id());
-        state
-            .arrangements
-            .retain(|arrangement| arrangement.strong_count() > 0);
-        let mut known = state.arrangements.iter().filter_map(Weak::upgrade);
-        if let Some(found) = known.find(|a| a.borrow().serves(&scan.filter, keys)) {
+        if let Some(found) = state.arrangements.find(&scan.filter, keys) {
             return found;
         }
+        state.arrangements.sweep();
         let mut arrangement = Arrangement::new(scan.filter.clone(), keys.to_vec());
-        state.rows.iter().for_each(|row| arrangement.insert(row));
+        for row in state.rows.iter() {
+            arrangement.insert(&Some(row.clone()));
+        }
         let arrangement = Rc::new(RefCell::new(arrangement));
-        state.arrangements.push(Rc::downgrade(&arrangement));
+        let (filter, keys) = (scan.filter.clone(), keys.to_vec());
+        state.arrangements.insert(filter, keys, &arrangement);
         arrangement
+    }
+
+    /// Forgets the arrangements of a collection that nobody holds any more.
+    pub(crate) fn release(&mut self, collection: &CollectionDef) {
+        self.state(collection.id()).arrangements.sweep();
     }
 
     /// The number of arrangements that are held by somebody.
     pub fn arrangement_count(&self) -> usize {
         let live = |state: &CollectionState| {
-            state
-                .arrangements
-                .iter()
-                .filter(|a| a.strong_count() > 0)
+            let all = state.arrangements.all.values();
+            all.filter(|held| held.arrangement.strong_count() > 0)
                 .count()
         };
         self.collections.iter().map(live).sum()

@@ -91,6 +91,12 @@ impl PartialEq for Collation {
     }
 }
 
+impl std::hash::Hash for Collation {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.locale.hash(state);
+    }
+}
+
 impl Collation {
     /// The locale, a BCP 47 tag.
     pub fn locale(&self) -> &str {

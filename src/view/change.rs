@@ -207,7 +207,8 @@ pub struct ChangeSet {
     pub(super) plan: Arc<Plan>,
     /// Whether the changes have positions.
     pub(super) ordered: bool,
-    pub(super) changes: Vec<Replaced>,
+    /// Shared by all queries that have the result in common.
+    pub(super) changes: Arc<Vec<Replaced>>,
 }
 
 impl ChangeSet {
@@ -215,7 +216,7 @@ impl ChangeSet {
         ChangeSet {
             plan,
             ordered,
-            changes,
+            changes: Arc::new(changes),
         }
     }
 

@@ -71,7 +71,7 @@ impl ChangeSet {
         }
         let mut matched = vec![false; first.len()];
         let mut changes = Vec::with_capacity(first.len() + second.len());
-        for change in second {
+        for change in second.iter() {
             let known = by_key.find(hash(change), |&i| same(&first[i], change));
             let known = known.map(|&i| (matched[i] = true, &first[i]).1);
             let moved = |moved: &Moved| Moved {

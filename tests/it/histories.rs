@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Value, json};
 use tailwater::engine::{Engine, QueryId};
 use tailwater::query::Query;
-use tailwater::view::ChangeSet;
+use tailwater::view::{ChangeSet, View};
 
 use crate::oracle::{self, Case, Step};
 
@@ -100,7 +100,15 @@ fn run(case: &Case) -> Result<(), String> {
         } else {
             check(&format!("{name}, folded"), &folded, &expected)?;
         }
-        // A query that comes later starts from the same result, in its own window.
+        // Computed anew it is the same, in its own window, and so is what a later query shares.
+        let once = engine
+            .query_once(&query)
+            .map_err(|e| format!("refused: {e}"))?;
+        check(
+            &format!("{name}, computed anew"),
+            &rows_of(&once),
+            &oracle::evaluate(&case.query, &store),
+        )?;
         let late = engine
             .install(&query)
             .map_err(|e| format!("refused: {e}"))?;
@@ -115,7 +123,10 @@ fn run(case: &Case) -> Result<(), String> {
 }
 
 pub(crate) fn rows(engine: &Engine, query: QueryId) -> Rows {
-    let view = engine.view(query).expect("the query is installed");
+    rows_of(&engine.view(query).expect("the query is installed"))
+}
+
+fn rows_of(view: &View) -> Rows {
     let text = |row: tailwater::view::ResultRow<'_>| {
         let value = serde_json::to_string(&row.json()).unwrap();
         assert_eq!(

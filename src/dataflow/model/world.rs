@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::differential::{Model, Plain, plain};
-use crate::dataflow::{Dataflow, Diff, Feed, Runtime};
+use crate::dataflow::{Dataflow, Diff, Feed, Origin, Runtime};
 use crate::plan::Node;
 use crate::schema::{Catalog, CollectionDef};
 use crate::store::{Action, Changes, Store};
-use crate::value::{Row, Tuple, Value};
+use crate::value::{Row, Value};
 
 /// The rows of a collection that leave and come.
 pub(super) fn each_row(
@@ -28,11 +28,12 @@ pub(super) fn each_row(
 fn route(changes: &BTreeMap<usize, Changes>, feeds: &mut [Feed]) -> bool {
     let mut sent = false;
     for feed in feeds {
-        each_row(changes, feed.scan.collection.id(), |row, diff| {
-            if feed.scan.accepts(row) {
-                feed.send(Tuple::from_elem(row.clone(), 1), diff);
-                sent = true;
-            }
+        let Origin::Scan(scan) = &feed.origin else {
+            unreachable!("plans of this model have nothing in common");
+        };
+        let collection = scan.collection.id();
+        each_row(changes, collection, |row, diff| {
+            sent |= feed.offer(row, diff)
         });
     }
     sent

@@ -33,14 +33,23 @@ use crate::view::{ResultRows, View};
 pub(super) struct Installed {
     id: QueryId,
     ir: Query,
-    view: Arc<RwLock<View>>,
+    /// Another one once a window was moved that was the same as that of other queries.
+    view: RwLock<Arc<RwLock<View>>>,
     pub(super) hub: Arc<Hub>,
 }
 
 impl Installed {
     pub(super) fn new(id: QueryId, ir: Query, view: Arc<RwLock<View>>) -> Installed {
-        let hub = Arc::default();
-        Installed { id, ir, view, hub }
+        Installed {
+            id,
+            ir,
+            view: RwLock::new(view),
+            hub: Arc::default(),
+        }
+    }
+
+    fn view(&self) -> Arc<RwLock<View>> {
+        read(&self.view).clone()
     }
 
     /// Starts a query.
@@ -68,7 +77,7 @@ impl LiveInner {
     /// The rows as they are now, and after which step.
     fn rows(&self) -> (u64, ResultRows) {
         let epoch = read(&self.db.epoch);
-        let rows = read(&self.query.view).to_rows();
+        let rows = read(&self.query.view()).to_rows();
         (*epoch, rows)
     }
 
@@ -155,7 +164,7 @@ impl<T> LiveQuery<T> {
 
     /// The number of rows.
     pub fn len(&self) -> usize {
-        read(&self.inner.query.view).len()
+        read(&self.inner.query.view()).len()
     }
 
     /// Whether there are no rows.
@@ -177,7 +186,8 @@ impl<T> LiveQuery<T> {
     /// If the row is not a `T`.
     pub fn get(&self, key: &str) -> Result<Option<T>, RowError> {
         self.index_keys();
-        let view = read(&self.inner.query.view);
+        let view = self.inner.query.view();
+        let view = read(&view);
         let found = view.get(key).map(|row| (row.key(), row.value()));
         drop(view);
         self.decode(found)
@@ -186,19 +196,19 @@ impl<T> LiveQuery<T> {
     /// Whether there is a row with a key.
     pub fn contains(&self, key: &str) -> bool {
         self.index_keys();
-        read(&self.inner.query.view).get(key).is_some()
+        read(&self.inner.query.view()).get(key).is_some()
     }
 
     /// Where the row with a key stands in the order of the query.
     pub fn position(&self, key: &str) -> Option<usize> {
         self.index_keys();
-        read(&self.inner.query.view).position(key)
+        read(&self.inner.query.view()).position(key)
     }
 
     fn index_keys(&self) {
-        let view = &self.inner.query.view;
-        if !read(view).has_keys() {
-            write(view).index_keys();
+        let view = self.inner.query.view();
+        if !read(&view).has_keys() {
+            write(&view).index_keys();
         }
     }
 
@@ -208,7 +218,8 @@ impl<T> LiveQuery<T> {
     ///
     /// If the row is not a `T`.
     pub fn nth(&self, position: usize) -> Result<Option<T>, RowError> {
-        let view = read(&self.inner.query.view);
+        let view = self.inner.query.view();
+        let view = read(&view);
         let found = view.nth(position).map(|row| (row.key(), row.value()));
         drop(view);
         self.decode(found)
@@ -231,11 +242,15 @@ impl<T> LiveQuery<T> {
     ///
     /// If the database was closed.
     pub fn set_window(&self, offset: usize, limit: Option<usize>) -> Result<(), DbError> {
-        let id = self.inner.query.id;
+        let query = self.inner.query.clone();
         self.inner.db.ask(move |core| {
             let mut moved = Ok(());
-            core.step(|engine| match engine.set_window(id, offset, limit) {
-                Ok(changes) => [(id, changes)].into_iter().collect(),
+            // Others that have the same result keep their window.
+            if let Some(view) = core.engine.own_view(query.id) {
+                *write(&query.view) = view;
+            }
+            core.step(|engine| match engine.set_window(query.id, offset, limit) {
+                Ok(changes) => [(query.id, changes)].into_iter().collect(),
                 Err(error) => {
                     moved = Err(error.into());
                     Default::default()
@@ -268,7 +283,7 @@ impl<T> LiveQuery<T> {
 
     /// The plan that runs.
     pub fn plan(&self) -> Arc<Plan> {
-        read(&self.inner.query.view).plan().clone()
+        read(&self.inner.query.view()).plan().clone()
     }
 
     /// The plan for people and tools.

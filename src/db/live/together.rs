@@ -29,7 +29,7 @@ impl<T> LiveQuery<T> {
     }
 
     fn copy(&self) -> ResultRows {
-        read(&self.inner.query.view).to_rows()
+        read(&self.inner.query.view()).to_rows()
     }
 }
 
