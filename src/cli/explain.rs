@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use tailwater::plan::{Explanation, Plan};
+use tailwater::engine::Engine;
+use tailwater::plan::Explanation;
 
 use super::args::{ExplainArgs, Format};
 use super::{read_catalog, read_query};
@@ -20,12 +21,16 @@ struct Line<'a> {
 /// Runs the command.
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let catalog = read_catalog(args.schema.as_deref())?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    for (i, path) in args.queries.iter().enumerate() {
+    let mut engine = Engine::with_catalog(catalog);
+    let mut queries = Vec::new();
+    for path in &args.queries {
         let name = path.display().to_string();
-        let plan = Plan::new(&read_query(path)?, &catalog)
-            .context(name.clone())?
-            .explain();
+        let id = engine.install(&read_query(path)?).context(name.clone())?;
+        queries.push((name, id));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    for (i, (name, id)) in queries.into_iter().enumerate() {
+        let plan = engine.explain(id).expect("it is installed");
         match args.format {
             Format::Text => {
                 if args.queries.len() > 1 {

@@ -9,11 +9,13 @@ use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Input as _;
 
 use super::clock::Clock;
+use super::exchange::{Target, exchange};
+use super::local::{Inlet, Valve};
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
-use super::{Diff, Feed, Inlet, Net, Origin, Time, Tuples, Valve};
+use super::{Diff, Net, Origin, Time, Tuples};
 use super::{aggregate, distinct, include, join, project, recursive, union};
-use crate::plan::Node;
+use crate::plan::{Expr, Node};
 use crate::store::Store;
 
 /// Builds the operators of one query.
@@ -22,7 +24,7 @@ pub(super) struct Builder<'a, 's> {
     store: &'a mut Store,
     pub(super) pool: Pool,
     now: i64,
-    pub(super) feeds: Vec<Feed>,
+    pub(super) feeds: Vec<(Origin, Inlet)>,
     pub(super) clocks: Vec<Valve<Clock>>,
     /// Of the window that the result is.
     pub(super) window: Option<Valve<Window>>,
@@ -51,13 +53,41 @@ impl<'a, 's> Builder<'a, 's> {
         }
     }
 
+    /// The tuples of the result, on the first worker.
+    pub(super) fn result(&mut self, node: &Node) -> (Tuples<'s>, Net) {
+        let tuples = self.root(node);
+        self.gather(tuples)
+    }
+
+    /// Brings tuples to the first worker.
+    pub(super) fn gather(&self, tuples: (Tuples<'s>, Net)) -> (Tuples<'s>, Net) {
+        self.bring(tuples, Target::First)
+    }
+
+    /// Brings tuples with the same values of some expressions to one worker.
+    fn by(&self, tuples: (Tuples<'s>, Net), exprs: &[Expr]) -> (Tuples<'s>, Net) {
+        let target = match exprs {
+            [] => Target::First,
+            exprs => Target::Hashed(exprs.to_vec()),
+        };
+        self.bring(tuples, target)
+    }
+
+    fn bring(&self, (tuples, net): (Tuples<'s>, Net), target: Target) -> (Tuples<'s>, Net) {
+        match self.scope.peers() {
+            1 => (tuples, net),
+            _ => (exchange(tuples, target), Net::Always),
+        }
+    }
+
     /// The tuples of the result, whose window can be moved.
-    pub(super) fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
+    fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
             Node::Window {
                 input, partition, ..
             } if partition.is_empty() => {
                 let (tuples, net) = self.node(input);
+                let net = net.max(self.net_of_several());
                 let window = Window::new(node, net == Net::Always);
                 let (tuples, valve) = self.valve(tuples, "Window", window);
                 self.window = Some(valve);
@@ -91,6 +121,7 @@ impl<'a, 's> Builder<'a, 's> {
             }
             Node::Clock { input, condition } => {
                 let (tuples, net) = self.node(input);
+                let net = net.max(self.net_of_several());
                 let clock = Clock::new(condition.clone(), self.now, net == Net::Always);
                 let (tuples, valve) = self.valve(tuples, "Clock", clock);
                 self.clocks.push(valve);
@@ -117,10 +148,13 @@ impl<'a, 's> Builder<'a, 's> {
                 })
             }
             Node::Join(join) => {
-                let (left, left_net) = self.node(&join.left);
-                let (right, right_net) = self.node(&join.right);
+                let left = self.node(&join.left);
+                let (left, left_net) = self.by(left, &join.left_keys);
+                let right = self.node(&join.right);
+                let (right, right_net) = self.by(right, &join.right_keys);
+                let alone = self.scope.peers() == 1;
                 let mut side = |node: &Node, keys, net| match node {
-                    Node::Scan(scan) => join::Side::shared(self.store.arrange(scan, keys)),
+                    Node::Scan(scan) if alone => join::Side::shared(self.store.arrange(scan, keys)),
                     _ => join::Side::private(net == Net::Always),
                 };
                 let left_side = side(&join.left, &join.left_keys, left_net);
@@ -142,10 +176,11 @@ impl<'a, 's> Builder<'a, 's> {
                 keys,
                 aggregates,
             } => {
-                let (tuples, _) = self.node(input);
+                let tuples = self.node(input);
+                let (tuples, _) = self.by(tuples, keys);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
-                    true => unary_eager(tuples, "Aggregate", operator),
+                    true => unary_eager(tuples, "Aggregate", operator, self.scope.index() == 0),
                     false => self.unary(tuples, "Aggregate", operator),
                 };
                 (groups, Net::Always)
@@ -155,12 +190,16 @@ impl<'a, 's> Builder<'a, 's> {
                 fields,
                 keyed,
             } => {
-                let (tuples, _) = self.node(input);
+                let tuples = self.node(input);
+                let (tuples, _) = self.by(tuples, fields);
                 let operator = distinct::Distinct::new(fields.clone(), *keyed);
                 (self.unary(tuples, "Distinct", operator), Net::Always)
             }
-            Node::Window { input, .. } => {
-                let (tuples, net) = self.node(input);
+            Node::Window {
+                input, partition, ..
+            } => {
+                let tuples = self.node(input);
+                let (tuples, net) = self.by(tuples, partition);
                 let operator = Window::new(node, net == Net::Always);
                 (self.unary(tuples, "Window", operator), Net::Always)
             }
@@ -176,10 +215,17 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     fn feed(&mut self, origin: Origin) -> (Tuples<'s>, Net) {
-        let (handle, stream) = self.scope.new_input();
-        let inlet = Inlet::new(handle);
-        self.feeds.push(Feed { origin, inlet });
+        let (inlet, stream) = self.scope.new_input();
+        self.feeds.push((origin, inlet));
         (stream, Net::Always)
+    }
+
+    /// What came from several workers is net.
+    fn net_of_several(&self) -> Net {
+        match self.scope.peers() {
+            1 => Net::Never,
+            _ => Net::Always,
+        }
     }
 
     fn unary(&self, tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
@@ -192,8 +238,9 @@ impl<'a, 's> Builder<'a, 's> {
         parents: (Tuples<'s>, Net),
     ) -> (Tuples<'s>, Net) {
         self.bound.insert(include.id, parents.clone());
-        let (children, child_net) = self.node(&include.child);
-        let (parents, net) = parents;
+        let children = self.node(&include.child);
+        let (children, child_net) = self.by(children, &include.child_context);
+        let (parents, net) = self.by(parents, &include.context);
         let nets = [net, child_net].map(|net| net == Net::Always);
         let operator = include::Include::new(include, nets);
         let tuples = binary(parents, children, "Include", self.pool.clone(), operator);
@@ -208,12 +255,11 @@ impl<'a, 's> Builder<'a, 's> {
         operator: O,
     ) -> (Tuples<'s>, Valve<O>) {
         let operator = Rc::new(RefCell::new(operator));
-        let (handle, injected) = self.scope.new_input();
+        let (inlet, injected) = self.scope.new_input();
+        // Whoever moves it does so on the first worker.
+        let (tuples, _) = self.gather((tuples, Net::Never));
         let tuples = self.unary(tuples, name, operator.clone());
-        let valve = Valve {
-            operator,
-            inlet: Inlet::new(handle),
-        };
+        let valve = Valve::new(operator, inlet);
         (self.scope.concatenate([tuples, injected]), valve)
     }
 }

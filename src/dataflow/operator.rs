@@ -103,14 +103,22 @@ impl Waiting {
     }
 }
 
-/// As [`unary`], but waits for the tick's end and runs on the first one even if it brings nothing.
-pub(super) fn unary_eager<'s>(tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
+/// As [`unary`], but waits for the tick's end, and if it is `first` among the workers it runs in the
+/// first tick even if that brings nothing.
+pub(super) fn unary_eager<'s>(
+    tuples: Tuples<'s>,
+    name: &str,
+    operator: impl Unary,
+    is_first: bool,
+) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
     let (mut waiting, mut changes) = (Waiting::default(), Updates::new());
     tuples.unary_frontier(Pipeline, name, move |first, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
-        let mut start = Some(*first.time());
-        capabilities.insert(first);
+        let mut start = is_first.then_some(*first.time());
+        if is_first {
+            capabilities.insert(first);
+        }
         move |(input, frontier), output| {
             input.for_each(|capability, data| {
                 if let Some(capability) = capability.retain_least(0) {

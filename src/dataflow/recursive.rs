@@ -91,7 +91,9 @@ fn outside<'s>(
         let inputs = node.inputs().into_iter();
         inputs.for_each(|input| outside(input, ids, builder, found));
     } else {
-        let (tuples, _) = builder.node(node);
+        let tuples = builder.node(node);
+        // The rounds run on the first worker alone.
+        let (tuples, _) = builder.gather(tuples);
         found.push_back(timed(tuples));
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::share::{hash_of, inputs_mut, is_movable, is_sharable, reads};
+use crate::dataflow::workers::Leader;
 use crate::dataflow::{Dataflow, Feed, Origin, Runtime, Updates};
 use crate::plan::Node;
 use crate::store::{Changes, Router, Store};
@@ -60,6 +61,17 @@ pub(super) struct Ground<'a> {
 type Known = HashMap<FlowId, Updates>;
 
 impl Flows {
+    pub(super) fn on_workers(leader: Leader) -> Flows {
+        Flows {
+            runtime: Runtime::on_workers(leader),
+            ..Flows::default()
+        }
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     fn flow(&mut self, id: FlowId) -> &mut Flow {
         self.all.get_mut(&id).expect("what is read runs")
     }
@@ -80,6 +92,25 @@ impl Flows {
     /// How many parts are computed once for several queries.
     pub(super) fn common_count(&self) -> usize {
         self.commons.values().map(Vec::len).sum()
+    }
+
+    /// The flows whose results have a part in common, if it is computed once for several.
+    pub(super) fn having(&self, part: &Node) -> Option<BTreeSet<FlowId>> {
+        let mut there = self.commons.get(&hash_of(part)).into_iter().flatten();
+        let id = there.find(|id| self.all[id].plan == *part)?;
+        let mut having = BTreeSet::new();
+        self.collect_results(*id, &mut having);
+        Some(having)
+    }
+
+    fn collect_results(&self, id: FlowId, results: &mut BTreeSet<FlowId>) {
+        for (reader, _) in &self.all[&id].readers {
+            if self.all[reader].readers.is_empty() {
+                results.insert(*reader);
+            } else {
+                self.collect_results(*reader, results);
+            }
+        }
     }
 
     /// Starts a flow on the rows that are there; its output is all tuples. What it has in common
@@ -125,7 +156,7 @@ impl Flows {
             }
         }
         self.runtime.begin(&mut dataflow);
-        self.runtime.finish(&dataflow);
+        self.runtime.finish(&mut dataflow);
         dataflow
     }
 
@@ -139,7 +170,9 @@ impl Flows {
         known: &mut Known,
     ) -> (Node, Vec<u64>) {
         let (mut built, mut parts) = (plan.clone(), Vec::new());
-        if is_common {
+        if !self.runtime.is_alone() {
+            // What goes from flow to flow would come to the first worker and leave it again.
+        } else if is_common {
             for input in inputs_mut(&mut built) {
                 self.share_within(input, false, &mut parts, ground, known);
             }
@@ -372,7 +405,8 @@ impl Flows {
             self.runtime.begin(&mut flow.dataflow);
         }
         for id in flows {
-            self.runtime.finish(&self.all[id].dataflow);
+            let flow = self.all.get_mut(id).expect("what is told runs");
+            self.runtime.finish(&mut flow.dataflow);
         }
     }
 
@@ -424,12 +458,8 @@ impl Flows {
     /// Moves the window of a result; false if it has none.
     pub(super) fn set_window(&mut self, id: FlowId, offset: usize, limit: Option<usize>) -> bool {
         let flow = self.all.get_mut(&id).expect("it runs");
-        let moved = flow.dataflow.set_window(offset, limit);
-        if moved {
-            self.runtime.begin(&mut flow.dataflow);
-            self.runtime.finish(&flow.dataflow);
-        }
-        moved
+        let dataflow = &mut flow.dataflow;
+        self.runtime.set_window(dataflow, offset, limit)
     }
 }
 

@@ -13,10 +13,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use thiserror::Error;
 
+pub use crate::dataflow::workers::{Lost, Workers, WorkersError, follow};
 pub use batch::{Batch, BatchReader, Reject};
 
 use crate::dataflow::Updates;
-use crate::plan::{Node, Plan};
+use crate::dataflow::workers::Leader;
+use crate::plan::{Explanation, Node, Plan};
 use crate::query::{Query, QueryError};
 use crate::schema::Catalog;
 use crate::store::{Action, Changes, Store};
@@ -31,6 +33,9 @@ pub enum InstallError {
     /// The query does not hold.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// It cannot run on workers of other processes.
+    #[error("{0}")]
+    Workers(String),
 }
 
 /// Why a window was not moved.
@@ -122,6 +127,39 @@ impl Engine {
         }
     }
 
+    /// An engine over the collections of a catalog, whose queries run on several workers: on this
+    /// machine, or on several ones of which this is the first. Steps take longer, as they go to
+    /// another thread and back, and much work is done in less time.
+    ///
+    /// # Errors
+    ///
+    /// If the processes cannot reach each other, or this one is not the first: see [`follow`].
+    pub fn with_workers(catalog: Arc<Catalog>, workers: &Workers) -> Result<Engine, WorkersError> {
+        if !workers.is_first() {
+            let message = "only process 0 has the sources and the results: `follow` it";
+            return Err(WorkersError::Invalid(message.into()));
+        }
+        let mut engine = Engine::with_catalog(catalog);
+        if workers.count() > 1 {
+            let leader = Leader::start(engine.catalog(), workers)?;
+            engine.flows = Flows::on_workers(leader);
+        }
+        Ok(engine)
+    }
+
+    /// Why results do not change any more: a worker was lost. An engine that is started anew, on the
+    /// rows of this one or of the stream, goes on.
+    pub fn lost(&self) -> Option<Lost> {
+        self.flows.runtime().lost()
+    }
+
+    fn plan(&self, query: &Query) -> Result<Plan, InstallError> {
+        let plan = Plan::new(query, self.store.catalog())?;
+        let checked = self.flows.runtime().check(&plan.root);
+        checked.map_err(InstallError::Workers)?;
+        Ok(plan)
+    }
+
     /// The collections.
     pub fn catalog(&self) -> &Arc<Catalog> {
         self.store.catalog()
@@ -139,7 +177,7 @@ impl Engine {
     ///
     /// If the query does not hold; the error says where. Other queries are not concerned.
     pub fn install(&mut self, query: &Query) -> Result<QueryId, InstallError> {
-        let plan = Plan::new(query, self.store.catalog())?;
+        let plan = self.plan(query)?;
         let id = self.fresh();
         match self.same(&plan) {
             Some((flow, owners)) => {
@@ -226,7 +264,7 @@ impl Engine {
     ///
     /// As [`Engine::install`].
     pub fn effect(&mut self, query: &Query, effect: Effect) -> Result<QueryId, InstallError> {
-        let plan = Arc::new(Plan::new(query, self.store.catalog())?);
+        let plan = Arc::new(self.plan(query)?);
         let id = self.fresh();
         let flow = self.start(&plan.root);
         let watch = Watch::new(plan, effect, &mut self.flows.dataflow(flow).output());
@@ -241,7 +279,7 @@ impl Engine {
     ///
     /// As [`Engine::install`].
     pub fn query_once(&mut self, query: &Query) -> Result<View, InstallError> {
-        let plan = Arc::new(Plan::new(query, self.store.catalog())?);
+        let plan = Arc::new(self.plan(query)?);
         let mut tuples = self.once(&plan.root);
         let mut view = View::new(plan);
         view.apply(&mut tuples);
@@ -463,6 +501,24 @@ impl Engine {
         if let Some(Materialized::Nothing(watch, _)) = self.results.get_mut(&flow) {
             watch.call(changes);
         }
+    }
+
+    /// The plan of a query for people and tools, with what it shares with other queries.
+    pub fn explain(&self, id: QueryId) -> Option<Explanation> {
+        let flow = self.queries.get(&id)?;
+        let owners = |flow: &FlowId| match &self.results[flow] {
+            Materialized::View(_, owners) => owners.len(),
+            Materialized::Nothing(..) => 1,
+        };
+        let of_part = |part: &Node| {
+            let having = self.flows.having(part)?;
+            Some(having.iter().map(owners).sum())
+        };
+        let plan = match &self.results[flow] {
+            Materialized::View(view, _) => read(view).plan().clone(),
+            Materialized::Nothing(watch, _) => watch.plan().clone(),
+        };
+        Some(plan.explain_shared(owners(flow), &of_part))
     }
 
     /// How many parts of queries are computed once for several of them.

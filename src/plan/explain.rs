@@ -60,9 +60,28 @@ impl Plan {
         Explanation {
             operator: "result",
             details,
-            inputs: vec![explain(&self.root, &[])],
+            inputs: vec![explain(&self.root, &[], &|_| None)],
         }
     }
+
+    /// As [`Plan::explain`], with the number of queries that have the whole plan, and of those that
+    /// have a part of it.
+    pub(crate) fn explain_shared(
+        &self,
+        queries: usize,
+        of_part: &dyn Fn(&Node) -> Option<usize>,
+    ) -> Explanation {
+        let mut explanation = self.explain();
+        explanation.inputs = vec![explain(&self.root, &[], of_part)];
+        if queries > 1 {
+            explanation.details.push(shared_by(queries));
+        }
+        explanation
+    }
+}
+
+fn shared_by(queries: usize) -> (&'static str, String) {
+    ("shared by", format!("{queries} queries"))
 }
 
 fn order(keys: &[OrderKey]) -> String {
@@ -72,8 +91,8 @@ fn order(keys: &[OrderKey]) -> String {
     }
 }
 
-/// Explains a node within the recursion of some numbers.
-fn explain(node: &Node, ids: &[usize]) -> Explanation {
+/// Explains a node within the recursion of some numbers; `queries` knows how many have it.
+fn explain(node: &Node, ids: &[usize], queries: &dyn Fn(&Node) -> Option<usize>) -> Explanation {
     let (operator, mut details) = match node {
         Node::Scan(scan) => (
             "scan",
@@ -179,6 +198,7 @@ fn explain(node: &Node, ids: &[usize]) -> Explanation {
         ),
     };
     details.retain(|(_, text)| !text.is_empty());
+    details.extend(queries(node).map(shared_by));
     Explanation {
         operator,
         details,
@@ -186,12 +206,15 @@ fn explain(node: &Node, ids: &[usize]) -> Explanation {
             Node::Recursive(recursive) => {
                 let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
                 let definitions = recursive.definitions.iter().map(|(_, node)| node);
-                let definitions = definitions.map(|node| explain(node, &ids));
+                let definitions = definitions.map(|node| explain(node, &ids, queries));
                 definitions
-                    .chain([explain(&recursive.input, &[])])
+                    .chain([explain(&recursive.input, &[], queries)])
                     .collect()
             }
-            node => node.inputs().into_iter().map(|n| explain(n, ids)).collect(),
+            node => {
+                let inputs = node.inputs().into_iter();
+                inputs.map(|n| explain(n, ids, queries)).collect()
+            }
         },
     }
 }

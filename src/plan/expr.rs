@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::key::KeyKind;
@@ -12,7 +13,7 @@ use crate::schema::CollectionDef;
 use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
 /// An expression over a tuple.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub enum Expr {
     /// A column of a source's row.
     Column {
@@ -42,7 +43,7 @@ pub enum Expr {
     /// A field of an object.
     Field(Box<Expr>, SmolStr),
     /// A constant.
-    Const(Value),
+    Const(#[serde(with = "super::wire::constant")] Value),
     /// A function call.
     Call(Function, Vec<Expr>),
     /// A call of a Rust function.
@@ -88,7 +89,7 @@ impl Expr {
 }
 
 /// A part of an [`Expr::Object`]. Of fields with one name the last wins.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub enum Part {
     /// A named value.
     Field(SmolStr, Expr),
@@ -146,7 +147,7 @@ impl std::hash::Hash for NativeCall {
 }
 
 /// A name for people. Labels never make expressions differ.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Label(pub SmolStr);
 
 impl PartialEq for Label {
@@ -160,12 +161,12 @@ impl std::hash::Hash for Label {
 }
 
 /// Where a source's fields are in its rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Shape {
     /// The columns of a collection, which may still grow.
-    Collection(Arc<CollectionDef>),
+    Collection(#[serde(with = "super::wire::collection")] Arc<CollectionDef>),
     /// The fields of a subquery from column 1 on.
-    Fields(Arc<[SmolStr]>),
+    Fields(#[serde(with = "super::wire::names")] Arc<[SmolStr]>),
     /// One value in column 1, which may be an object.
     Value,
 }

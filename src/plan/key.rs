@@ -1,11 +1,12 @@
 //! How the keys of result rows read as text.
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::value::{Value, ValueRef};
 
 /// What kind of key a result row has. Keys are values, compared as values; this makes text of them.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub enum KeyKind {
     /// The key of a collection's row: a string.
     Source,
@@ -20,7 +21,7 @@ pub enum KeyKind {
 }
 
 /// Where the fields of a distinct row stand in its value.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub enum Template {
     /// The field with this number.
     Leaf(usize),

@@ -16,8 +16,11 @@ mod origin;
 mod recursive;
 mod scope;
 mod union;
+mod wire;
 
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use explain::Explanation;
 pub(crate) use expr::Rendered;
@@ -46,7 +49,7 @@ pub struct Plan {
 }
 
 /// One operator of a plan and its inputs.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub enum Node {
     /// The rows of a collection that pass the filter.
     Scan(Scan),
@@ -125,7 +128,7 @@ pub enum Node {
 }
 
 /// A condition that becomes true or false of a tuple as time passes.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct ClockCondition {
     /// The condition, over a tuple and the clock.
     pub predicate: Expr,
@@ -134,7 +137,7 @@ pub struct ClockCondition {
 }
 
 /// What of a tuple is compared with what of the clock.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Comparison {
     /// The tuple's side.
     pub expr: Expr,
@@ -146,7 +149,7 @@ pub struct Comparison {
 }
 
 /// Adds the result of a child query to each tuple.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Include {
     /// The number of the [`Node::Bound`] that stands, within the child, for the distinct contexts.
     pub id: usize,
@@ -167,7 +170,7 @@ pub struct Include {
 }
 
 /// Queries that refer to themselves and each other.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Recursive {
     /// Each with its number: its rows, in terms of what the numbers stand for.
     pub definitions: Vec<(usize, Node)>,
@@ -178,9 +181,10 @@ pub struct Recursive {
 }
 
 /// Reads a collection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scan {
     /// The collection.
+    #[serde(with = "wire::collection")]
     pub collection: Arc<CollectionDef>,
     /// What must be true of a row, as source 0.
     pub filter: Vec<Expr>,
@@ -209,7 +213,7 @@ impl Scan {
 }
 
 /// Joins two inputs.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Join {
     /// Which unmatched tuples stay.
     pub kind: JoinKind,
@@ -230,7 +234,7 @@ pub struct Join {
 }
 
 /// One aggregate of a group.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Aggregate {
     /// What is computed.
     pub function: AggregateFunction,
@@ -245,7 +249,7 @@ impl std::fmt::Display for Aggregate {
 }
 
 /// One component of an order.
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 pub struct OrderKey {
     /// What to order by.
     pub expr: Expr,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::error::QueryError;
@@ -76,7 +77,7 @@ impl Source {
 }
 
 /// Which rows without a match a join keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JoinKind {
     /// None.
     Inner,
@@ -179,7 +180,7 @@ pub struct Include {
 }
 
 /// What becomes of the rows of an [`Include`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Materialization {
     /// An array of them.
     Array,

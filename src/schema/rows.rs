@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -60,7 +61,7 @@ pub enum RowError {
 }
 
 /// The columns of a collection at one moment: column 0 is the key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Columns {
     pub(super) names: Vec<SmolStr>,
     index: HashMap<SmolStr, usize>,
@@ -279,6 +280,15 @@ impl CollectionDef {
             .read()
             .expect("no panic while columns are locked")
             .clone()
+    }
+
+    /// Takes over the columns that the collection has elsewhere.
+    pub(crate) fn adopt(&self, columns: Columns) {
+        let mut known = self
+            .columns
+            .write()
+            .expect("no panic while columns are locked");
+        *known = Arc::new(columns);
     }
 
     /// The column of a field, made if it is new; `None` when there are too many.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -21,7 +22,7 @@ struct Inner {
 }
 
 /// What a collation looks at, named as the options of JavaScript's `localeCompare`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CollationOptions {
     /// Which differences count.
@@ -35,7 +36,7 @@ pub struct CollationOptions {
 }
 
 /// Which differences between strings count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sensitivity {
     /// Of base letters alone.
     Base,
@@ -49,7 +50,7 @@ pub enum Sensitivity {
 }
 
 /// Which case comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CaseFirst {
     /// Capitals.
     Upper,
@@ -88,6 +89,20 @@ impl fmt::Display for Collation {
 impl PartialEq for Collation {
     fn eq(&self, other: &Collation) -> bool {
         self.0.locale == other.0.locale && self.0.options == other.0.options
+    }
+}
+
+/// As it was asked for.
+impl Serialize for Collation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.0.locale, &self.0.options).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Collation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Collation, D::Error> {
+        let (locale, options) = <(SmolStr, CollationOptions)>::deserialize(deserializer)?;
+        Collation::new(&locale, options).map_err(serde::de::Error::custom)
     }
 }
 

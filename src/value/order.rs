@@ -1,5 +1,6 @@
 //! Sort keys: values as bytes whose plain comparison is the order a query asks for.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{Collation, Seq, Value, ValueRef};
@@ -26,7 +27,7 @@ impl SortKey {
 }
 
 /// Ascending or descending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Smallest first.
     #[default]
@@ -46,7 +47,7 @@ impl Direction {
 }
 
 /// Where null and missing stand, whatever the direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Nulls {
     /// Before all other values.
     #[default]

@@ -66,7 +66,8 @@ impl Row {
         Row::new(&mut builder, &mut Vec::new())
     }
 
-    fn from_bytes(bytes: &[u8]) -> Row {
+    /// A row of the bytes of another one.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Row {
         Row {
             hash: hash_bytes(bytes),
             bytes: ThinArc::from_header_and_slice((), bytes),
@@ -74,14 +75,13 @@ impl Row {
     }
 
     #[inline]
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         #[cfg(test)]
         crate::work::add(1);
         &self.bytes.slice
     }
 
     /// How many bytes its values take.
-    #[cfg(feature = "serve")]
     pub(crate) fn size(&self) -> usize {
         self.bytes.slice.len()
     }

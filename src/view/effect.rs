@@ -123,6 +123,10 @@ impl Watch {
         ChangeSet::new(self.plan.clone(), false, changes)
     }
 
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
     pub(crate) fn call(&mut self, changes: &ChangeSet) {
         let Effect {
             enter,

@@ -27,3 +27,4 @@ mod time;
 mod time_below;
 mod typed;
 mod windows;
+mod workers;

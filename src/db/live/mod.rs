@@ -286,9 +286,12 @@ impl<T> LiveQuery<T> {
         read(&self.inner.query.view()).plan().clone()
     }
 
-    /// The plan for people and tools.
+    /// The plan for people and tools, with what it shares with other queries. Waits for the engine.
     pub fn explain(&self) -> Explanation {
-        self.plan().explain()
+        let id = self.inner.query.id;
+        let explained = self.inner.db.ask(move |core| core.engine.explain(id));
+        let explained = explained.ok().flatten();
+        explained.unwrap_or_else(|| self.plan().explain())
     }
 
     /// All rows as one change set, and then what changes.

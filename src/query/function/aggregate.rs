@@ -7,7 +7,7 @@ macro_rules! aggregates {
     ($($(#[$doc:meta])* $variant:ident $name:literal $low:literal..=$high:literal,)*) => {
         /// An aggregate over the rows of a group. Null and missing values are skipped by all of
         /// them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum AggregateFunction { $($(#[$doc])* $variant,)* }
 
         impl AggregateFunction {

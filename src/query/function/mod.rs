@@ -25,7 +25,7 @@ use crate::value::{Value, ValueRef};
 macro_rules! functions {
     ($($(#[$doc:meta])* $variant:ident $name:literal $low:literal..=$high:expr,)*) => {
         /// A function of an expression.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum Function { $($(#[$doc])* $variant,)* }
 
         impl Function {

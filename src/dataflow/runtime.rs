@@ -1,0 +1,193 @@
+//! Where dataflows run: on the caller's thread, or on several workers.
+
+use std::cell::{RefCell, RefMut};
+
+use super::local::{Local, Running};
+use super::workers::{Leader, Lost, Remote};
+use super::{Feed, Updates};
+use crate::plan::Node;
+use crate::store::Store;
+
+/// What runs dataflows.
+pub(crate) struct Runtime(Place);
+
+enum Place {
+    Here(Local),
+    Workers(Leader),
+}
+
+/// A running dataflow.
+pub(crate) struct Dataflow {
+    pub(crate) feeds: Vec<Feed>,
+    body: Body,
+}
+
+enum Body {
+    Here(Running),
+    Workers(Remote, RefCell<Updates>),
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let several = matches!(self.0, Place::Workers(_));
+        f.debug_struct("Runtime")
+            .field("several", &several)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Dataflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataflow")
+            .field("feeds", &self.feeds.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Runtime(Place::Here(Local::default()))
+    }
+}
+
+fn never() -> bool {
+    false
+}
+
+impl Runtime {
+    pub(crate) fn on_workers(leader: Leader) -> Runtime {
+        Runtime(Place::Workers(leader))
+    }
+
+    /// Whether there is one worker, on this thread.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self.0, Place::Here(_))
+    }
+
+    /// Whether a plan can run on all workers.
+    ///
+    /// # Errors
+    ///
+    /// If one is in another process, and the plan calls a Rust function.
+    pub(crate) fn check(&self, root: &Node) -> Result<(), String> {
+        match &self.0 {
+            Place::Here(_) => Ok(()),
+            Place::Workers(leader) => leader.check(root),
+        }
+    }
+
+    /// Why nothing works any more, if a worker was lost.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        match &self.0 {
+            Place::Here(_) => None,
+            Place::Workers(leader) => leader.lost(),
+        }
+    }
+
+    /// Builds the dataflow of a plan's nodes, its clock standing at a time in milliseconds. Its first
+    /// tick must bring all current rows.
+    pub(crate) fn install(&mut self, root: &Node, store: &mut Store, now: i64) -> Dataflow {
+        let (body, origins) = match &mut self.0 {
+            Place::Here(local) => {
+                let (running, origins) = local.install(root, store, now);
+                (Body::Here(running), origins)
+            }
+            Place::Workers(leader) => {
+                let (remote, origins) = leader.install(root, now);
+                (Body::Workers(remote, RefCell::default()), origins)
+            }
+        };
+        let feeds = origins.into_iter().map(Feed::new).collect();
+        Dataflow { feeds, body }
+    }
+
+    /// Begins a dataflow's tick with what was fed to it. Several may run at once; they are finished
+    /// in the order in which they were begun.
+    pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
+        let feeds = dataflow.feeds.iter_mut().map(|feed| &mut feed.buffer);
+        match (&mut self.0, &mut dataflow.body) {
+            (Place::Here(local), Body::Here(running)) => local.begin(running, feeds),
+            (Place::Workers(leader), Body::Workers(remote, _)) => {
+                leader.begin(remote, feeds.map(std::mem::take).collect());
+            }
+            _ => unreachable!("dataflows stay where they are"),
+        }
+    }
+
+    /// Works until the dataflow's tick is done.
+    pub(crate) fn finish(&mut self, dataflow: &mut Dataflow) {
+        match (&mut self.0, &mut dataflow.body) {
+            (Place::Here(local), Body::Here(running)) => local.finish(running, never),
+            (Place::Workers(leader), Body::Workers(remote, output)) => {
+                leader.finish(remote, output.get_mut());
+            }
+            _ => unreachable!("dataflows stay where they are"),
+        }
+    }
+
+    /// Lets the dataflow's clock stand at another time; whether that changes anything.
+    pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
+        match (&mut self.0, &mut dataflow.body) {
+            (Place::Here(local), Body::Here(running)) => local.set_clock(running, now, never),
+            (Place::Workers(leader), Body::Workers(remote, output)) => {
+                leader.set_clock(remote, now, output.get_mut())
+            }
+            _ => unreachable!("dataflows stay where they are"),
+        }
+    }
+
+    /// Moves the window of the result, in a tick of its own; false if there is none that could be
+    /// moved.
+    pub(crate) fn set_window(
+        &mut self,
+        dataflow: &mut Dataflow,
+        offset: usize,
+        limit: Option<usize>,
+    ) -> bool {
+        match (&mut self.0, &mut dataflow.body) {
+            (Place::Here(local), Body::Here(running)) => {
+                local.set_window(running, offset, limit, never)
+            }
+            (Place::Workers(leader), Body::Workers(remote, output)) => {
+                leader.set_window(remote, offset, limit, output.get_mut())
+            }
+            _ => unreachable!("dataflows stay where they are"),
+        }
+    }
+
+    /// Removes a dataflow and frees all it held.
+    pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
+        match (&mut self.0, dataflow.body) {
+            (Place::Here(local), Body::Here(running)) => local.drop_dataflow(running, never),
+            (Place::Workers(leader), Body::Workers(remote, _)) => leader.drop_dataflow(&remote),
+            _ => unreachable!("dataflows stay where they are"),
+        }
+    }
+}
+
+impl Dataflow {
+    /// Whether it depends on the clock.
+    pub(crate) fn has_clock(&self) -> bool {
+        match &self.body {
+            Body::Here(running) => running.has_clock(),
+            Body::Workers(remote, _) => remote.has_clock,
+        }
+    }
+
+    /// Whether a recursion ended before its fixed point.
+    pub(crate) fn is_cut(&self) -> bool {
+        match &self.body {
+            Body::Here(running) => running.is_cut(),
+            Body::Workers(remote, _) => remote.is_cut,
+        }
+    }
+
+    /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
+    /// emptied by the caller.
+    pub(crate) fn output(&mut self) -> RefMut<'_, Updates> {
+        match &mut self.body {
+            Body::Here(running) => running.output(),
+            Body::Workers(_, output) => output.borrow_mut(),
+        }
+    }
+}
