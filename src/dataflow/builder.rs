@@ -83,9 +83,7 @@ impl<'a, 's> Builder<'a, 's> {
     /// The tuples of the result, whose window can be moved.
     fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
-            Node::Window {
-                input, partition, ..
-            } if partition.is_empty() => {
+            Node::Window { input, .. } if node.is_window() => {
                 let (tuples, net) = self.node(input);
                 let net = net.max(self.net_of_several());
                 let window = Window::new(node, net == Net::Always);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::share::{hash_of, inputs_mut, is_movable, is_sharable, reads};
+use super::share::{hash_of, inputs_mut, is_sharable, reads};
 use crate::dataflow::workers::Leader;
 use crate::dataflow::{Dataflow, Feed, Origin, Runtime, Updates};
 use crate::plan::Node;
@@ -190,7 +190,7 @@ impl Flows {
         ground: &mut Ground<'_>,
         known: &mut Known,
     ) {
-        let holds_window = is_root && holds_window(node);
+        let holds_window = is_root && node.holds_window();
         if !holds_window && is_sharable(node) {
             let hash = hash_of(node);
             if let Some(id) = self.common(hash, node, ground, known) {
@@ -200,7 +200,7 @@ impl Flows {
             }
             parts.push(hash);
         }
-        let above_window = holds_window && !is_movable(node);
+        let above_window = holds_window && !node.is_window();
         let mut inputs = inputs_mut(node);
         let last = inputs.pop();
         for input in inputs {
@@ -459,7 +459,12 @@ impl Flows {
     pub(super) fn set_window(&mut self, id: FlowId, offset: usize, limit: Option<usize>) -> bool {
         let flow = self.all.get_mut(&id).expect("it runs");
         let dataflow = &mut flow.dataflow;
-        self.runtime.set_window(dataflow, offset, limit)
+        let moved = self.runtime.set_window(dataflow, offset, limit);
+        if moved {
+            flow.plan.move_window(offset, limit);
+            flow.built.move_window(offset, limit);
+        }
+        moved
     }
 }
 
@@ -475,15 +480,6 @@ fn release(built: &Node, store: &mut Store) {
         }
         false
     });
-}
-
-/// Whether the result's window is in a node, at the top or below includes and recursions.
-fn holds_window(node: &Node) -> bool {
-    match node {
-        Node::Include(include) => holds_window(&include.input),
-        Node::Recursive(recursive) => holds_window(&recursive.input),
-        node => is_movable(node),
-    }
 }
 
 /// Sends what changed in a collection to all that it concerns.

@@ -41,11 +41,6 @@ fn is_closed(node: &Node) -> bool {
     !node.any(&mut |n| matches!(n, Node::Bound(id) if !bound.contains(id)))
 }
 
-/// Whether the node is the window of a result, which can be moved for this result alone.
-pub(super) fn is_movable(node: &Node) -> bool {
-    matches!(node, Node::Window { partition, .. } if partition.is_empty())
-}
-
 /// The inputs, to be changed, from left to right; of a recursion and of an include the one that the
 /// result's window is found in comes last.
 pub(super) fn inputs_mut(node: &mut Node) -> Vec<&mut Node> {

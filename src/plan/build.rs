@@ -66,6 +66,12 @@ pub(super) fn query(query: &Query, env: &Env<'_>, parent: Option<Parent>) -> Res
             offset: query.offset,
             limit,
         };
+    } else if node.holds_window() {
+        // It is a subquery's: what moves the result's window must not move this one.
+        node = Node::Filter {
+            input: Box::new(node),
+            predicates: Vec::new(),
+        };
     }
     node = include::add(node, &mut scope);
     if let Some(definitions) = definitions {

@@ -283,16 +283,8 @@ impl Plan {
 
     /// The plan with the window of its result moved, where it ends in one.
     pub(crate) fn with_window(&self, to: usize, len: Option<usize>) -> Plan {
-        fn set(node: &mut Node, to: usize, len: Option<usize>) {
-            match node {
-                Node::Window { offset, limit, .. } => (*offset, *limit) = (to, len),
-                Node::Include(include) => set(&mut include.input, to, len),
-                Node::Recursive(recursive) => set(&mut recursive.input, to, len),
-                _ => {}
-            }
-        }
         let mut plan = self.clone();
-        set(&mut plan.root, to, len);
+        plan.root.move_window(to, len);
         plan
     }
 
@@ -360,6 +352,30 @@ impl Node {
             | Node::Project { .. }
             | Node::Distinct { .. }
             | Node::Bound(_) => 1,
+        }
+    }
+
+    /// Whether it is a window of all tuples.
+    pub(crate) fn is_window(&self) -> bool {
+        matches!(self, Node::Window { partition, .. } if partition.is_empty())
+    }
+
+    /// Whether the result's window is in it, at the top or below includes and recursions.
+    pub(crate) fn holds_window(&self) -> bool {
+        match self {
+            Node::Include(include) => include.input.holds_window(),
+            Node::Recursive(recursive) => recursive.input.holds_window(),
+            node => node.is_window(),
+        }
+    }
+
+    /// Moves the window of the result, where the node ends in one.
+    pub(crate) fn move_window(&mut self, to: usize, len: Option<usize>) {
+        match self {
+            Node::Window { offset, limit, .. } => (*offset, *limit) = (to, len),
+            Node::Include(include) => include.input.move_window(to, len),
+            Node::Recursive(recursive) => recursive.input.move_window(to, len),
+            _ => {}
         }
     }
 

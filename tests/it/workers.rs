@@ -6,6 +6,7 @@ use std::thread;
 
 use serde_json::Value;
 use tailwater::engine::{Engine, Workers, WorkersError, follow};
+use tailwater::query::builder::col;
 use tailwater::query::{Expr, Query};
 use tailwater::schema::Catalog;
 
@@ -129,15 +130,12 @@ fn what_is_bound_to_a_process_is_refused_by_name() {
     };
     let workers = Workers::cluster(1, hosts, 0).unwrap();
     let mut engine = Engine::with_workers(Arc::new(Catalog::open()), &workers).unwrap();
-    let mut query = Query::from_json(
-        r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#,
-    )
-    .unwrap();
-    query.filters.push(Expr::closure(
-        "is_prime",
-        [Expr::from_json(r#"{"type":"ref","path":["t","n"]}"#).unwrap()],
-        |_| true.into(),
-    ));
+    let mut query =
+        Query::from_json(r#"{"from":{"type":"collectionRef","collection":"t","alias":"t"}}"#)
+            .unwrap();
+    query
+        .filters
+        .push(Expr::closure("is_prime", [col("t.n")], |_| true.into()));
     let error = engine.install(&query).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -160,7 +158,10 @@ fn clusters_that_cannot_be_say_why() {
     let error = Engine::with_workers(catalog.clone(), &other).unwrap_err();
     assert!(error.to_string().contains("`follow` it"), "{error}");
     let first = Workers::cluster(1, hosts.clone(), 0).unwrap();
-    assert!(matches!(follow(&catalog, &first), Err(WorkersError::Invalid(_))));
+    assert!(matches!(
+        follow(&catalog, &first),
+        Err(WorkersError::Invalid(_))
+    ));
     // Processes that were started with other numbers do not work together.
     let leader = thread::spawn({
         let catalog = catalog.clone();
@@ -168,7 +169,10 @@ fn clusters_that_cannot_be_say_why() {
     });
     let more = Workers::cluster(2, hosts, 1).unwrap();
     let error = follow(&catalog, &more).unwrap_err().to_string();
-    assert!(error.contains("another number of hosts or workers"), "{error}");
+    assert!(
+        error.contains("another number of hosts or workers"),
+        "{error}"
+    );
     // The first one waits on for the right one, and takes it.
     follow_until_dropped(&other);
     leader.join().unwrap().unwrap();
