@@ -8,6 +8,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Input as _;
 
+use super::budget::{Budget, Meter};
 use super::clock::Clock;
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
@@ -22,6 +23,9 @@ pub(super) struct Builder<'a, 's> {
     store: &'a mut Store,
     pub(super) pool: Pool,
     now: i64,
+    pub(super) budget: Budget,
+    /// Whether somebody keeps the tuples of the node that is being built.
+    kept: bool,
     pub(super) feeds: Vec<Feed>,
     pub(super) clocks: Vec<Valve<Clock>>,
     /// Of the window that the result is.
@@ -37,12 +41,15 @@ impl<'a, 's> Builder<'a, 's> {
         store: &'a mut Store,
         pool: Pool,
         now: i64,
+        budget: Budget,
     ) -> Builder<'a, 's> {
         Builder {
             scope,
             store,
             pool,
             now,
+            budget,
+            kept: true,
             feeds: Vec::new(),
             clocks: Vec::new(),
             window: None,
@@ -51,24 +58,37 @@ impl<'a, 's> Builder<'a, 's> {
         }
     }
 
+    /// The books of an operator.
+    pub(super) fn meter(&self, node: &Node) -> Meter {
+        self.budget.meter(node.line())
+    }
+
+    /// The tuples of a node that the operator on top of it keeps, or does not.
+    pub(super) fn input(&mut self, node: &Node, kept: bool) -> (Tuples<'s>, Net) {
+        let before = std::mem::replace(&mut self.kept, kept);
+        let tuples = self.node(node);
+        self.kept = before;
+        tuples
+    }
+
     /// The tuples of the result, whose window can be moved.
     pub(super) fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
             Node::Window {
                 input, partition, ..
             } if partition.is_empty() => {
-                let (tuples, net) = self.node(input);
+                let (tuples, net) = self.input(input, true);
                 let window = Window::new(node, net == Net::Always);
-                let (tuples, valve) = self.valve(tuples, "Window", window);
+                let (tuples, valve) = self.valve(tuples, node, window);
                 self.window = Some(valve);
                 (tuples, Net::Always)
             }
             Node::Include(include) => {
                 let parents = self.root(&include.input);
-                self.include(include, parents)
+                self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self);
+                recursive::build(recursive, self.meter(node), self);
                 self.root(&recursive.input)
             }
             node => self.node(node),
@@ -82,7 +102,7 @@ impl<'a, 's> Builder<'a, 's> {
                 let (handle, stream) = self.scope.new_input();
                 self.feeds.push(Feed {
                     scan: scan.clone(),
-                    inlet: Inlet::new(handle),
+                    inlet: Inlet::new(handle, self.meter(node)),
                 });
                 (stream, Net::Always)
             }
@@ -90,15 +110,13 @@ impl<'a, 's> Builder<'a, 's> {
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
                 let predicates = predicates.clone();
-                (
-                    self.unary(tuples, "Filter", project::Filter { predicates }),
-                    net,
-                )
+                let operator = project::Filter { predicates };
+                (self.unary(tuples, self.meter(node), operator), net)
             }
             Node::Clock { input, condition } => {
-                let (tuples, net) = self.node(input);
+                let (tuples, net) = self.input(input, true);
                 let clock = Clock::new(condition.clone(), self.now, net == Net::Always);
-                let (tuples, valve) = self.valve(tuples, "Clock", clock);
+                let (tuples, valve) = self.valve(tuples, node, clock);
                 self.clocks.push(valve);
                 (tuples, net.min(Net::OneFeed))
             }
@@ -108,9 +126,11 @@ impl<'a, 's> Builder<'a, 's> {
                 branch,
             } => {
                 // A change in what is not projected comes as the same row twice.
-                let (tuples, _) = self.node(input);
-                let operator = project::Project::new(fields.clone(), branch.clone());
-                (self.unary(tuples, "Project", operator), Net::Never)
+                let (tuples, _) = self.input(input, false);
+                let (fields, branch) = (fields.clone(), branch.clone());
+                let meter = self.meter(node);
+                let operator = project::Project::new(fields, branch, self.kept, meter.clone());
+                (self.unary(tuples, meter, operator), Net::Never)
             }
             Node::Union(inputs) => {
                 let mut inputs = inputs.iter();
@@ -118,20 +138,22 @@ impl<'a, 's> Builder<'a, 's> {
                 let first = self.node(first);
                 inputs.fold(first, |(left, _), input| {
                     let (right, _) = self.node(input);
-                    let merged = binary(left, right, "Union", self.pool.clone(), union::Union);
+                    let meter = self.meter(node);
+                    let merged = binary(left, right, meter, self.pool.clone(), union::Union);
                     (merged, Net::Never)
                 })
             }
             Node::Join(join) => {
-                let (left, left_net) = self.node(&join.left);
-                let (right, right_net) = self.node(&join.right);
+                let (left, left_net) = self.input(&join.left, true);
+                let (right, right_net) = self.input(&join.right, true);
                 let mut side = |node: &Node, keys, net| match node {
                     Node::Scan(scan) => join::Side::shared(self.store.arrange(scan, keys)),
                     _ => join::Side::private(net == Net::Always),
                 };
                 let left_side = side(&join.left, &join.left_keys, left_net);
                 let right_side = side(&join.right, &join.right_keys, right_net);
-                let operator = join::Join::new(join, left_side, right_side);
+                let meter = self.meter(node);
+                let operator = join::Join::new(join, left_side, right_side, meter.clone());
                 let outer = join.kind.keeps_left() || join.kind.keeps_right();
                 let is_bound = |node: &Node| node.any(&mut |n| matches!(n, Node::Bound(_)));
                 // What is bound may bring one feed to both sides.
@@ -140,7 +162,7 @@ impl<'a, 's> Builder<'a, 's> {
                     true => Net::Never,
                     false => Net::OneFeed,
                 };
-                let joined = binary(left, right, "Join", self.pool.clone(), operator);
+                let joined = binary(left, right, meter, self.pool.clone(), operator);
                 (joined, net)
             }
             Node::Aggregate {
@@ -148,11 +170,12 @@ impl<'a, 's> Builder<'a, 's> {
                 keys,
                 aggregates,
             } => {
-                let (tuples, _) = self.node(input);
+                let (tuples, _) = self.input(input, false);
+                let meter = self.meter(node);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
-                    true => unary_eager(tuples, "Aggregate", operator),
-                    false => self.unary(tuples, "Aggregate", operator),
+                    true => unary_eager(tuples, meter, operator),
+                    false => self.unary(tuples, meter, operator),
                 };
                 (groups, Net::Always)
             }
@@ -161,41 +184,43 @@ impl<'a, 's> Builder<'a, 's> {
                 fields,
                 keyed,
             } => {
-                let (tuples, _) = self.node(input);
+                let (tuples, _) = self.input(input, false);
                 let operator = distinct::Distinct::new(fields.clone(), *keyed);
-                (self.unary(tuples, "Distinct", operator), Net::Always)
+                (self.unary(tuples, self.meter(node), operator), Net::Always)
             }
             Node::Window { input, .. } => {
-                let (tuples, net) = self.node(input);
+                let (tuples, net) = self.input(input, true);
                 let operator = Window::new(node, net == Net::Always);
-                (self.unary(tuples, "Window", operator), Net::Always)
+                (self.unary(tuples, self.meter(node), operator), Net::Always)
             }
             Node::Include(include) => {
-                let parents = self.node(&include.input);
-                self.include(include, parents)
+                let parents = self.input(&include.input, true);
+                self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self);
+                recursive::build(recursive, self.meter(node), self);
                 self.node(&recursive.input)
             }
         }
     }
 
-    fn unary(&self, tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
-        unary(tuples, name, self.pool.clone(), operator)
+    fn unary(&self, tuples: Tuples<'s>, meter: Meter, operator: impl Unary) -> Tuples<'s> {
+        unary(tuples, meter, self.pool.clone(), operator)
     }
 
     fn include(
         &mut self,
         include: &crate::plan::Include,
+        node: &Node,
         parents: (Tuples<'s>, Net),
     ) -> (Tuples<'s>, Net) {
         self.bound.insert(include.id, parents.clone());
-        let (children, child_net) = self.node(&include.child);
+        let (children, child_net) = self.input(&include.child, true);
         let (parents, net) = parents;
         let nets = [net, child_net].map(|net| net == Net::Always);
-        let operator = include::Include::new(include, nets);
-        let tuples = binary(parents, children, "Include", self.pool.clone(), operator);
+        let meter = self.meter(node);
+        let operator = include::Include::new(include, nets, meter.clone());
+        let tuples = binary(parents, children, meter, self.pool.clone(), operator);
         (tuples, Net::Always)
     }
 
@@ -203,16 +228,15 @@ impl<'a, 's> Builder<'a, 's> {
     fn valve<O: Unary>(
         &mut self,
         tuples: Tuples<'s>,
-        name: &str,
+        node: &Node,
         operator: O,
     ) -> (Tuples<'s>, Valve<O>) {
         let operator = Rc::new(RefCell::new(operator));
         let (handle, injected) = self.scope.new_input();
-        let tuples = self.unary(tuples, name, operator.clone());
-        let valve = Valve {
-            operator,
-            inlet: Inlet::new(handle),
-        };
+        let meter = self.meter(node);
+        let inlet = Inlet::new(handle, meter.clone());
+        let tuples = self.unary(tuples, meter, operator.clone());
+        let valve = Valve { operator, inlet };
         (self.scope.concatenate([tuples, injected]), valve)
     }
 }

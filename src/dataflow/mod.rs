@@ -7,6 +7,7 @@
 //! tests compare with differential's operators.
 
 mod aggregate;
+mod budget;
 mod builder;
 mod clock;
 mod distinct;
@@ -36,6 +37,8 @@ use timely::worker::Worker;
 use crate::plan::{Node, Scan};
 use crate::store::Store;
 use crate::value::Tuple;
+pub(crate) use budget::Stopped;
+use budget::{Budget, Left, Meter};
 use builder::Builder;
 use clock::Clock;
 use operator::Pool;
@@ -55,6 +58,8 @@ type Tuples<'s> = Stream<'s, Time, Updates>;
 pub(crate) struct Runtime {
     worker: Worker,
     pool: Pool,
+    /// How many bytes are left to all dataflows together.
+    left: Left,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -84,13 +89,15 @@ impl Feed {
 struct Inlet {
     handle: Handle<Time, (Tuple, Diff)>,
     buffer: Updates,
+    meter: Meter,
 }
 
 impl Inlet {
-    fn new(handle: Handle<Time, (Tuple, Diff)>) -> Inlet {
+    fn new(handle: Handle<Time, (Tuple, Diff)>, meter: Meter) -> Inlet {
         Inlet {
             handle,
             buffer: Updates::new(),
+            meter,
         }
     }
 
@@ -98,6 +105,7 @@ impl Inlet {
     fn open(&mut self, time: Time, pool: &Pool) -> bool {
         let any = !self.buffer.is_empty();
         if any {
+            self.meter.enter(&self.buffer);
             self.handle.send_batch(&mut self.buffer);
             self.buffer = pool.get();
         }
@@ -121,6 +129,7 @@ pub(crate) struct Dataflow {
     window: Option<Valve<Window>>,
     /// How many rows a recursion would have derived after its last round.
     cut: Rc<Cell<Diff>>,
+    budget: Budget,
 }
 
 /// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
@@ -155,6 +164,7 @@ impl Default for Runtime {
         Runtime {
             worker,
             pool: Pool::default(),
+            left: budget::unlimited(),
         }
     }
 }
@@ -167,8 +177,9 @@ impl Runtime {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let pool = self.pool.clone();
+        let budget = Budget::new(self.left.clone());
         self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder::new(scope, store, pool.clone(), now);
+            let mut builder = Builder::new(scope, store, pool.clone(), now, budget);
             let (tuples, net) = builder.root(root);
             Dataflow {
                 index,
@@ -181,6 +192,7 @@ impl Runtime {
                 clocks: builder.clocks,
                 window: builder.window,
                 cut: builder.cut,
+                budget: builder.budget,
             }
         })
     }
@@ -241,7 +253,48 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Sets how many bytes there may be, and of these are held, in all dataflows and beside them.
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>, held: usize) {
+        self.left.set(budget::left(limit, held));
+    }
+
+    /// The bytes of containers that wait for the next tick.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pool.bytes()
+    }
+}
+
 impl Dataflow {
+    /// Sets how many bytes there may be, and how many of them are held beside its operators.
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>, beside: usize) {
+        let held = self.budget.bytes() + beside;
+        self.budget.set_left(budget::left(limit, held));
+    }
+
+    /// Why it was stopped. What it brings out from then on is wrong.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.budget.stopped()
+    }
+
+    /// The bytes that its operators hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.budget.bytes()
+    }
+
+    /// What each of its operators does, and the bytes that it holds.
+    pub(crate) fn operators(&self) -> Vec<(String, usize)> {
+        self.budget.operators()
+    }
+
+    /// Gives back the room that an exceptionally large tick took on its way out.
+    pub(crate) fn shrink(&mut self) {
+        let mut output = self.output.borrow_mut();
+        if output.is_empty() && output.capacity() > operator::MAX_POOLED {
+            *output = Updates::new();
+        }
+    }
+
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         !self.clocks.is_empty()

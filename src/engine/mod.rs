@@ -1,6 +1,7 @@
 //! The engine: collections, queries, and batches that move them all in one step.
 
 mod batch;
+mod memory;
 mod pending;
 #[cfg(test)]
 mod work;
@@ -9,9 +10,15 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use serde::Serialize;
 use thiserror::Error;
 
 pub use batch::{Batch, BatchReader, Reject};
+use memory::Memory;
+pub use memory::{
+    Bytes, CollectionMemory, IndexMemory, MemoryExceeded, MemoryReport, MemoryScope,
+    OperatorMemory, QueryFailure, QueryMemory,
+};
 
 use crate::dataflow::{Dataflow, Runtime};
 use crate::plan::{Node, Plan};
@@ -28,6 +35,9 @@ pub enum InstallError {
     /// The query does not hold.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// It needs more memory than there may be. Nothing of it is left.
+    #[error(transparent)]
+    Memory(#[from] MemoryExceeded),
 }
 
 /// Why a window was not moved.
@@ -40,10 +50,13 @@ pub enum WindowError {
     /// The query is an effect without a limit or an offset, of which no result is kept.
     #[error("the query has no window to be moved (give it a `limit`, or install it as a view)")]
     NoWindow,
+    /// The window needs more memory than there may be. The query was dropped.
+    #[error(transparent)]
+    Memory(#[from] MemoryExceeded),
 }
 
 /// Names an installed query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct QueryId(u64);
 
 /// Live queries over keyed collections.
@@ -82,6 +95,7 @@ pub struct Engine {
     clock: i64,
     /// The number of steps made. It is locked for writing while results are brought up to date.
     epoch: Arc<RwLock<u64>>,
+    memory: Memory,
 }
 
 #[derive(Debug)]
@@ -119,6 +133,7 @@ impl Engine {
             next: 0,
             clock: 0,
             epoch: Arc::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -136,20 +151,16 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the query does not hold; the error says where. Other queries are not concerned.
+    /// If the query does not hold; the error says where. If it needs more memory than there may be
+    /// ([`Engine::set_query_memory_limit`]). Other queries are not concerned.
     pub fn install(&mut self, query: &Query) -> Result<QueryId, InstallError> {
         let plan = Plan::new(query, self.store.catalog())?;
-        Ok(self.install_plan(plan))
-    }
-
-    fn install_plan(&mut self, plan: Plan) -> QueryId {
         let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
+        let mut dataflow = self.start(id, &plan.root)?;
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
         let result = Materialized::View(Arc::new(RwLock::new(view)));
-        self.queries.insert(id, Installed { dataflow, result });
-        id
+        Ok(self.admit(id, Installed { dataflow, result })?)
     }
 
     fn fresh(&mut self) -> QueryId {
@@ -158,8 +169,9 @@ impl Engine {
     }
 
     /// Starts a dataflow on the rows that are there, and lets the query read what changes.
-    fn start(&mut self, id: QueryId, root: &Node) -> Dataflow {
+    fn start(&mut self, id: QueryId, root: &Node) -> Result<Dataflow, MemoryExceeded> {
         let mut dataflow = self.runtime.install(root, &mut self.store, self.clock);
+        self.allow(&mut dataflow);
         for (place, feed) in dataflow.feeds.iter_mut().enumerate() {
             let collection = feed.scan.collection.clone();
             for row in self.store.rows(&collection) {
@@ -175,7 +187,7 @@ impl Engine {
         }
         self.runtime.begin(&mut dataflow);
         self.runtime.finish(&dataflow);
-        dataflow
+        self.unless_stopped(id, dataflow)
     }
 
     /// Stops a dataflow, which nobody reads for any more.
@@ -195,11 +207,10 @@ impl Engine {
     pub fn effect(&mut self, query: &Query, effect: Effect) -> Result<QueryId, InstallError> {
         let plan = Plan::new(query, self.store.catalog())?;
         let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
+        let mut dataflow = self.start(id, &plan.root)?;
         let watch = Watch::new(Arc::new(plan), effect, &mut dataflow.output());
         let result = Materialized::Nothing(watch);
-        self.queries.insert(id, Installed { dataflow, result });
-        Ok(id)
+        Ok(self.admit(id, Installed { dataflow, result })?)
     }
 
     /// The result of a query as it is now, once.
@@ -210,7 +221,7 @@ impl Engine {
     pub fn query_once(&mut self, query: &Query) -> Result<View, InstallError> {
         let plan = Plan::new(query, self.store.catalog())?;
         let id = self.fresh();
-        let mut dataflow = self.start(id, &plan.root);
+        let mut dataflow = self.start(id, &plan.root)?;
         let mut view = View::new(Arc::new(plan));
         view.apply(&mut dataflow.output());
         self.stop(id, dataflow);
@@ -223,7 +234,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the query is not installed, or is an effect without a window.
+    /// If the query is not installed, or is an effect without a window. If the window needs more
+    /// memory than there may be; then the query is dropped.
     pub fn set_window(
         &mut self,
         id: QueryId,
@@ -234,6 +246,10 @@ impl Engine {
         if installed.dataflow.set_window(offset, limit) {
             self.runtime.begin(&mut installed.dataflow);
             self.runtime.finish(&installed.dataflow);
+            if installed.dataflow.stopped().is_some() {
+                self.account([id]);
+                return Err(self.failure(id));
+            }
             let mut epoch = write(&self.epoch);
             *epoch += 1;
             if let Materialized::View(view) = &installed.result {
@@ -242,7 +258,11 @@ impl Engine {
             let changes = installed.take_changes();
             drop(epoch);
             installed.call(&changes);
-            return Ok(changes);
+            self.account([id]);
+            return match self.queries.contains_key(&id) {
+                true => Ok(changes),
+                false => Err(self.failure(id)),
+            };
         }
         let Materialized::View(view) = &installed.result else {
             return Err(WindowError::NoWindow);
@@ -260,12 +280,21 @@ impl Engine {
             unreachable!("effects are refused")
         };
         self.stop(id, dataflow);
-        let mut dataflow = self.start(id, &plan.root);
+        let mut dataflow = match self.start(id, &plan.root) {
+            Ok(dataflow) => dataflow,
+            Err(error) => {
+                self.memory.fail(id, error.clone());
+                return Err(error.into());
+            }
+        };
         let mut epoch = write(&self.epoch);
         *epoch += 1;
         let changes = write(view).replace(Arc::new(plan), &mut dataflow.output());
         drop(epoch);
-        self.queries.insert(id, Installed { dataflow, result });
+        if let Err(error) = self.admit(id, Installed { dataflow, result }) {
+            self.memory.fail(id, error.clone());
+            return Err(error.into());
+        }
         Ok(changes)
     }
 
@@ -286,6 +315,7 @@ impl Engine {
             return BTreeMap::new();
         }
         self.clock = now;
+        self.make_room();
         let mut touched = Vec::new();
         for (id, installed) in &mut self.queries {
             if self.runtime.set_clock(&mut installed.dataflow, now) {
@@ -306,6 +336,7 @@ impl Engine {
             return false;
         };
         self.stop(id, installed.dataflow);
+        self.memory.forget(id);
         true
     }
 
@@ -368,7 +399,10 @@ impl Engine {
     }
 
     /// Runs a tick of some queries.
-    fn run(&mut self, touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
+    fn run(&mut self, mut touched: Vec<QueryId>) -> BTreeMap<QueryId, ChangeSet> {
+        if self.make_room() {
+            touched.retain(|id| self.queries.contains_key(id));
+        }
         for id in &touched {
             self.runtime
                 .begin(&mut installed(&mut self.queries, *id).dataflow);
@@ -386,14 +420,20 @@ impl Engine {
         let epoch = self.epoch.clone();
         let mut epoch = write(&epoch);
         *epoch += 1;
-        for id in touched {
-            let installed = installed(&mut self.queries, id);
+        for id in &touched {
+            let installed = installed(&mut self.queries, *id);
+            if installed.dataflow.stopped().is_some() {
+                continue;
+            }
             let changes = installed.take_changes();
             if !changes.is_empty() {
-                results.insert(id, changes);
+                results.insert(*id, changes);
             }
         }
         drop(epoch);
+        if self.account(touched) {
+            results.retain(|id, _| self.queries.contains_key(id));
+        }
         // Callbacks see all results as they are after the batch.
         for (id, changes) in &results {
             installed(&mut self.queries, *id).call(changes);

@@ -72,8 +72,33 @@ fn order(keys: &[OrderKey]) -> String {
     }
 }
 
+impl Node {
+    /// What the node does, in a line.
+    pub(crate) fn line(&self) -> String {
+        step(self, &[]).line()
+    }
+}
+
 /// Explains a node within the recursion of some numbers.
 fn explain(node: &Node, ids: &[usize]) -> Explanation {
+    Explanation {
+        inputs: match node {
+            Node::Recursive(recursive) => {
+                let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
+                let definitions = recursive.definitions.iter().map(|(_, node)| node);
+                let definitions = definitions.map(|node| explain(node, &ids));
+                definitions
+                    .chain([explain(&recursive.input, &[])])
+                    .collect()
+            }
+            node => node.inputs().into_iter().map(|n| explain(n, ids)).collect(),
+        },
+        ..step(node, ids)
+    }
+}
+
+/// Explains a node alone.
+fn step(node: &Node, ids: &[usize]) -> Explanation {
     let (operator, mut details) = match node {
         Node::Scan(scan) => (
             "scan",
@@ -181,17 +206,7 @@ fn explain(node: &Node, ids: &[usize]) -> Explanation {
     Explanation {
         operator,
         details,
-        inputs: match node {
-            Node::Recursive(recursive) => {
-                let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
-                let definitions = recursive.definitions.iter().map(|(_, node)| node);
-                let definitions = definitions.map(|node| explain(node, &ids));
-                definitions
-                    .chain([explain(&recursive.input, &[])])
-                    .collect()
-            }
-            node => node.inputs().into_iter().map(|n| explain(n, ids)).collect(),
-        },
+        inputs: Vec::new(),
     }
 }
 
