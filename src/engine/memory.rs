@@ -110,10 +110,14 @@ pub struct OperatorMemory {
 }
 
 impl CollectionMemory {
+    /// The bytes of the rows and of the indexes.
+    pub fn all_bytes(&self) -> usize {
+        self.bytes + self.indexes.iter().map(|index| index.bytes).sum::<usize>()
+    }
+
     /// The bytes for each row, those of the indexes included; 0 without rows.
     pub fn bytes_per_row(&self) -> usize {
-        let indexes: usize = self.indexes.iter().map(|index| index.bytes).sum();
-        (self.bytes + indexes).checked_div(self.rows).unwrap_or(0)
+        self.all_bytes().checked_div(self.rows).unwrap_or(0)
     }
 }
 
@@ -313,9 +317,7 @@ impl Engine {
         };
         let queries: Vec<_> = self.queries.iter().map(query).collect();
         let (snapshots, buffers) = (self.store.snapshot_bytes(), self.runtime.bytes());
-        let of_collections = collections
-            .iter()
-            .flat_map(|c| c.indexes.iter().map(|index| index.bytes).chain([c.bytes]));
+        let of_collections = collections.iter().map(CollectionMemory::all_bytes);
         let of_queries = queries.iter().map(|query| query.bytes);
         MemoryReport {
             total: of_collections.chain(of_queries).sum::<usize>() + snapshots + buffers,
