@@ -191,8 +191,3 @@ impl Meter {
         }
     }
 }
-
-#[cfg(test)]
-pub(super) fn no_limit() -> Meter {
-    Budget::new(unlimited()).meter(String::new())
-}

@@ -107,7 +107,8 @@ impl Inlet {
         if any {
             self.meter.enter(&self.buffer);
             self.handle.send_batch(&mut self.buffer);
-            self.buffer = pool.get();
+            pool.put(&mut self.buffer);
+            self.buffer = pool.get_small();
         }
         self.handle.advance_to(time);
         any
@@ -287,10 +288,10 @@ impl Dataflow {
         self.budget.operators()
     }
 
-    /// Gives back the room that an exceptionally large tick took on its way out.
+    /// Gives back the room that a large tick took on its way out.
     pub(crate) fn shrink(&mut self) {
         let mut output = self.output.borrow_mut();
-        if output.is_empty() && output.capacity() > operator::MAX_POOLED {
+        if output.is_empty() && output.capacity() > operator::SMALL {
             *output = Updates::new();
         }
     }

@@ -24,23 +24,32 @@ impl Pool {
         self.0.borrow_mut().pop().unwrap_or_default()
     }
 
+    /// A container for one that may wait long for its tick: a small one, if there is any.
+    pub(super) fn get_small(&self) -> Updates {
+        let small = |updates: &mut Updates| updates.capacity() <= SMALL;
+        self.0.borrow_mut().pop_if(small).unwrap_or_default()
+    }
+
     /// What the containers take.
     pub(super) fn bytes(&self) -> usize {
         let room = self.0.borrow().iter().map(Vec::capacity).sum::<usize>();
         room * size_of::<(Tuple, Diff)>()
     }
 
-    /// Keeps an empty container, unless it was for an exceptionally large tick.
+    /// Takes an empty container and keeps it, unless it was for an exceptionally large tick. What is not
+    /// taken, timely keeps for the next tick, which may never come.
     pub(super) fn put(&self, updates: &mut Updates) {
-        let mut pool = self.0.borrow_mut();
+        debug_assert!(updates.is_empty(), "what is given back was processed");
+        let (updates, mut pool) = (std::mem::take(updates), self.0.borrow_mut());
         if (1..=MAX_POOLED).contains(&updates.capacity()) && pool.len() < MAX_POOLED_COUNT {
-            debug_assert!(updates.is_empty(), "what is given back was processed");
-            pool.push(std::mem::take(updates));
+            pool.push(updates);
         }
     }
 }
 
-pub(super) const MAX_POOLED: usize = 8192;
+const MAX_POOLED: usize = 8192;
+/// Each dataflow has some containers that wait: they have so much room at most.
+pub(super) const SMALL: usize = 64;
 const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.

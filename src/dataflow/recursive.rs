@@ -273,8 +273,8 @@ fn timed(tuples: Tuples<'_>) -> Collection<'_, Time> {
                     return;
                 };
                 let time = *capability.time();
-                let mut changes: Vec<(Tuple, Time, Diff)> = data
-                    .drain(..)
+                let mut changes: Vec<(Tuple, Time, Diff)> = std::mem::take(data)
+                    .into_iter()
                     .map(|(tuple, diff)| (tuple, time, diff))
                     .collect();
                 output.session(&capability).give_container(&mut changes);
@@ -294,7 +294,7 @@ fn by_tick(rows: Collection<'_, Time>, held: Rc<Held>) -> Tuples<'_> {
                 if let Some(capability) = capability.retain_least(0) {
                     capabilities.insert(capability);
                 }
-                for (tuple, time, diff) in data.drain(..) {
+                for (tuple, time, diff) in std::mem::take(data) {
                     waiting.entry(time).or_default().push((tuple, diff));
                 }
             });

@@ -93,7 +93,8 @@ fn a_step_that_explodes_stops_the_query_alone_and_shows_nothing_of_it() {
         let (peak, changed) = peak_of(|| engine.apply(batch));
         assert!(peak < 128 * MIB, "{peak} bytes were taken for a moment");
         assert_eq!(changed.keys().collect::<Vec<_>>(), [&goes_on]);
-        assert_eq!(changed[&goes_on].len(), 10_000);
+        // The first one is there already.
+        assert_eq!(changed[&goes_on].len(), 9_999);
         assert_eq!(view.read().unwrap().len(), 1, "nobody sees half a step");
         let failures = engine.take_failures();
         let mut ids: Vec<_> = failures.iter().map(|(id, _)| *id).collect();
@@ -281,10 +282,8 @@ fn a_window_that_is_opened_too_wide_drops_the_query() {
         assert_eq!(error.limit, held + held / 4);
         let failures = engine.take_failures();
         assert_eq!(failures, [(id, QueryFailure::Memory(error))]);
-        assert_eq!(
-            engine.set_window(id, 0, None),
-            Err(WindowError::UnknownQuery)
-        );
+        let moved = engine.set_window(id, 0, None);
+        assert!(matches!(moved, Err(WindowError::UnknownQuery)));
         load(&mut engine, 1);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A binary of its own: it counts all allocations of its thread, and needs nothing else to be in it.
 
+#![expect(unsafe_code, reason = "there is no other way to count allocations")]
+
 mod limits;
 mod report;
 mod world;

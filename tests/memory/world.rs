@@ -4,21 +4,21 @@ use serde_json::{Value, json};
 use tailwater::engine::{Batch, Engine};
 use tailwater::query::Query;
 
-pub const ROWS: usize = 20_000;
+pub(crate) const ROWS: usize = 20_000;
 
-pub fn path(path: &str) -> Value {
+pub(crate) fn path(path: &str) -> Value {
     json!({"type": "ref", "path": path.split('.').collect::<Vec<_>>()})
 }
 
-pub fn val(value: impl Into<Value>) -> Value {
+pub(crate) fn val(value: impl Into<Value>) -> Value {
     json!({"type": "val", "value": value.into()})
 }
 
-pub fn func(name: &str, args: &[Value]) -> Value {
+pub(crate) fn func(name: &str, args: &[Value]) -> Value {
     json!({"type": "func", "name": name, "args": args})
 }
 
-pub fn from(collection: &str) -> Value {
+pub(crate) fn from(collection: &str) -> Value {
     json!({"type": "collectionRef", "collection": collection, "alias": collection})
 }
 
@@ -26,12 +26,12 @@ fn agg(name: &str, of: &str) -> Value {
     json!({"type": "agg", "name": name, "args": [path(of)]})
 }
 
-pub fn query(json: &Value) -> Query {
+pub(crate) fn query(json: &Value) -> Query {
     Query::from_json(&json.to_string()).expect("a query")
 }
 
 /// The queries, each with a name.
-pub fn queries() -> Vec<(&'static str, Value)> {
+pub(crate) fn queries() -> Vec<(&'static str, Value)> {
     let join = |kind: &str| {
         let on = func("eq", &[path("event.user"), path("user.id")]);
         json!({"from": from("event"), "join": [{"type": kind, "from": from("user"), "on": on}]})
@@ -125,37 +125,37 @@ pub fn queries() -> Vec<(&'static str, Value)> {
     ]
 }
 
-pub fn event(key: usize, n: usize) -> String {
+pub(crate) fn event(key: usize, n: usize) -> String {
     json!({"type": "event", "key": format!("event-{key}"), "headers": {"operation": "upsert"}, "value": {
         "user": format!("user-{}", key % (ROWS / 10)), "lang": format!("l{}", n % 40), "n": n % 1000,
         "at": n, "text": format!("what somebody said at {n} was about {}", key % 977)}})
     .to_string()
 }
 
-pub fn user(key: usize, n: usize) -> String {
+pub(crate) fn user(key: usize, n: usize) -> String {
     json!({"type": "user", "key": format!("user-{key}"), "headers": {"operation": "upsert"}, "value": {
         "id": format!("user-{key}"), "name": format!("somebody by the name of {n}"), "n": n % 1000,
         "friend": format!("user-{}", (key + n) % (ROWS / 10))}})
     .to_string()
 }
 
-pub fn delete(collection: &str, key: usize) -> String {
+pub(crate) fn delete(collection: &str, key: usize) -> String {
     json!({"type": collection, "key": format!("{collection}-{key}"), "headers": {"operation": "delete"}})
         .to_string()
 }
 
-pub fn batch(engine: &Engine, messages: &[String]) -> Batch {
+pub(crate) fn batch(engine: &Engine, messages: &[String]) -> Batch {
     let messages = messages.iter().map(String::as_str);
     engine.decode(messages).expect("messages that are right")
 }
 
-pub fn apply(engine: &mut Engine, messages: &[String]) {
+pub(crate) fn apply(engine: &mut Engine, messages: &[String]) {
     let batch = batch(engine, messages);
     engine.apply(batch);
 }
 
 /// The rows at the start, or new values for all of them.
-pub fn load(engine: &mut Engine, round: usize) {
+pub(crate) fn load(engine: &mut Engine, round: usize) {
     for start in (0..ROWS).step_by(1000) {
         let value = |key| key * 7919 % ROWS + round * 13;
         let events = (start..start + 1000).map(|key| event(key, value(key)));
@@ -166,7 +166,7 @@ pub fn load(engine: &mut Engine, round: usize) {
 }
 
 /// Deletes all rows but a few.
-pub fn purge(engine: &mut Engine) {
+pub(crate) fn purge(engine: &mut Engine) {
     for start in (0..ROWS).step_by(1000) {
         let events = (start..start + 1000).filter(|key| key % 1000 != 0);
         let users = (start / 10..start / 10 + 100).filter(|key| key % 1000 != 0);

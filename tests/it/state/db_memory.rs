@@ -34,7 +34,10 @@ async fn a_query_that_explodes_ends_with_an_error_and_the_others_go_on() {
     let mut changes = explodes.subscribe();
     assert_eq!(changes.next_timeout(HANG).unwrap().len(), 100);
     let effect = db
-        .effect(query(&cross("n")), |_: &ChangeSet<tailwater::value::Value>| {})
+        .effect(
+            query(&cross("n")),
+            |_: &ChangeSet<tailwater::value::Value>| {},
+        )
         .expect("it fits by now");
     world.append(&rows(10, 2000)).await;
     eventually("the query is stopped", || {
