@@ -1,125 +1,13 @@
-//! What the collections and queries take in memory, and what happens when it is too much.
+//! Limits of memory, and what happens when more is needed.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
 
-use serde::Serialize;
 use thiserror::Error;
 
+use super::report::Bytes;
 use super::{Engine, Installed, Materialized, QueryId, WindowError, read};
 use crate::dataflow::{Dataflow, Stopped};
-use crate::plan::Expr;
-use crate::schema::CollectionDef;
-use crate::store::{Arrangement, CollectionSize};
-
-/// What an engine takes in memory, by collection and by query.
-///
-/// The figures are counted where the memory is taken: the room of tables and lists as it is, the
-/// bytes of rows and keys as they were asked for. A row's bytes count once: in its collection, or in
-/// the operator of a query that made it. What recursive queries keep is estimated from the number of
-/// their records, ordered maps (`min`, `max`, `countDistinct`, conditions on the clock) from that of
-/// their entries. Not counted are the plans and the frame of a query (some ten kilobytes), and what
-/// the allocator needs for itself.
-///
-/// ```
-/// use tailwater::engine::Engine;
-/// use tailwater::query::Query;
-///
-/// let mut engine = Engine::new();
-/// let all = engine.install(&Query::from_json(
-///     r#"{"from":{"type":"collectionRef","collection":"user","alias":"u"}}"#,
-/// )?)?;
-/// let ada = r#"{"type":"user","key":"1","value":{"name":"Ada"},"headers":{"operation":"insert"}}"#;
-/// engine.apply(engine.decode([ada])?);
-///
-/// let report = engine.memory();
-/// assert_eq!((report.collections[0].name.as_str(), report.collections[0].rows), ("user", 1));
-/// let query = report.queries.iter().find(|query| query.id == all).unwrap();
-/// assert_eq!(query.rows, 1);
-/// assert!(report.total > 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct MemoryReport {
-    /// The collections that had rows at some time.
-    pub collections: Vec<CollectionMemory>,
-    /// The bytes of snapshots (`snapshot-start`) that have not ended, whose rows are not visible.
-    pub snapshots: usize,
-    /// The queries, effects included.
-    pub queries: Vec<QueryMemory>,
-    /// The bytes of buffers that are kept to be used again.
-    pub buffers: usize,
-    /// The sum of all bytes.
-    pub total: usize,
-}
-
-/// What a collection takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct CollectionMemory {
-    /// Its name.
-    pub name: String,
-    /// The number of rows.
-    pub rows: usize,
-    /// The bytes of the rows, of the table that finds them by key, and of pending changes.
-    pub bytes: usize,
-    /// What joins find its rows by. They are shared by the queries, and go with the last one.
-    pub indexes: Vec<IndexMemory>,
-}
-
-/// What an index of a collection takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct IndexMemory {
-    /// The expressions that its key is made of.
-    pub keys: Vec<String>,
-    /// The conditions that its rows meet.
-    pub filter: Vec<String>,
-    /// The number of rows in it.
-    pub rows: usize,
-    /// Its bytes, without the rows themselves.
-    pub bytes: usize,
-}
-
-/// What a query takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct QueryMemory {
-    /// Which query it is.
-    pub id: QueryId,
-    /// The number of rows in its result; 0 of an effect, which keeps none.
-    pub rows: usize,
-    /// The bytes of its operators and of its result.
-    pub bytes: usize,
-    /// The operators, as the plan explains them, in the order of the data; at last the `result`.
-    pub operators: Vec<OperatorMemory>,
-}
-
-/// What an operator of a query takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct OperatorMemory {
-    /// What it does, as [`Plan::explain`](crate::plan::Plan::explain) says it.
-    pub name: String,
-    /// The bytes that it holds.
-    pub bytes: usize,
-}
-
-impl CollectionMemory {
-    /// The bytes of the rows and of the indexes.
-    pub fn all_bytes(&self) -> usize {
-        self.bytes + self.indexes.iter().map(|index| index.bytes).sum::<usize>()
-    }
-
-    /// The bytes for each row, those of the indexes included; 0 without rows.
-    pub fn bytes_per_row(&self) -> usize {
-        self.all_bytes().checked_div(self.rows).unwrap_or(0)
-    }
-}
 
 /// What a memory limit is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,34 +59,6 @@ pub enum QueryFailure {
     Memory(#[from] MemoryExceeded),
 }
 
-/// A number of bytes, for people: `512 MiB`.
-///
-/// ```
-/// use tailwater::engine::Bytes;
-/// assert_eq!(Bytes(900).to_string(), "900 bytes");
-/// assert_eq!(Bytes(512 << 20).to_string(), "512 MiB");
-/// assert_eq!(Bytes(1_600_000_000).to_string(), "1.5 GiB");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub usize);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-        let (mut amount, mut unit) = (self.0 as f64, "bytes");
-        for larger in UNITS {
-            if amount < 1024.0 {
-                break;
-            }
-            (amount, unit) = (amount / 1024.0, larger);
-        }
-        match (amount * 10.0).round() % 10.0 {
-            0.0 => write!(f, "{amount:.0} {unit}"),
-            _ => write!(f, "{amount:.1} {unit}"),
-        }
-    }
-}
-
 /// The limits, and what they are compared with.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -226,19 +86,32 @@ impl Memory {
         self.failures.push((id, error.into()));
     }
 
-    /// What a query holds, which is noted, and with it what it may take in its next step. It is too
-    /// much if there is an error.
-    fn measure(&mut self, id: QueryId, installed: &mut Installed) -> Result<(), MemoryExceeded> {
+    /// What a query holds, which is noted, and with it what it may take in its next step.
+    fn measure(&mut self, id: QueryId, installed: &mut Installed) -> usize {
         let beside = installed.result_bytes();
         installed.dataflow.set_limit(self.query_limit, beside);
-        let needed = installed.dataflow.bytes() + beside;
-        self.set(id, needed);
-        match self.query_limit {
-            Some(limit) if needed > limit => Err(MemoryExceeded {
-                scope: MemoryScope::Query,
+        let bytes = installed.dataflow.bytes() + beside;
+        self.set(id, bytes);
+        bytes
+    }
+
+    /// Whether a query may take so much, and everything so much.
+    fn fits(
+        &self,
+        own: usize,
+        all: usize,
+        at: impl FnOnce() -> String,
+    ) -> Result<(), MemoryExceeded> {
+        let query = (MemoryScope::Query, self.query_limit, own);
+        let engine = (MemoryScope::Engine, self.limit, all);
+        let too_much =
+            |&(_, limit, needed): &(_, Option<usize>, _)| limit.is_some_and(|l| needed > l);
+        match [query, engine].into_iter().find(too_much) {
+            Some((scope, Some(limit), needed)) => Err(MemoryExceeded {
+                scope,
                 limit,
                 needed,
-                at: installed.largest(),
+                at: at(),
             }),
             _ => Ok(()),
         }
@@ -271,63 +144,26 @@ impl Memory {
 }
 
 impl Installed {
-    fn rows(&self) -> usize {
-        match &self.result {
-            Materialized::View(view) => read(view).len(),
-            Materialized::Nothing(_) => 0,
-        }
-    }
-
-    fn result_bytes(&self) -> usize {
+    pub(super) fn result_bytes(&self) -> usize {
         match &self.result {
             Materialized::View(view) => read(view).bytes(),
             Materialized::Nothing(_) => 0,
         }
     }
 
-    fn operators(&self) -> Vec<OperatorMemory> {
-        let operators = self.dataflow.operators().into_iter();
-        let result = ("result".to_owned(), self.result_bytes());
-        let named = |(name, bytes)| OperatorMemory { name, bytes };
-        operators.chain([result]).map(named).collect()
-    }
-
     /// Where most of its bytes are.
     fn largest(&self) -> String {
-        let largest = self.operators().into_iter().max_by_key(|o| o.bytes);
-        largest.map(|operator| operator.name).unwrap_or_default()
+        let result = ("result".to_owned(), self.result_bytes());
+        largest(self.dataflow.operators().into_iter().chain([result]))
     }
 }
 
-impl Engine {
-    /// What everything takes in memory. It costs what there are collections, indexes, and operators
-    /// of queries, however many rows they have.
-    pub fn memory(&self) -> MemoryReport {
-        let known = self.catalog().collections();
-        let collections = self.store.sizes().map(|size| collection(&known, &size));
-        let collections: Vec<_> = collections.collect();
-        let query = |(id, installed): (&QueryId, &Installed)| {
-            let operators = installed.operators();
-            QueryMemory {
-                id: *id,
-                rows: installed.rows(),
-                bytes: operators.iter().map(|operator| operator.bytes).sum(),
-                operators,
-            }
-        };
-        let queries: Vec<_> = self.queries.iter().map(query).collect();
-        let (snapshots, buffers) = (self.store.snapshot_bytes(), self.runtime.bytes());
-        let of_collections = collections.iter().map(CollectionMemory::all_bytes);
-        let of_queries = queries.iter().map(|query| query.bytes);
-        MemoryReport {
-            total: of_collections.chain(of_queries).sum::<usize>() + snapshots + buffers,
-            collections,
-            snapshots,
-            queries,
-            buffers,
-        }
-    }
+fn largest(operators: impl IntoIterator<Item = (String, usize)>) -> String {
+    let largest = operators.into_iter().max_by_key(|(_, bytes)| *bytes);
+    largest.map(|(name, _)| name).unwrap_or_default()
+}
 
+impl Engine {
     /// Sets how many bytes everything may take, as [`Engine::memory`] counts them; `None`, as at the
     /// start, without a limit.
     ///
@@ -417,11 +253,17 @@ impl Engine {
         id: QueryId,
         dataflow: Dataflow,
     ) -> Result<Dataflow, MemoryExceeded> {
-        match dataflow.stopped() {
-            None => Ok(dataflow),
-            Some(stopped) => {
+        let (own, at) = (dataflow.bytes(), || largest(dataflow.operators()));
+        let fits = match dataflow.stopped() {
+            Some(stopped) => Err(self.memory.stopped(stopped)),
+            None if self.memory.is_limited() => self.memory.fits(own, self.held() + own, at),
+            None => Ok(()),
+        };
+        match fits {
+            Ok(()) => Ok(dataflow),
+            Err(error) => {
                 self.stop(id, dataflow);
-                Err(self.memory.stopped(stopped))
+                Err(error)
             }
         }
     }
@@ -434,11 +276,8 @@ impl Engine {
     ) -> Result<QueryId, MemoryExceeded> {
         installed.dataflow.shrink();
         if self.memory.is_limited() {
-            let mut fits = self.memory.measure(id, &mut installed);
-            let needed = self.held();
-            if let Some(limit) = self.memory.limit.filter(|limit| needed > *limit) {
-                fits = fits.and(Err(exceeded(limit, needed, installed.largest())));
-            }
+            let own = self.memory.measure(id, &mut installed);
+            let fits = self.memory.fits(own, self.held(), || installed.largest());
             if let Err(error) = fits {
                 self.memory.forget(id);
                 self.stop(id, installed.dataflow);
@@ -496,7 +335,10 @@ impl Engine {
             }
             let fits = match installed.dataflow.stopped() {
                 Some(stopped) => Err(self.memory.stopped(stopped)),
-                None => self.memory.measure(id, installed),
+                None => {
+                    let own = self.memory.measure(id, installed);
+                    self.memory.fits(own, 0, || installed.largest())
+                }
             };
             if let Err(error) = fits {
                 self.drop_query(id, error);
@@ -522,26 +364,5 @@ fn exceeded(limit: usize, needed: usize, at: String) -> MemoryExceeded {
         limit,
         needed,
         at,
-    }
-}
-
-fn collection(known: &[Arc<CollectionDef>], size: &CollectionSize<'_>) -> CollectionMemory {
-    let name = known.get(size.id).map(|collection| collection.name());
-    let texts = |exprs: &[Expr]| exprs.iter().map(ToString::to_string).collect();
-    let live = size.arrangements.iter().filter_map(Weak::upgrade);
-    let index = |arrangement: Rc<RefCell<Arrangement>>| {
-        let arrangement = arrangement.borrow();
-        IndexMemory {
-            keys: texts(arrangement.keys()),
-            filter: texts(arrangement.filter()),
-            rows: arrangement.len(),
-            bytes: arrangement.bytes(),
-        }
-    };
-    CollectionMemory {
-        name: name.map(ToString::to_string).unwrap_or_default(),
-        rows: size.rows,
-        bytes: size.bytes,
-        indexes: live.map(index).collect(),
     }
 }

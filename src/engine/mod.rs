@@ -3,6 +3,7 @@
 mod batch;
 mod memory;
 mod pending;
+mod report;
 #[cfg(test)]
 mod work;
 
@@ -15,10 +16,8 @@ use thiserror::Error;
 
 pub use batch::{Batch, BatchReader, Reject};
 use memory::Memory;
-pub use memory::{
-    Bytes, CollectionMemory, IndexMemory, MemoryExceeded, MemoryReport, MemoryScope,
-    OperatorMemory, QueryFailure, QueryMemory,
-};
+pub use memory::{MemoryExceeded, MemoryScope, QueryFailure};
+pub use report::{Bytes, CollectionMemory, IndexMemory, MemoryReport, OperatorMemory, QueryMemory};
 
 use crate::dataflow::{Dataflow, Runtime};
 use crate::plan::{Node, Plan};

@@ -25,6 +25,19 @@ fn the_report_is_what_the_allocator_counts() {
         load(&mut engine, 0);
         let rows = held() - start;
         let id = engine.install(&query(&json)).expect("it holds");
+        // The query alone, as its part may be small.
+        let report = engine.memory();
+        let indexes: usize = report
+            .collections
+            .iter()
+            .flat_map(|c| &c.indexes)
+            .map(|i| i.bytes)
+            .sum();
+        let (alone, counted) = (report.queries[0].bytes + indexes, held() - start - rows);
+        if !close(alone, counted, FRAME) {
+            let queries = &report.queries;
+            wrong.push(format!("{name} alone: {alone} of {counted}: {queries:#?}"));
+        }
         let mut check = |engine: &Engine, when: &str| {
             let (counted, report) = (held() - start, engine.memory());
             if std::env::var_os("TAILWATER_MEMORY").is_some() {
@@ -41,19 +54,6 @@ fn the_report_is_what_the_allocator_counts() {
             }
             (counted, report.total)
         };
-        // The query alone, as its part may be small.
-        let report = engine.memory();
-        let indexes: usize = report
-            .collections
-            .iter()
-            .flat_map(|c| &c.indexes)
-            .map(|i| i.bytes)
-            .sum();
-        let (alone, counted) = (report.queries[0].bytes + indexes, held() - start - rows);
-        if !close(alone, counted, FRAME) {
-            let text = format!("{name} alone: {alone} of {counted}: {:#?}", report.queries);
-            println!("{text}");
-        }
         let (loaded, _) = check(&engine, "loaded");
         for round in 1..4 {
             load(&mut engine, round);
