@@ -3,10 +3,14 @@
 //! A B+ tree whose inner nodes count the elements below them. Windows and ordered results stand on
 //! it: a change to an ordered query costs the same at the top of a million rows as at the end.
 
+use crate::value::Heap;
+
 /// A sorted set with positions.
 #[derive(Debug)]
 pub(crate) struct RankedSet<T> {
     root: Node<T>,
+    /// What the nodes and the elements hold on the heap.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -30,11 +34,26 @@ impl<T> Default for RankedSet<T> {
     fn default() -> Self {
         RankedSet {
             root: Node::Leaf(Vec::new()),
+            bytes: 0,
         }
     }
 }
 
-impl<T: Ord + Clone> Node<T> {
+impl<T> Node<T> {
+    /// What the node itself takes, without what is below it.
+    fn bytes(&self) -> usize {
+        match self {
+            Node::Leaf(elements) => elements.capacity() * size_of::<T>(),
+            Node::Inner(children) => room(children),
+        }
+    }
+}
+
+fn room<T>(children: &Vec<Child<T>>) -> usize {
+    children.capacity() * size_of::<Child<T>>()
+}
+
+impl<T: Ord + Clone + Heap> Node<T> {
     fn count(&self) -> usize {
         match self {
             Node::Leaf(elements) => elements.len(),
@@ -59,7 +78,7 @@ impl<T: Ord + Clone> Node<T> {
 
     fn is_overfull(&self) -> bool {
         self.width()
-            > if matches!(self, Node::Leaf(_)) {
+            >= if matches!(self, Node::Leaf(_)) {
                 LEAF
             } else {
                 INNER
@@ -75,11 +94,17 @@ impl<T: Ord + Clone> Node<T> {
             }
     }
 
-    /// Takes the upper half off.
+    /// Takes the upper half off. Both have no more room than they need: where elements come in
+    /// order, nothing ever comes to the lower one again.
     fn split(&mut self) -> Child<T> {
+        fn halve<T>(all: &mut Vec<T>) -> Vec<T> {
+            let upper = all.split_off(all.len() / 2);
+            all.shrink_to_fit();
+            upper
+        }
         let node = match self {
-            Node::Leaf(elements) => Node::Leaf(elements.split_off(elements.len() / 2)),
-            Node::Inner(children) => Node::Inner(children.split_off(children.len() / 2)),
+            Node::Leaf(elements) => Node::Leaf(halve(elements)),
+            Node::Inner(children) => Node::Inner(halve(children)),
         };
         Child {
             low: node.low().clone(),
@@ -101,44 +126,45 @@ impl<T: Ord + Clone> Node<T> {
         }
     }
 
-    fn insert(&mut self, element: T) -> bool {
+    fn insert(&mut self, element: T, bytes: &mut usize) -> bool {
         match self {
             Node::Leaf(elements) => match elements.binary_search(&element) {
                 Ok(_) => false,
                 Err(place) => {
+                    let room = elements.capacity();
+                    *bytes += element.heap();
                     elements.insert(place, element);
+                    *bytes += (elements.capacity() - room) * size_of::<T>();
                     true
                 }
             },
             Node::Inner(children) => {
                 let place = child_of(children, &element);
                 let child = &mut children[place];
-                if !child.node.insert(element) {
+                if !child.node.insert(element, bytes) {
                     return false;
                 }
                 child.count += 1;
                 if child.node.is_overfull() {
-                    let right = child.node.split();
-                    child.count -= right.count;
-                    children.insert(place + 1, right);
+                    split_child(children, place, bytes);
                 }
                 true
             }
         }
     }
 
-    fn remove(&mut self, element: &T) -> bool {
+    fn remove(&mut self, element: &T, bytes: &mut usize) -> bool {
         match self {
             Node::Leaf(elements) => match elements.binary_search(element) {
                 Ok(place) => {
-                    elements.remove(place);
+                    *bytes -= elements.remove(place).heap();
                     true
                 }
                 Err(_) => false,
             },
             Node::Inner(children) => {
                 let place = child_of(children, element);
-                if !children[place].node.remove(element) {
+                if !children[place].node.remove(element, bytes) {
                     return false;
                 }
                 children[place].count -= 1;
@@ -147,17 +173,33 @@ impl<T: Ord + Clone> Node<T> {
                     let right = children.remove(left + 1);
                     let merged = &mut children[left];
                     merged.count += right.count;
+                    *bytes -= merged.node.bytes() + right.node.bytes();
                     merged.node.append(right);
+                    *bytes += merged.node.bytes();
                     if merged.node.is_overfull() {
-                        let right = merged.node.split();
-                        merged.count -= right.count;
-                        children.insert(left + 1, right);
+                        split_child(children, left, bytes);
                     }
                 }
                 true
             }
         }
     }
+}
+
+/// Puts the upper half of a child after it.
+fn split_child<T: Ord + Clone + Heap>(
+    children: &mut Vec<Child<T>>,
+    place: usize,
+    bytes: &mut usize,
+) {
+    let child = &mut children[place];
+    let before = child.node.bytes();
+    let right = child.node.split();
+    child.count -= right.count;
+    let after = child.node.bytes() + right.node.bytes();
+    let room_before = room(children);
+    children.insert(place + 1, right);
+    *bytes = *bytes + after + room(children) - before - room_before;
 }
 
 /// The child that an element belongs to.
@@ -167,17 +209,24 @@ fn child_of<T: Ord>(children: &[Child<T>], element: &T) -> usize {
     children[1..].partition_point(|child| child.low <= *element)
 }
 
-impl<T: Ord + Clone> RankedSet<T> {
+impl<T: Ord + Clone + Heap> RankedSet<T> {
     /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.root.count()
     }
 
+    /// What it takes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds an element; false if it is there already.
     pub(crate) fn insert(&mut self, element: T) -> bool {
-        let inserted = self.root.insert(element);
+        let inserted = self.root.insert(element, &mut self.bytes);
         if self.root.is_overfull() {
+            self.bytes -= self.root.bytes();
             let right = self.root.split();
+            self.bytes += self.root.bytes() + right.node.bytes();
             let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
             let left = Child {
                 low: left.low().clone(),
@@ -185,16 +234,18 @@ impl<T: Ord + Clone> RankedSet<T> {
                 node: left,
             };
             self.root = Node::Inner(vec![left, right]);
+            self.bytes += self.root.bytes();
         }
         inserted
     }
 
     /// Removes an element; false if it is not there.
     pub(crate) fn remove(&mut self, element: &T) -> bool {
-        let removed = self.root.remove(element);
+        let removed = self.root.remove(element, &mut self.bytes);
         if let Node::Inner(children) = &mut self.root
             && children.len() == 1
         {
+            self.bytes -= room(children);
             self.root = children.pop().expect("one child").node;
         }
         removed
@@ -353,10 +404,50 @@ mod tests {
         }
     }
 
+    /// What the nodes take, counted one by one.
+    fn counted<T>(node: &Node<T>) -> usize {
+        let below = match node {
+            Node::Leaf(_) => 0,
+            Node::Inner(children) => children.iter().map(|child| counted(&child.node)).sum(),
+        };
+        node.bytes() + below
+    }
+
+    #[test]
+    fn its_bytes_are_those_of_its_nodes() {
+        let (mut rng, mut set) = (fastrand::Rng::with_seed(4), RankedSet::default());
+        for step in 0..40_000 {
+            let element = rng.u32(0..5_000);
+            if rng.u32(0..10) < [7, 1, 6, 0][step / 10_000] {
+                set.insert(element);
+            } else if let Some(&there) = set.get(rng.usize(..set.len().max(1))) {
+                set.remove(&there);
+            }
+            if step % 100 == 0 {
+                assert_eq!(set.bytes(), counted(&set.root));
+            }
+        }
+        assert_eq!(set.len(), 0);
+        assert!(set.bytes() <= LEAF * size_of::<u32>(), "{}", set.bytes());
+    }
+
+    #[test]
+    fn elements_that_come_in_order_leave_no_room() {
+        let mut set = RankedSet::default();
+        (0..100_000u32).for_each(|i| assert!(set.insert(i)));
+        // Beside the elements there are the inner nodes.
+        let least = set.len() * size_of::<u32>();
+        assert!(set.bytes() < least * 3 / 2, "{} of {least}", set.bytes());
+        for i in 0..100_000 {
+            set.remove(&i);
+        }
+        assert!(set.bytes() <= LEAF * size_of::<u32>(), "{}", set.bytes());
+    }
+
     #[test]
     fn sorted_input_fills_and_empties() {
         let mut set = RankedSet::default();
-        (0..10_000).for_each(|i| assert!(set.insert(i)));
+        (0..10_000u32).for_each(|i| assert!(set.insert(i)));
         assert!(set.iter().copied().eq(0..10_000));
         (0..10_000).for_each(|i| assert!(set.remove(&i)));
         assert_eq!(set.len(), 0);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::clock::Clock;
+use tailwater::engine::Engine;
 
 /// Live queries over streams of change events.
 ///
@@ -57,6 +58,27 @@ pub(super) struct EventArgs {
     pub(super) clock: Clock,
 }
 
+/// How much memory there may be.
+#[derive(Debug, clap::Args)]
+pub(super) struct MemoryArgs {
+    /// The most memory for collections and queries together, such as 512MiB or 2GB. When more is
+    /// needed, the query that holds most is stopped. Rows of collections are never refused. In
+    /// `serve` it is for each source
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) memory_limit: Option<usize>,
+
+    /// The most memory for each query. One that needs more is stopped alone
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) query_memory_limit: Option<usize>,
+}
+
+impl MemoryArgs {
+    pub(super) fn apply(&self, engine: &mut Engine) {
+        engine.set_memory_limit(self.memory_limit);
+        engine.set_query_memory_limit(self.query_memory_limit);
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -92,6 +114,13 @@ pub(super) struct QueryArgs {
     /// Stop at the first message that is wrong instead of skipping it
     #[arg(long)]
     pub(super) strict: bool,
+
+    #[command(flatten)]
+    pub(super) memory: MemoryArgs,
+
+    /// At the end, say on stderr how many rows there are and what they take in memory
+    #[arg(long)]
+    pub(super) stats: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -172,6 +201,9 @@ pub(super) struct WatchArgs {
     /// Print only the final tables, at once. So it is too where the output is not a terminal
     #[arg(long)]
     pub(super) plain: bool,
+
+    #[command(flatten)]
+    pub(super) memory: MemoryArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -241,6 +273,9 @@ pub(super) struct ServeArgs {
     /// The most connections at once
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive)]
     pub(super) max_connections: usize,
+
+    #[command(flatten)]
+    pub(super) memory: MemoryArgs,
 }
 
 const SERVE_EXAMPLE: &str = "\
@@ -296,6 +331,31 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of bytes: `1048576`, `512MiB`, `1.5 GB`. Without `i`, units are powers of ten.
+fn size(text: &str) -> Result<usize, String> {
+    let wrong = || "must be a size, such as 512MiB, 2GB or 1048576".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1u64,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * unit as f64;
+    match bytes {
+        bytes if bytes < 1.0 => Err("must be at least one byte".to_owned()),
+        bytes if bytes >= isize::MAX as f64 => Err("is more than this machine can have".to_owned()),
+        bytes => Ok(bytes as usize),
+    }
+}
+
 fn workers(text: &str) -> Result<usize, String> {
     match positive(text)? {
         1 => Ok(1),
@@ -313,6 +373,37 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("1048576", 1 << 20),
+            ("512MiB", 512 << 20),
+            ("2GB", 2_000_000_000),
+            ("1.5 gib", 3 << 29),
+            ("64k", 64_000),
+            ("3 B", 3),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for (text, part) in [
+            ("", "must be a size"),
+            ("MiB", "must be a size"),
+            ("-1", "must be a size"),
+            ("1.2.3MB", "must be a size"),
+            ("12 parsecs", "must be a size"),
+            ("1e3", "must be a size"),
+            ("0", "at least one byte"),
+            ("0.1B", "at least one byte"),
+            ("99999999TiB", "more than this machine"),
+        ] {
+            let error = size(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -1,5 +1,6 @@
 //! `tailwater query`: one query over a file of events, its result or changes as JSON lines.
 
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::ops::Deref;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use tailwater::engine::{Batch, Engine, QueryId};
+use tailwater::engine::{Batch, Bytes, Engine, MemoryReport, QueryId};
 use tailwater::view::{ChangeKind, ChangeSet, ResultRow, View};
 
 use super::args::{Emit, QueryArgs};
@@ -22,6 +23,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     let query = read_query(&args.query)?;
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
+    args.memory.apply(&mut engine);
     args.input.clock.tick(&mut engine);
     let id = engine
         .install(&query)
@@ -69,6 +71,9 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
              (`maxRounds` in the query says how many there are)"
         ));
     }
+    if args.stats {
+        note(format_args!("{}", Stats(&run.engine.memory())));
+    }
     let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
     Ok(if clean {
         ExitCode::SUCCESS
@@ -107,35 +112,46 @@ impl Run {
         Ok(())
     }
 
-    fn step(&mut self, batch: Batch) -> io::Result<()> {
+    fn step(&mut self, batch: Batch) -> Result<()> {
         self.tick()?;
         let changed = self.engine.apply(batch);
+        self.check()?;
         self.say(changed.get(&self.id), true)?;
         self.batches += 1;
         Ok(())
     }
 
+    /// Whether the query still runs.
+    fn check(&mut self) -> Result<()> {
+        match self.engine.take_failures().pop() {
+            Some((_, failure)) => Err(failure).context("the query was stopped"),
+            None => Ok(()),
+        }
+    }
+
     /// Moves the clock, and says what that did.
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self) -> Result<()> {
         if !self.engine.has_clock() {
             return Ok(());
         }
         let changed = self.clock.tick(&mut self.engine);
+        self.check()?;
         match changed.get(&self.id) {
             // Before the first batch, a reader knows of nothing.
             Some(changes) if self.emit == Emit::Changes && self.batches > 0 => {
                 let clock = jiff::Timestamp::from_millisecond(self.engine.clock());
                 let clock = clock.expect("it came from a time").to_string();
-                write_line(&mut self.out, &ClockLine { clock, changes })
+                Ok(write_line(&mut self.out, &ClockLine { clock, changes })?)
             }
             _ => Ok(()),
         }
     }
 
     /// Ends the input, which is one more batch if it changes the result.
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(&mut self) -> Result<()> {
         self.tick()?;
         let changed = self.engine.finish();
+        self.check()?;
         // Of an input without any batch, there may still be rows to tell of.
         let first = self.batches == 0 && self.emit == Emit::Changes;
         self.say(changed.get(&self.id), first)?;
@@ -145,7 +161,7 @@ impl Run {
                 write_line(&mut self.out, &row)?;
             }
         }
-        self.out.flush()
+        Ok(self.out.flush()?)
     }
 
     /// Says what a batch did, of which the result's changes are given.
@@ -176,6 +192,27 @@ impl Run {
             ),
             Emit::Snapshots | Emit::Rows => Ok(()),
         }
+    }
+}
+
+/// What there is, and what it takes.
+struct Stats<'a>(&'a MemoryReport);
+
+impl fmt::Display for Stats<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for collection in &self.0.collections {
+            let (name, rows) = (&collection.name, collection.rows);
+            let (bytes, each) = (collection.all_bytes(), collection.bytes_per_row());
+            let bytes = Bytes(bytes);
+            writeln!(f, "{name}: {rows} rows, {bytes}, {each} bytes a row")?;
+        }
+        for query in &self.0.queries {
+            writeln!(f, "result: {} rows, {}", query.rows, Bytes(query.bytes))?;
+            for operator in query.operators.iter().filter(|operator| operator.bytes > 0) {
+                writeln!(f, "  {}: {}", operator.name, Bytes(operator.bytes))?;
+            }
+        }
+        write!(f, "memory: {}", Bytes(self.0.total))
     }
 }
 

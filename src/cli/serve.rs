@@ -68,6 +68,12 @@ fn queries(args: &ServeArgs) -> Result<Queries> {
         .catalog(read_catalog(args.schema.as_deref())?)
         .keep_bytes(args.keep_bytes)
         .keep_for(Duration::from_secs(args.keep_seconds));
+    if let Some(bytes) = args.memory.memory_limit {
+        queries = queries.memory_limit(bytes);
+    }
+    if let Some(bytes) = args.memory.query_memory_limit {
+        queries = queries.query_memory_limit(bytes);
+    }
     if let Some(folder) = &args.queries {
         queries = queries.folder(folder);
     }

@@ -8,6 +8,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::vec::Input as _;
 
+use super::budget::{Budget, Meter};
 use super::clock::Clock;
 use super::exchange::{Target, exchange};
 use super::local::{Inlet, Valve};
@@ -24,6 +25,9 @@ pub(super) struct Builder<'a, 's> {
     store: &'a mut Store,
     pub(super) pool: Pool,
     now: i64,
+    pub(super) budget: Budget,
+    /// Whether somebody keeps the tuples of the node that is being built.
+    kept: bool,
     pub(super) feeds: Vec<(Origin, Inlet)>,
     pub(super) clocks: Vec<Valve<Clock>>,
     /// Of the window that the result is.
@@ -39,12 +43,15 @@ impl<'a, 's> Builder<'a, 's> {
         store: &'a mut Store,
         pool: Pool,
         now: i64,
+        budget: Budget,
     ) -> Builder<'a, 's> {
         Builder {
             scope,
             store,
             pool,
             now,
+            budget,
+            kept: true,
             feeds: Vec::new(),
             clocks: Vec::new(),
             window: None,
@@ -80,23 +87,36 @@ impl<'a, 's> Builder<'a, 's> {
         }
     }
 
+    /// The books of an operator.
+    pub(super) fn meter(&self, node: &Node) -> Meter {
+        self.budget.meter(node.line())
+    }
+
+    /// The tuples of a node that the operator on top of it keeps, or does not.
+    pub(super) fn input(&mut self, node: &Node, kept: bool) -> (Tuples<'s>, Net) {
+        let before = std::mem::replace(&mut self.kept, kept);
+        let tuples = self.node(node);
+        self.kept = before;
+        tuples
+    }
+
     /// The tuples of the result, whose window can be moved.
     fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
             Node::Window { input, .. } if node.is_window() => {
-                let (tuples, net) = self.node(input);
+                let (tuples, net) = self.input(input, true);
                 let net = net.max(self.net_of_several());
                 let window = Window::new(node, net == Net::Always);
-                let (tuples, valve) = self.valve(tuples, "Window", window);
+                let (tuples, valve) = self.valve(tuples, node, window);
                 self.window = Some(valve);
                 (tuples, Net::Always)
             }
             Node::Include(include) => {
                 let parents = self.root(&include.input);
-                self.include(include, parents)
+                self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self);
+                recursive::build(recursive, self.meter(node), self);
                 self.root(&recursive.input)
             }
             node => self.node(node),
@@ -106,22 +126,20 @@ impl<'a, 's> Builder<'a, 's> {
     /// The tuples of a node.
     pub(super) fn node(&mut self, node: &Node) -> (Tuples<'s>, Net) {
         match node {
-            Node::Scan(scan) => self.feed(Origin::Scan(scan.clone())),
-            Node::Common { id, .. } => self.feed(Origin::Common(*id)),
+            Node::Scan(scan) => self.feed(node, Origin::Scan(scan.clone())),
+            Node::Common { id, .. } => self.feed(node, Origin::Common(*id)),
             Node::Bound(id) => self.bound[id].clone(),
             Node::Filter { input, predicates } => {
                 let (tuples, net) = self.node(input);
                 let predicates = predicates.clone();
-                (
-                    self.unary(tuples, "Filter", project::Filter { predicates }),
-                    net,
-                )
+                let operator = project::Filter { predicates };
+                (self.unary(tuples, self.meter(node), operator), net)
             }
             Node::Clock { input, condition } => {
-                let (tuples, net) = self.node(input);
+                let (tuples, net) = self.input(input, true);
                 let net = net.max(self.net_of_several());
                 let clock = Clock::new(condition.clone(), self.now, net == Net::Always);
-                let (tuples, valve) = self.valve(tuples, "Clock", clock);
+                let (tuples, valve) = self.valve(tuples, node, clock);
                 self.clocks.push(valve);
                 (tuples, net.min(Net::OneFeed))
             }
@@ -131,9 +149,11 @@ impl<'a, 's> Builder<'a, 's> {
                 branch,
             } => {
                 // A change in what is not projected comes as the same row twice.
-                let (tuples, _) = self.node(input);
-                let operator = project::Project::new(fields.clone(), branch.clone());
-                (self.unary(tuples, "Project", operator), Net::Never)
+                let (tuples, _) = self.input(input, false);
+                let (fields, branch) = (fields.clone(), branch.clone());
+                let meter = self.meter(node);
+                let operator = project::Project::new(fields, branch, self.kept, meter.clone());
+                (self.unary(tuples, meter, operator), Net::Never)
             }
             Node::Union(inputs) => {
                 let mut inputs = inputs.iter();
@@ -141,14 +161,15 @@ impl<'a, 's> Builder<'a, 's> {
                 let first = self.node(first);
                 inputs.fold(first, |(left, _), input| {
                     let (right, _) = self.node(input);
-                    let merged = binary(left, right, "Union", self.pool.clone(), union::Union);
+                    let meter = self.meter(node);
+                    let merged = binary(left, right, meter, self.pool.clone(), union::Union);
                     (merged, Net::Never)
                 })
             }
             Node::Join(join) => {
-                let left = self.node(&join.left);
+                let left = self.input(&join.left, true);
                 let (left, left_net) = self.by(left, &join.left_keys);
-                let right = self.node(&join.right);
+                let right = self.input(&join.right, true);
                 let (right, right_net) = self.by(right, &join.right_keys);
                 let alone = self.scope.peers() == 1;
                 let mut side = |node: &Node, keys, net| match node {
@@ -157,7 +178,8 @@ impl<'a, 's> Builder<'a, 's> {
                 };
                 let left_side = side(&join.left, &join.left_keys, left_net);
                 let right_side = side(&join.right, &join.right_keys, right_net);
-                let operator = join::Join::new(join, left_side, right_side);
+                let meter = self.meter(node);
+                let operator = join::Join::new(join, left_side, right_side, meter.clone());
                 let outer = join.kind.keeps_left() || join.kind.keeps_right();
                 let is_bound = |node: &Node| node.any(&mut |n| matches!(n, Node::Bound(_)));
                 // What is bound may bring one feed to both sides.
@@ -166,7 +188,7 @@ impl<'a, 's> Builder<'a, 's> {
                     true => Net::Never,
                     false => Net::OneFeed,
                 };
-                let joined = binary(left, right, "Join", self.pool.clone(), operator);
+                let joined = binary(left, right, meter, self.pool.clone(), operator);
                 (joined, net)
             }
             Node::Aggregate {
@@ -174,12 +196,13 @@ impl<'a, 's> Builder<'a, 's> {
                 keys,
                 aggregates,
             } => {
-                let tuples = self.node(input);
+                let tuples = self.input(input, false);
                 let (tuples, _) = self.by(tuples, keys);
+                let meter = self.meter(node);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
-                    true => unary_eager(tuples, "Aggregate", operator, self.scope.index() == 0),
-                    false => self.unary(tuples, "Aggregate", operator),
+                    true => unary_eager(tuples, meter, operator, self.scope.index() == 0),
+                    false => self.unary(tuples, meter, operator),
                 };
                 (groups, Net::Always)
             }
@@ -188,32 +211,33 @@ impl<'a, 's> Builder<'a, 's> {
                 fields,
                 keyed,
             } => {
-                let tuples = self.node(input);
+                let tuples = self.input(input, false);
                 let (tuples, _) = self.by(tuples, fields);
                 let operator = distinct::Distinct::new(fields.clone(), *keyed);
-                (self.unary(tuples, "Distinct", operator), Net::Always)
+                (self.unary(tuples, self.meter(node), operator), Net::Always)
             }
             Node::Window {
                 input, partition, ..
             } => {
-                let tuples = self.node(input);
+                let tuples = self.input(input, true);
                 let (tuples, net) = self.by(tuples, partition);
                 let operator = Window::new(node, net == Net::Always);
-                (self.unary(tuples, "Window", operator), Net::Always)
+                (self.unary(tuples, self.meter(node), operator), Net::Always)
             }
             Node::Include(include) => {
-                let parents = self.node(&include.input);
-                self.include(include, parents)
+                let parents = self.input(&include.input, true);
+                self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self);
+                recursive::build(recursive, self.meter(node), self);
                 self.node(&recursive.input)
             }
         }
     }
 
-    fn feed(&mut self, origin: Origin) -> (Tuples<'s>, Net) {
-        let (inlet, stream) = self.scope.new_input();
+    fn feed(&mut self, node: &Node, origin: Origin) -> (Tuples<'s>, Net) {
+        let (handle, stream) = self.scope.new_input();
+        let inlet = Inlet::new(handle, self.meter(node));
         self.feeds.push((origin, inlet));
         (stream, Net::Always)
     }
@@ -226,22 +250,24 @@ impl<'a, 's> Builder<'a, 's> {
         }
     }
 
-    fn unary(&self, tuples: Tuples<'s>, name: &str, operator: impl Unary) -> Tuples<'s> {
-        unary(tuples, name, self.pool.clone(), operator)
+    fn unary(&self, tuples: Tuples<'s>, meter: Meter, operator: impl Unary) -> Tuples<'s> {
+        unary(tuples, meter, self.pool.clone(), operator)
     }
 
     fn include(
         &mut self,
         include: &crate::plan::Include,
+        node: &Node,
         parents: (Tuples<'s>, Net),
     ) -> (Tuples<'s>, Net) {
         self.bound.insert(include.id, parents.clone());
-        let children = self.node(&include.child);
+        let children = self.input(&include.child, true);
         let (children, child_net) = self.by(children, &include.child_context);
         let (parents, net) = self.by(parents, &include.context);
         let nets = [net, child_net].map(|net| net == Net::Always);
-        let operator = include::Include::new(include, nets);
-        let tuples = binary(parents, children, "Include", self.pool.clone(), operator);
+        let meter = self.meter(node);
+        let operator = include::Include::new(include, nets, meter.clone());
+        let tuples = binary(parents, children, meter, self.pool.clone(), operator);
         (tuples, Net::Always)
     }
 
@@ -249,14 +275,16 @@ impl<'a, 's> Builder<'a, 's> {
     fn valve<O: Unary>(
         &mut self,
         tuples: Tuples<'s>,
-        name: &str,
+        node: &Node,
         operator: O,
     ) -> (Tuples<'s>, Valve<O>) {
         let operator = Rc::new(RefCell::new(operator));
-        let (inlet, injected) = self.scope.new_input();
+        let (handle, injected) = self.scope.new_input();
         // Whoever moves it does so on the first worker.
         let (tuples, _) = self.gather((tuples, Net::Never));
-        let tuples = self.unary(tuples, name, operator.clone());
+        let meter = self.meter(node);
+        let inlet = Inlet::new(handle, meter.clone());
+        let tuples = self.unary(tuples, meter, operator.clone());
         let valve = Valve::new(operator, inlet);
         (self.scope.concatenate([tuples, injected]), valve)
     }

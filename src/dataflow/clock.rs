@@ -11,7 +11,7 @@ use differential_dataflow::consolidation::consolidate;
 use super::Updates;
 use super::operator::Unary;
 use crate::plan::{ClockCondition, Comparison, Expr};
-use crate::value::{Tuple, Value, ValueRef};
+use crate::value::{Heap, Tuple, Value, ValueRef, btree_bytes};
 
 /// The tuples for which a condition on the clock is true.
 pub(super) struct Clock {
@@ -28,6 +28,8 @@ struct Index {
     /// What the clock's side comes to.
     moment: Value,
     tuples: BTreeSet<(Value, Tuple)>,
+    /// What the values and tuples hold on the heap.
+    heap: usize,
 }
 
 impl Clock {
@@ -36,6 +38,7 @@ impl Clock {
             comparison: comparison.clone(),
             moment: moment(comparison, now),
             tuples: BTreeSet::new(),
+            heap: 0,
         };
         Clock {
             indexes: condition.comparisons.iter().map(index).collect(),
@@ -139,9 +142,16 @@ impl Unary for Clock {
                     continue;
                 }
                 let entry = (value, tuple.clone());
+                let heap = entry.heap();
                 let there = match diff > 0 {
-                    true => index.tuples.insert(entry),
-                    false => index.tuples.remove(&entry),
+                    true => {
+                        index.heap += heap;
+                        index.tuples.insert(entry)
+                    }
+                    false => {
+                        index.heap -= heap;
+                        index.tuples.remove(&entry)
+                    }
                 };
                 debug_assert!(there, "a tuple comes once, and leaves after that");
             }
@@ -149,5 +159,10 @@ impl Unary for Clock {
                 output.push((tuple, diff));
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let of = |index: &Index| btree_bytes::<(Value, Tuple)>(index.tuples.len()) + index.heap;
+        self.indexes.iter().map(of).sum()
     }
 }

@@ -11,6 +11,8 @@ use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, ValueRef, hash_handles};
 pub(super) struct Distinct {
     rows: Rows,
     counts: HashTable<(Row, isize)>,
+    /// What the rows take that it made.
+    made: usize,
 }
 
 /// Makes rows of tuples: the array of the fields as key, if they are keyed, then the fields.
@@ -54,6 +56,7 @@ impl Distinct {
         Distinct {
             rows: Rows::new(fields, keyed),
             counts: HashTable::new(),
+            made: 0,
         }
     }
 }
@@ -80,6 +83,11 @@ impl Unary for Distinct {
                 entry.remove();
             }
             let change = isize::from(after > 0) - isize::from(before > 0);
+            match change {
+                1 => self.made += row.size(),
+                -1 => self.made -= row.size(),
+                _ => {}
+            }
             if change != 0 {
                 output.push((Tuple::from_elem(Some(row), 1), change));
             }
@@ -87,5 +95,9 @@ impl Unary for Distinct {
         if self.counts.capacity() > 64 && self.counts.len() < self.counts.capacity() / 8 {
             self.counts.shrink_to_fit(|(row, _)| hash_handles(row));
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.counts.allocation_size() + self.made
     }
 }

@@ -31,6 +31,13 @@ const HUGE: f64 = f64::from_bits(((1023 + 900) as u64) << 52);
 const SCALE: f64 = f64::from_bits(((1023 - 200) as u64) << 52);
 
 impl ExactSum {
+    /// What it takes on the heap.
+    pub(super) fn heap(&self) -> usize {
+        let rare = self.rare.as_ref();
+        let rare = rare.map_or(0, |rare| size_of::<Rare>() + rare.huge.heap());
+        self.parts.heap() + rare
+    }
+
     /// Adds a number `times` times; negative times take it away.
     pub(super) fn add(&mut self, value: ValueRef<'_>, times: isize) {
         match value {
@@ -88,6 +95,10 @@ struct Expansion {
 }
 
 impl Expansion {
+    fn heap(&self) -> usize {
+        self.parts.capacity() * size_of::<f64>()
+    }
+
     fn add(&mut self, value: f64, times: isize) {
         let value = if times < 0 { -value } else { value };
         (0..times.unsigned_abs()).for_each(|_| self.add_once(value));

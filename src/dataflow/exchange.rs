@@ -185,7 +185,7 @@ fn padded(len: usize) -> usize {
 
 impl Parcel {
     fn len(&self) -> usize {
-        let row = |row: &Option<Row>| 4 + row.as_ref().map_or(0, Row::size);
+        let row = |row: &Option<Row>| 4 + row.as_ref().map_or(0, |row| row.bytes().len());
         let tuple = |(tuple, _): &(Tuple, _)| 12 + tuple.iter().map(row).sum::<usize>();
         8 + self.updates.iter().map(tuple).sum::<usize>()
     }
@@ -201,7 +201,7 @@ impl Parcel {
                 match row {
                     None => writer.write_all(&NO_ROW.to_le_bytes())?,
                     Some(row) => {
-                        writer.write_all(&number(row.size()))?;
+                        writer.write_all(&number(row.bytes().len()))?;
                         writer.write_all(row.bytes())?;
                     }
                 }

@@ -8,6 +8,7 @@ use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::budget::{Meter, TUPLE};
 use super::operator::Binary;
 use super::window::Ordered;
 use super::{Diff, Updates};
@@ -15,7 +16,7 @@ use crate::plan::{Expr, Include as Plan, OrderKey, encode_all, sort_key};
 use crate::query::{Materialization, to_text};
 use crate::ranked::RankedSet;
 use crate::store::Index;
-use crate::value::{Row, Tuple, Value, ValueRef};
+use crate::value::{Heap, Row, Tuple, Value, ValueRef};
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -30,6 +31,9 @@ pub(super) struct Include {
     parents: Index<Tuple>,
     children: HashMap<Key, Children, foldhash::fast::FixedState>,
     childless: Row,
+    /// What the children and their keys hold on the heap, and the rows that are made of them.
+    heap: usize,
+    meter: Meter,
 }
 
 /// The children of a context, and what is made of them.
@@ -38,8 +42,14 @@ struct Children {
     row: Row,
 }
 
+impl Children {
+    fn bytes(&self) -> usize {
+        self.tuples.bytes() + self.row.size()
+    }
+}
+
 impl Include {
-    pub(super) fn new(plan: &Plan, consolidated: [bool; 2]) -> Self {
+    pub(super) fn new(plan: &Plan, consolidated: [bool; 2], meter: Meter) -> Self {
         let mut include = Include {
             context: plan.context.clone(),
             child_context: plan.child_context.clone(),
@@ -50,6 +60,8 @@ impl Include {
             parents: Index::default(),
             children: HashMap::default(),
             childless: Row::of([]),
+            heap: 0,
+            meter,
         };
         include.childless = include.row(&RankedSet::default());
         include
@@ -97,11 +109,11 @@ impl Include {
         for run in keyed.chunk_by(|a, b| a.0 == b.0) {
             let key = &run[0].0;
             let old = self.row_of(key).clone();
-            let mut set = self
-                .children
-                .remove(key)
-                .map(|c| c.tuples)
-                .unwrap_or_default();
+            let known = self.children.remove(key);
+            if let Some(children) = &known {
+                self.heap -= children.bytes() + key.heap();
+            }
+            let mut set = known.map(|c| c.tuples).unwrap_or_default();
             let ordered = |tuple: &Tuple| Ordered {
                 place: sort_key(&self.order, tuple),
                 tuple: tuple.clone(),
@@ -118,18 +130,23 @@ impl Include {
             let new = self.row(&set);
             if new != old {
                 for parent in self.parents.get(key) {
+                    if !self.meter.spend(2 * TUPLE) {
+                        return;
+                    }
                     output.push((with(parent, &old), -1));
                     output.push((with(parent, &new), 1));
                 }
             }
             if set.len() > 0 {
-                self.children.insert(
-                    key.clone(),
-                    Children {
-                        tuples: set,
-                        row: new,
-                    },
-                );
+                let children = Children {
+                    tuples: set,
+                    row: new,
+                };
+                self.heap += children.bytes() + key.heap();
+                if !self.meter.spend(children.row.size()) {
+                    return;
+                }
+                self.children.insert(key.clone(), children);
             }
         }
         if self.children.capacity() > 64 && self.children.len() < self.children.capacity() / 8 {
@@ -174,5 +191,9 @@ impl Binary for Include {
         if output.len() > 1 {
             consolidate(output);
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.parents.bytes() + self.children.allocation_size() + self.heap
     }
 }

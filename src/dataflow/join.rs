@@ -11,12 +11,13 @@ use std::rc::Rc;
 use differential_dataflow::consolidation::consolidate;
 use smallvec::SmallVec;
 
+use super::budget::{Meter, TUPLE};
 use super::operator::Binary;
 use super::{Diff, Updates};
 use crate::plan::{Expr, Join as Plan, encode_join_key};
 use crate::query::JoinKind;
 use crate::store::{Arrangement, Index};
-use crate::value::{Row, Tuple};
+use crate::value::{Heap, Row, Tuple};
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -67,6 +68,14 @@ impl Side {
         }
     }
 
+    /// What it holds; an arrangement is the store's.
+    fn bytes(&self) -> usize {
+        match self {
+            Side::Shared(_) => 0,
+            Side::Private { index, .. } => index.bytes(),
+        }
+    }
+
     fn len(&self, key: &[u8]) -> isize {
         let len = match self {
             Side::Shared(arrangement) => arrangement.borrow().get(key).len(),
@@ -75,16 +84,15 @@ impl Side {
         len as isize
     }
 
-    fn for_each(&self, key: &[u8], mut f: impl FnMut(&[Option<Row>])) {
+    /// Looks at the tuples of a key as long as that gives true; whether it did for all.
+    fn all(&self, key: &[u8], mut f: impl FnMut(&[Option<Row>]) -> bool) -> bool {
         match self {
             Side::Shared(arrangement) => {
-                arrangement
-                    .borrow()
-                    .get(key)
-                    .iter()
-                    .for_each(|row| f(std::slice::from_ref(row)));
+                let arrangement = arrangement.borrow();
+                let mut rows = arrangement.get(key).iter();
+                rows.all(|row| f(std::slice::from_ref(row)))
             }
-            Side::Private { index, .. } => index.get(key).iter().for_each(|tuple| f(tuple)),
+            Side::Private { index, .. } => index.get(key).iter().all(|tuple| f(tuple)),
         }
     }
 }
@@ -109,20 +117,16 @@ type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 type Set<K> = hashbrown::HashSet<K, foldhash::fast::FixedState>;
 
 impl Undo {
-    /// The left side's tuples before the tick.
-    fn for_each(&self, side: &Side, key: &[u8], mut f: impl FnMut(&[Option<Row>])) {
+    /// As [`Side::all`], of the left side's tuples before the tick.
+    fn all(&self, side: &Side, key: &[u8], mut f: impl FnMut(&[Option<Row>]) -> bool) -> bool {
         if self.everything {
-            return;
+            return true;
         }
         match self.changes.get(key) {
-            None => side.for_each(key, f),
+            None => side.all(key, f),
             Some(changes) => {
-                side.for_each(key, |tuple| {
-                    if !changes.came.contains(tuple) {
-                        f(tuple);
-                    }
-                });
-                changes.left.iter().for_each(|tuple| f(tuple));
+                side.all(key, |tuple| changes.came.contains(tuple) || f(tuple))
+                    && changes.left.iter().all(|tuple| f(tuple))
             }
         }
     }
@@ -142,6 +146,14 @@ pub(super) struct Join {
     left_partners: Map<Tuple, isize>,
     right_partners: Map<Tuple, isize>,
     fresh: bool,
+    /// What a joined tuple takes on its way.
+    cost: usize,
+    meter: Meter,
+}
+
+/// What a tuple of some rows takes on its way.
+pub(super) fn cost(arity: usize) -> usize {
+    TUPLE + Tuple::with_capacity(arity).heap()
 }
 
 pub(super) fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {
@@ -176,7 +188,7 @@ fn by_key(
 }
 
 impl Join {
-    pub(super) fn new(plan: &Plan, left: Side, right: Side) -> Self {
+    pub(super) fn new(plan: &Plan, left: Side, right: Side, meter: Meter) -> Self {
         Join {
             kind: plan.kind,
             left_arity: plan.left_arity,
@@ -189,6 +201,8 @@ impl Join {
             left_partners: Map::default(),
             right_partners: Map::default(),
             fresh: true,
+            cost: cost(plan.left_arity + plan.right_arity),
+            meter,
         }
     }
 
@@ -228,25 +242,30 @@ impl Join {
     ) {
         let mut key = Vec::new();
         let mut emit = |join: &Join, tuple: Tuple, diff| {
-            if join.matches(&tuple) {
-                output.push((tuple, diff));
+            if !join.matches(&tuple) {
+                return true;
             }
+            output.push((tuple, diff));
+            join.meter.spend(join.cost)
         };
         for (tuple, diff) in right.drain(..) {
             key.clear();
             if encode_join_key(&self.right_keys, &tuple, &mut key) {
                 self.right.update(&key, &tuple, diff);
-                undo.for_each(&self.left, &key, |partner| {
-                    emit(self, concat(partner, &tuple), diff)
-                });
+                let left = &self.left;
+                if !undo.all(left, &key, |row| emit(self, concat(row, &tuple), diff)) {
+                    return;
+                }
             }
         }
         for (tuple, diff) in left.drain(..) {
             key.clear();
             if encode_join_key(&self.left_keys, &tuple, &mut key) {
                 self.left.update(&key, &tuple, diff);
-                self.right
-                    .for_each(&key, |partner| emit(self, concat(&tuple, partner), diff));
+                let right = &self.right;
+                if !right.all(&key, |row| emit(self, concat(&tuple, row), diff)) {
+                    return;
+                }
             }
         }
     }
@@ -279,7 +298,7 @@ impl Join {
                 after,
             );
             let mut partners = false;
-            undo.for_each(&self.left, key, |partner| {
+            let done = undo.all(&self.left, key, |partner| {
                 partners = true;
                 output.extend(
                     run.iter()
@@ -288,7 +307,11 @@ impl Join {
                 if keeps_left && turned != 0 {
                     output.push((concat(partner, no_right), turned));
                 }
+                self.meter.spend(self.cost * (run.len() + 1))
             });
+            if !done {
+                return;
+            }
             if keeps_right && !partners {
                 output.extend(
                     run.iter()
@@ -312,7 +335,7 @@ impl Join {
                 after,
             );
             let mut partners = false;
-            self.right.for_each(key, |partner| {
+            let done = self.right.all(key, |partner| {
                 partners = true;
                 output.extend(
                     run.iter()
@@ -321,7 +344,11 @@ impl Join {
                 if keeps_right && turned != 0 {
                     output.push((concat(no_left, partner), turned));
                 }
+                self.meter.spend(self.cost * (run.len() + 1))
             });
+            if !done {
+                return;
+            }
             if keeps_left && !partners {
                 output.extend(
                     run.iter()
@@ -368,9 +395,10 @@ impl Join {
             let mut found = 0;
             if encode_join_key(&self.right_keys, &tuple, &mut key) {
                 self.right.update(&key, &tuple, diff);
-                undo.for_each(&self.left, &key, |partner| {
+                let done = undo.all(&self.left, &key, |partner| {
                     let joined = concat(partner, &tuple);
-                    if self.matches(&joined) {
+                    let matches = self.matches(&joined);
+                    if matches {
                         found += 1;
                         output.push((joined, diff));
                         if keeps_left {
@@ -379,7 +407,11 @@ impl Join {
                                 .extend((turned != 0).then(|| (concat(partner, no_right), turned)));
                         }
                     }
+                    !matches || self.meter.spend(2 * self.cost)
                 });
+                if !done {
+                    return;
+                }
                 if keeps_right {
                     settle(&mut right_partners, &tuple, found, diff);
                 }
@@ -393,9 +425,10 @@ impl Join {
             let mut found = 0;
             if encode_join_key(&self.left_keys, &tuple, &mut key) {
                 self.left.update(&key, &tuple, diff);
-                self.right.for_each(&key, |partner| {
+                let done = self.right.all(&key, |partner| {
                     let joined = concat(&tuple, partner);
-                    if self.matches(&joined) {
+                    let matches = self.matches(&joined);
+                    if matches {
                         found += 1;
                         output.push((joined, diff));
                         if keeps_right {
@@ -404,7 +437,11 @@ impl Join {
                                 .extend((turned != 0).then(|| (concat(no_left, partner), turned)));
                         }
                     }
+                    !matches || self.meter.spend(2 * self.cost)
                 });
+                if !done {
+                    return;
+                }
                 if keeps_left {
                     settle(&mut left_partners, &tuple, found, diff);
                 }
@@ -433,5 +470,15 @@ impl Binary for Join {
             _ if self.residual.is_empty() => self.outer(left, right, &undo, output),
             _ => self.outer_residual(left, right, &undo, output),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let tuples = |partners: &Map<Tuple, isize>, arity| {
+            partners.allocation_size() + partners.len() * (cost(arity) - TUPLE)
+        };
+        self.left.bytes()
+            + self.right.bytes()
+            + tuples(&self.left_partners, self.left_arity)
+            + tuples(&self.right_partners, self.right_arity)
     }
 }

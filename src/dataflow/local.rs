@@ -14,9 +14,10 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::worker::Worker;
 
+use super::budget::{self, Budget, Left, Meter, Stopped};
 use super::builder::Builder;
 use super::clock::Clock;
-use super::operator::Pool;
+use super::operator::{self, Pool};
 use super::window::Window;
 use super::{Diff, Net, Origin, Time, Tuples, Updates};
 use crate::plan::Node;
@@ -28,13 +29,37 @@ use crate::value::Tuple;
 pub(super) struct Local {
     pub(super) worker: Worker,
     pool: Pool,
+    /// How many bytes are left to all dataflows together.
+    left: Left,
 }
 
 /// So long a worker waits for the others before it looks whether they are still there.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A way into a dataflow.
-pub(super) type Inlet = Handle<Time, (Tuple, Diff)>;
+pub(super) struct Inlet {
+    handle: Handle<Time, (Tuple, Diff)>,
+    meter: Meter,
+}
+
+impl Inlet {
+    pub(super) fn new(handle: Handle<Time, (Tuple, Diff)>, meter: Meter) -> Inlet {
+        Inlet { handle, meter }
+    }
+
+    /// Lets in what waits, up to a time; whether there was anything.
+    fn open(&mut self, buffer: &mut Updates, time: Time, pool: &Pool) -> bool {
+        let any = !buffer.is_empty();
+        if any {
+            self.meter.enter(buffer);
+            self.handle.send_batch(buffer);
+            pool.put(buffer);
+            *buffer = pool.get_small();
+        }
+        self.handle.advance_to(time);
+        any
+    }
+}
 
 /// A dataflow that runs on this thread.
 pub(super) struct Running {
@@ -50,6 +75,7 @@ pub(super) struct Running {
     window: Option<Valve<Window>>,
     /// How many rows a recursion would have derived after its last round.
     cut: Rc<Cell<Diff>>,
+    budget: Budget,
 }
 
 /// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
@@ -69,17 +95,6 @@ impl<O> Valve<O> {
     }
 }
 
-/// Lets in what waits, up to a time; whether there was anything.
-fn open(inlet: &mut Inlet, buffer: &mut Updates, time: Time, pool: &Pool) -> bool {
-    let any = !buffer.is_empty();
-    if any {
-        inlet.send_batch(buffer);
-        *buffer = pool.get();
-    }
-    inlet.advance_to(time);
-    any
-}
-
 impl Default for Local {
     fn default() -> Self {
         // Without a clock: nothing here parks, and wasm has none.
@@ -97,6 +112,7 @@ impl Local {
         Local {
             worker,
             pool: Pool::default(),
+            left: budget::unlimited(),
         }
     }
 
@@ -112,8 +128,9 @@ impl Local {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let pool = self.pool.clone();
+        let budget = Budget::new(self.left.clone());
         self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder::new(scope, store, pool.clone(), now);
+            let mut builder = Builder::new(scope, store, pool.clone(), now, budget);
             let (tuples, net) = builder.result(root);
             let (origins, inlets) = builder.feeds.into_iter().unzip();
             let running = Running {
@@ -127,6 +144,7 @@ impl Local {
                 clocks: builder.clocks,
                 window: builder.window,
                 cut: builder.cut,
+                budget: builder.budget,
             };
             (running, origins)
         })
@@ -143,15 +161,15 @@ impl Local {
         let (mut feeds, mut fed) = (feeds.into_iter(), 0);
         for inlet in &mut running.inlets {
             match feeds.next() {
-                Some(buffer) => fed += usize::from(open(inlet, buffer, time, pool)),
-                None => inlet.advance_to(time),
+                Some(buffer) => fed += usize::from(inlet.open(buffer, time, pool)),
+                None => inlet.handle.advance_to(time),
             }
         }
         for valve in &mut running.clocks {
-            fed += usize::from(open(&mut valve.inlet, &mut valve.buffer, time, pool));
+            fed += usize::from(valve.inlet.open(&mut valve.buffer, time, pool));
         }
         if let Some(valve) = &mut running.window {
-            fed += usize::from(open(&mut valve.inlet, &mut valve.buffer, time, pool));
+            fed += usize::from(valve.inlet.open(&mut valve.buffer, time, pool));
         }
         running.fed = fed;
     }
@@ -240,7 +258,48 @@ impl Local {
     }
 }
 
+impl Local {
+    /// Sets how many bytes there may be, and of these are held, in all dataflows and beside them.
+    pub(super) fn set_limit(&mut self, limit: Option<usize>, held: usize) {
+        self.left.set(budget::left(limit, held));
+    }
+
+    /// The bytes of containers that wait for the next tick.
+    pub(super) fn bytes(&self) -> usize {
+        self.pool.bytes()
+    }
+}
+
 impl Running {
+    /// Sets how many bytes there may be, and how many of them are held beside its operators.
+    pub(super) fn set_limit(&mut self, limit: Option<usize>, beside: usize) {
+        let held = self.budget.bytes() + beside;
+        self.budget.set_left(budget::left(limit, held));
+    }
+
+    /// Why it was stopped. What it brings out from then on is wrong.
+    pub(super) fn stopped(&self) -> Option<Stopped> {
+        self.budget.stopped()
+    }
+
+    /// The bytes that its operators hold.
+    pub(super) fn bytes(&self) -> usize {
+        self.budget.bytes()
+    }
+
+    /// What each of its operators does, and the bytes that it holds.
+    pub(super) fn operators(&self) -> Vec<(String, usize)> {
+        self.budget.operators()
+    }
+
+    /// Gives back the room that a large tick took on its way out.
+    pub(super) fn shrink(&mut self) {
+        let mut output = self.output.borrow_mut();
+        if output.is_empty() && output.capacity() > operator::SMALL {
+            *output = Updates::new();
+        }
+    }
+
     /// Whether it depends on the clock.
     pub(super) fn has_clock(&self) -> bool {
         !self.clocks.is_empty()

@@ -7,6 +7,7 @@
 //! tests compare with differential's operators.
 
 mod aggregate;
+mod budget;
 mod builder;
 mod clock;
 mod distinct;
@@ -29,6 +30,7 @@ use timely::dataflow::Stream;
 
 use crate::plan::Scan;
 use crate::value::{Row, Tuple};
+pub(crate) use budget::Stopped;
 pub(crate) use runtime::{Dataflow, Runtime};
 pub(crate) use window::Ordered;
 

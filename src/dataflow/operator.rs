@@ -11,7 +11,9 @@ use timely::dataflow::operators::generic::Operator;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::{Time, Tuples, Updates};
+use super::budget::Meter;
+use super::{Diff, Time, Tuples, Updates};
+use crate::value::Tuple;
 
 /// Containers to use again: large ones come fresh from the system otherwise, page by page.
 #[derive(Clone, Default)]
@@ -22,23 +24,42 @@ impl Pool {
         self.0.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Keeps an empty container, unless it was for an exceptionally large tick.
+    /// A container for one that may wait long for its tick: a small one, if there is any.
+    pub(super) fn get_small(&self) -> Updates {
+        let small = |updates: &mut Updates| updates.capacity() <= SMALL;
+        self.0.borrow_mut().pop_if(small).unwrap_or_default()
+    }
+
+    /// What the containers take.
+    pub(super) fn bytes(&self) -> usize {
+        let room = self.0.borrow().iter().map(Vec::capacity).sum::<usize>();
+        room * size_of::<(Tuple, Diff)>()
+    }
+
+    /// Takes an empty container and keeps it, unless it was for an exceptionally large tick. What is not
+    /// taken, timely keeps for the next tick, which may never come.
     pub(super) fn put(&self, updates: &mut Updates) {
-        let mut pool = self.0.borrow_mut();
+        debug_assert!(updates.is_empty(), "what is given back was processed");
+        let (updates, mut pool) = (std::mem::take(updates), self.0.borrow_mut());
         if (1..=MAX_POOLED).contains(&updates.capacity()) && pool.len() < MAX_POOLED_COUNT {
-            debug_assert!(updates.is_empty(), "what is given back was processed");
-            pool.push(std::mem::take(updates));
+            pool.push(updates);
         }
     }
 }
 
 const MAX_POOLED: usize = 8192;
+/// Each dataflow has some containers that wait: they have so much room at most.
+pub(super) const SMALL: usize = 64;
 const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.
 pub(super) trait Unary: 'static {
     /// Takes the changes of a tick, leaving `input` empty, and appends what they cause.
     fn step(&mut self, input: &mut Updates, output: &mut Updates);
+
+    /// The bytes that its state takes on the heap: of rows those that it made itself. It costs the
+    /// same however many there are.
+    fn bytes(&self) -> usize;
 }
 
 /// An operator that somebody else has a hand on, too.
@@ -46,27 +67,39 @@ impl<O: Unary> Unary for Rc<RefCell<O>> {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
         self.borrow_mut().step(input, output);
     }
+
+    fn bytes(&self) -> usize {
+        self.borrow().bytes()
+    }
 }
 
 /// What becomes of the changes of two inputs in one tick.
 pub(super) trait Binary: 'static {
     /// Takes the changes of a tick, leaving both inputs empty, and appends what they cause.
     fn step(&mut self, left: &mut Updates, right: &mut Updates, output: &mut Updates);
+
+    /// As [`Unary::bytes`].
+    fn bytes(&self) -> usize;
 }
 
 /// Runs `operator` on the changes of each tick.
 pub(super) fn unary<'s>(
     tuples: Tuples<'s>,
-    name: &str,
+    meter: Meter,
     pool: Pool,
     operator: impl Unary,
 ) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
-    tuples.unary(Pipeline, name, move |_, _| {
+    meter.hold(operator.bytes());
+    let name = meter.name().to_owned();
+    tuples.unary(Pipeline, &name, move |_, _| {
         move |input, output| {
             input.for_each(|capability, data| {
                 let mut changes = pool.get();
-                operator.step(data, &mut changes);
+                meter.step([data], &mut changes, |[data], changes| {
+                    operator.step(data, changes);
+                    operator.bytes()
+                });
                 pool.put(data);
                 if !changes.is_empty() {
                     output.session(&capability).give_container(&mut changes);
@@ -107,13 +140,15 @@ impl Waiting {
 /// first tick even if that brings nothing.
 pub(super) fn unary_eager<'s>(
     tuples: Tuples<'s>,
-    name: &str,
+    meter: Meter,
     operator: impl Unary,
     is_first: bool,
 ) -> Tuples<'s> {
     let mut operator: Box<dyn Unary> = Box::new(operator);
+    meter.hold(operator.bytes());
+    let name = meter.name().to_owned();
     let (mut waiting, mut changes) = (Waiting::default(), Updates::new());
-    tuples.unary_frontier(Pipeline, name, move |first, _| {
+    tuples.unary_frontier(Pipeline, &name, move |first, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
         let mut start = is_first.then_some(*first.time());
         if is_first {
@@ -130,7 +165,11 @@ pub(super) fn unary_eager<'s>(
                 && !frontier.less_equal(&time)
             {
                 start = None;
-                operator.step(&mut waiting.take(time), &mut changes);
+                let data = &mut waiting.take(time);
+                meter.step([data], &mut changes, |[data], changes| {
+                    operator.step(data, changes);
+                    operator.bytes()
+                });
                 if !changes.is_empty() {
                     output
                         .session(&capabilities.delayed(&time))
@@ -147,13 +186,15 @@ pub(super) fn unary_eager<'s>(
 pub(super) fn binary<'s>(
     left: Tuples<'s>,
     right: Tuples<'s>,
-    name: &str,
+    meter: Meter,
     pool: Pool,
     operator: impl Binary,
 ) -> Tuples<'s> {
     let mut operator: Box<dyn Binary> = Box::new(operator);
+    meter.hold(operator.bytes());
+    let name = meter.name().to_owned();
     let (mut lefts, mut rights) = (Waiting::default(), Waiting::default());
-    left.binary_frontier(right, Pipeline, Pipeline, name, move |_, _| {
+    left.binary_frontier(right, Pipeline, Pipeline, &name, move |_, _| {
         let mut capabilities = CapabilitySet::<Time>::new();
         move |(left, left_frontier), (right, right_frontier), output| {
             left.for_each(|capability, data| {
@@ -177,7 +218,14 @@ pub(super) fn binary<'s>(
             {
                 let (mut from_left, mut from_right) = (lefts.take(time), rights.take(time));
                 let mut changes = pool.get();
-                operator.step(&mut from_left, &mut from_right, &mut changes);
+                meter.step(
+                    [&mut from_left, &mut from_right],
+                    &mut changes,
+                    |[left, right], changes| {
+                        operator.step(left, right, changes);
+                        operator.bytes()
+                    },
+                );
                 pool.put(&mut from_left);
                 pool.put(&mut from_right);
                 if !changes.is_empty() {

@@ -1,6 +1,7 @@
 //! The operators without state: filter and project.
 
 use super::Updates;
+use super::budget::{Meter, TUPLE};
 use super::operator::Unary;
 use crate::plan::{Expr, key_of};
 use crate::value::{Row, SeqBuilder, Tuple, Value};
@@ -20,6 +21,10 @@ impl Unary for Filter {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
         output.extend(input.drain(..).filter(|(tuple, _)| self.accepts(tuple)));
     }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// One row a tuple: its key, then the fields. In a union the key is that of the branch and its own.
@@ -28,11 +33,17 @@ pub(super) struct Project {
     branch: Option<Value>,
     builder: SeqBuilder,
     scratch: Vec<u8>,
+    /// What the rows take that it made and that are still there, if somebody keeps them.
+    made: Option<isize>,
+    meter: Meter,
 }
 
 impl Project {
-    pub(super) fn new(fields: Vec<Expr>, branch: Option<Value>) -> Self {
+    /// `kept` says whether the rows stay anywhere.
+    pub(super) fn new(fields: Vec<Expr>, branch: Option<Value>, kept: bool, meter: Meter) -> Self {
         Project {
+            made: kept.then_some(0),
+            meter,
             fields,
             branch,
             builder: SeqBuilder::default(),
@@ -42,7 +53,7 @@ impl Project {
 }
 
 impl Project {
-    pub(super) fn tuple(&mut self, tuple: &Tuple) -> Tuple {
+    pub(super) fn row(&mut self, tuple: &Tuple) -> Row {
         let mut key = key_of(tuple);
         if let Some(branch) = &self.branch {
             key = Value::array([branch.as_ref(), key.as_ref()]);
@@ -51,15 +62,26 @@ impl Project {
         self.fields
             .iter()
             .for_each(|field| field.push_to(tuple, &mut self.builder));
-        let row = Row::new(&mut self.builder, &mut self.scratch);
-        Tuple::from_elem(Some(row), 1)
+        Row::new(&mut self.builder, &mut self.scratch)
     }
 }
 
 impl Unary for Project {
     fn step(&mut self, input: &mut Updates, output: &mut Updates) {
         for (tuple, diff) in input.drain(..) {
-            output.push((self.tuple(&tuple), diff));
+            let row = self.row(&tuple);
+            let size = row.size();
+            if let Some(made) = &mut self.made {
+                *made += diff * size as isize;
+            }
+            if !self.meter.spend(TUPLE + size) {
+                return;
+            }
+            output.push((Tuple::from_elem(Some(row), 1), diff));
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.made.map_or(0, |made| made.max(0) as usize)
     }
 }

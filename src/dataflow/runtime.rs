@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 
 use super::local::{Local, Running};
 use super::workers::{Leader, Lost, Remote};
-use super::{Feed, Updates};
+use super::{Feed, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::Store;
 
@@ -165,7 +165,64 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Sets how many bytes there may be, and of these are held, in all dataflows and beside them.
+    /// Several workers know no limits.
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>, held: usize) {
+        if let Place::Here(local) = &mut self.0 {
+            local.set_limit(limit, held);
+        }
+    }
+
+    /// The bytes of containers that wait for the next tick.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.0 {
+            Place::Here(local) => local.bytes(),
+            Place::Workers(_) => 0,
+        }
+    }
+}
+
 impl Dataflow {
+    /// Sets how many bytes there may be, and how many of them are held beside its operators.
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>, beside: usize) {
+        if let Body::Here(running) = &mut self.body {
+            running.set_limit(limit, beside);
+        }
+    }
+
+    /// Why it was stopped. What it brings out from then on is wrong.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        match &self.body {
+            Body::Here(running) => running.stopped(),
+            Body::Workers(..) => None,
+        }
+    }
+
+    /// The bytes that its operators hold; of several workers nothing is known.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Here(running) => running.bytes(),
+            Body::Workers(..) => 0,
+        }
+    }
+
+    /// What each of its operators does, and the bytes that it holds.
+    pub(crate) fn operators(&self) -> Vec<(String, usize)> {
+        match &self.body {
+            Body::Here(running) => running.operators(),
+            Body::Workers(..) => Vec::new(),
+        }
+    }
+
+    /// Gives back the room that a large tick took on its way out.
+    pub(crate) fn shrink(&mut self) {
+        match &mut self.body {
+            Body::Here(running) => running.shrink(),
+            Body::Workers(_, output) => output.get_mut().shrink_to_fit(),
+        }
+    }
+
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         match &self.body {

@@ -4,16 +4,16 @@
 //! the window and one out of it, wherever it happens, in logarithmic time. The tuples may be parted;
 //! then each part has a set and a window of its own.
 
-use std::collections::HashMap;
-
 use differential_dataflow::consolidation::consolidate;
+use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use smallvec::SmallVec;
 
 use super::operator::Unary;
 use super::{Diff, Updates};
 use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key};
 use crate::ranked::RankedSet;
-use crate::value::{SortKey, Tuple};
+use crate::value::{Heap, SortKey, Tuple};
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -26,6 +26,8 @@ pub(super) struct Window {
     /// All tuples, if they are not parted.
     whole: RankedSet<Ordered>,
     parts: HashMap<Key, RankedSet<Ordered>, foldhash::fast::FixedState>,
+    /// What the parts and their keys hold on the heap.
+    heap: usize,
 }
 
 /// The positions from `offset` up to `end`.
@@ -41,6 +43,12 @@ struct Stretch {
 pub(crate) struct Ordered {
     pub(crate) place: SortKey,
     pub(crate) tuple: Tuple,
+}
+
+impl Heap for Ordered {
+    fn heap(&self) -> usize {
+        self.place.heap() + self.tuple.heap()
+    }
 }
 
 impl PartialEq for Ordered {
@@ -169,6 +177,7 @@ impl Window {
             consolidated,
             whole: RankedSet::default(),
             parts: HashMap::default(),
+            heap: 0,
         }
     }
 
@@ -222,14 +231,23 @@ impl Unary for Window {
             }
             keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             for part in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
-                let tuples = self.parts.entry(part[0].0.clone()).or_default();
+                let key = &part[0].0;
+                let key_heap = key.heap();
+                let tuples = match self.parts.entry_ref(key) {
+                    EntryRef::Occupied(entry) => {
+                        self.heap -= entry.get().bytes() + key_heap;
+                        entry.into_mut()
+                    }
+                    EntryRef::Vacant(entry) => entry.insert(RankedSet::default()),
+                };
                 let mut changes: SmallVec<[_; 2]> = part
                     .iter_mut()
                     .map(|(_, tuple, diff)| (Some(ordered(std::mem::take(tuple))), *diff))
                     .collect();
                 stretch.apply(tuples, &mut changes, output);
-                if tuples.len() == 0 {
-                    self.parts.remove(&part[0].0);
+                match tuples.len() {
+                    0 => drop(self.parts.remove(&part[0].0)),
+                    _ => self.heap += tuples.bytes() + key_heap,
                 }
             }
             if self.parts.capacity() > 64 && self.parts.len() < self.parts.capacity() / 8 {
@@ -239,5 +257,9 @@ impl Unary for Window {
         if output.len() > 1 {
             consolidate(output);
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.whole.bytes() + self.parts.allocation_size() + self.heap
     }
 }

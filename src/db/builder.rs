@@ -66,6 +66,8 @@ pub struct Builder {
     strict: bool,
     dead_letters: usize,
     clock_tick: Duration,
+    memory_limit: Option<usize>,
+    query_memory_limit: Option<usize>,
     schema_version: u64,
     snapshot: Option<Snapshot>,
     hooks: Hooks,
@@ -92,6 +94,8 @@ impl Builder {
             strict: false,
             dead_letters: 100,
             clock_tick: Duration::from_secs(1),
+            memory_limit: None,
+            query_memory_limit: None,
             schema_version: 0,
             snapshot: None,
             hooks: Hooks::default(),
@@ -290,6 +294,22 @@ impl Builder {
         Ok(Arc::new(catalog))
     }
 
+    /// How many bytes the collections and queries may take together. When it is more, the query that
+    /// holds most is dropped, and so on: see [`Engine::set_memory_limit`](crate::engine::Engine::set_memory_limit).
+    /// The [status](super::LiveQuery::status) of a dropped query is the error; the database and other
+    /// queries go on. Without a limit by default.
+    pub fn memory_limit(mut self, bytes: usize) -> Builder {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// How many bytes each query may take; one that needs more is refused or dropped alone. Without a
+    /// limit by default.
+    pub fn query_memory_limit(mut self, bytes: usize) -> Builder {
+        self.query_memory_limit = Some(bytes);
+        self
+    }
+
     /// Opens the database and starts its thread. Nothing is sent before
     /// [`preload`](StreamDb::preload) is called.
     ///
@@ -312,6 +332,7 @@ impl Builder {
         let url = stream.url();
         let (hooks, strict, clock_tick) = (self.hooks, self.strict, self.clock_tick);
         let core_shared = shared.clone();
+        let limits = (self.memory_limit, self.query_memory_limit);
         let thread = std::thread::Builder::new()
             .name("tailwater-db".into())
             .spawn(move || {
@@ -319,6 +340,8 @@ impl Builder {
                 store.apply(rows);
                 let intake = Intake::new(store, offset, hooks, strict, url);
                 let mut core = Core::new(core_shared, intake, clock_tick);
+                core.engine.set_memory_limit(limits.0);
+                core.engine.set_query_memory_limit(limits.1);
                 if ready.send(core.engine.epoch().clone()).is_ok() {
                     core.run(&inbox);
                 }

@@ -151,6 +151,9 @@ impl Core {
         }
         self.shared.told.store(epoch, Ordering::Release);
         told.iter().for_each(|hub| hub.show());
+        for (id, failure) in self.engine.take_failures() {
+            self.failed(id, failure.into());
+        }
         for (id, changes) in of_effects {
             match self.effects.get_mut(&id) {
                 Some(effect) if !effect.begun => {
@@ -162,6 +165,15 @@ impl Core {
                 }
                 _ => self.call(id, ChangesKind::Delta, changes),
             }
+        }
+    }
+
+    /// Tells the readers of a query, or its effect, that it was dropped.
+    fn failed(&mut self, id: QueryId, error: DbError) {
+        if let Some(hub) = lock(&self.shared.hubs).remove(&id) {
+            hub.fail(error);
+        } else if let Some(effect) = self.effects.remove(&id) {
+            (effect.failed)(error);
         }
     }
 

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::dead_letters::DeadLetter;
-use crate::engine::{InstallError, WindowError};
+use crate::engine::{InstallError, MemoryExceeded, QueryFailure, WindowError};
 use crate::query::{QueryError, RowTypeError};
 use crate::schema::SchemaError;
 use crate::stream::StreamError;
@@ -31,6 +31,10 @@ pub enum DbError {
     /// The query does not hold.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// The query needs more memory than there may be
+    /// ([`Builder::query_memory_limit`](super::Builder::query_memory_limit)).
+    #[error(transparent)]
+    Memory(#[from] MemoryExceeded),
     /// The collections do not hold.
     #[error(transparent)]
     Schema(#[from] Arc<SchemaError>),
@@ -103,6 +107,15 @@ impl From<InstallError> for DbError {
     fn from(error: InstallError) -> Self {
         match error {
             InstallError::Query(error) => DbError::Query(error),
+            InstallError::Memory(error) => DbError::Memory(error),
+        }
+    }
+}
+
+impl From<QueryFailure> for DbError {
+    fn from(failure: QueryFailure) -> Self {
+        match failure {
+            QueryFailure::Memory(error) => DbError::Memory(error),
         }
     }
 }

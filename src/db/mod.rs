@@ -136,7 +136,7 @@ use action::Handlers;
 use live::Installed;
 use shared::Shared;
 
-use crate::engine::read;
+use crate::engine::{MemoryReport, read};
 use crate::query::{Query, RowFunction, TypedQuery};
 use crate::schema::Collection;
 use crate::stream::{DurableStream, Live, Offset, SerialProducer, Trouble};
@@ -325,6 +325,21 @@ impl StreamDb {
     /// The stream, to append to.
     pub fn stream(&self) -> &DurableStream {
         &self.inner.stream
+    }
+
+    /// What the collections and queries take in memory. Waits for the engine.
+    ///
+    /// # Errors
+    ///
+    /// If the database was closed or has failed.
+    pub fn memory(&self) -> Result<MemoryReport, DbError> {
+        self.inner.ask(|core| core.engine.memory())
+    }
+
+    /// As [`StreamDb::memory`], without blocking.
+    #[cfg(feature = "serve")]
+    pub(crate) async fn read_memory(&self) -> Result<MemoryReport, DbError> {
+        self.inner.request(|core| core.engine.memory()).await
     }
 
     /// The messages that were not taken.

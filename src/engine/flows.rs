@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::share::{hash_of, inputs_mut, is_sharable, reads};
 use crate::dataflow::workers::Leader;
-use crate::dataflow::{Dataflow, Feed, Origin, Runtime, Updates};
+use crate::dataflow::{Dataflow, Feed, Origin, Runtime, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::{Changes, Router, Store};
 
@@ -55,6 +55,8 @@ pub(super) struct Ground<'a> {
     pub(super) store: &'a mut Store,
     /// The time that `now()` stands for, in milliseconds since 1970.
     pub(super) now: i64,
+    /// How many bytes a flow may take.
+    pub(super) limit: Option<usize>,
 }
 
 /// All tuples of common parts, as far as they were computed while a query is started.
@@ -70,6 +72,36 @@ impl Flows {
 
     pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// Sets how many bytes there may be, and of these are held, in all flows and beside them.
+    pub(super) fn set_limit(&mut self, limit: Option<usize>, held: usize) {
+        self.runtime.set_limit(limit, held);
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = FlowId> {
+        self.all.keys().copied()
+    }
+
+    pub(super) fn runs(&self, id: FlowId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// The flows of parts that queries have in common.
+    pub(super) fn commons(&self) -> Vec<FlowId> {
+        self.commons.values().flatten().copied().collect()
+    }
+
+    /// What each operator of a flow does, and the bytes that it holds.
+    pub(super) fn operators(&self, id: FlowId) -> Vec<(String, usize)> {
+        self.all[&id].dataflow.operators()
+    }
+
+    /// The flows whose output is a result and depends on a flow: this one, or those that read it.
+    pub(super) fn results_of(&self, id: FlowId) -> BTreeSet<FlowId> {
+        let mut results = BTreeSet::new();
+        self.collect_results(id, &mut results);
+        results
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Flow {
@@ -98,49 +130,72 @@ impl Flows {
     pub(super) fn having(&self, part: &Node) -> Option<BTreeSet<FlowId>> {
         let mut there = self.commons.get(&hash_of(part)).into_iter().flatten();
         let id = there.find(|id| self.all[id].plan == *part)?;
-        let mut having = BTreeSet::new();
-        self.collect_results(*id, &mut having);
-        Some(having)
+        Some(self.results_of(*id))
     }
 
     fn collect_results(&self, id: FlowId, results: &mut BTreeSet<FlowId>) {
-        for (reader, _) in &self.all[&id].readers {
-            if self.all[reader].readers.is_empty() {
-                results.insert(*reader);
-            } else {
-                self.collect_results(*reader, results);
+        match &self.all[&id].readers[..] {
+            [] => drop(results.insert(id)),
+            readers => {
+                let readers = readers.iter();
+                readers.for_each(|(reader, _)| self.collect_results(*reader, results));
             }
         }
     }
 
     /// Starts a flow on the rows that are there; its output is all tuples. What it has in common
     /// with other queries is computed once from now on.
-    pub(super) fn start(&mut self, plan: &Node, ground: &mut Ground<'_>) -> FlowId {
+    ///
+    /// # Errors
+    ///
+    /// If that takes more memory than there may be.
+    pub(super) fn start(
+        &mut self,
+        plan: &Node,
+        ground: &mut Ground<'_>,
+    ) -> Result<FlowId, Stopped> {
         let mut known = Known::new();
         let (built, parts) = self.share(plan, false, ground, &mut known);
-        let dataflow = self.launch(&built, ground, &mut known);
-        self.add(plan.clone(), built, parts, dataflow)
+        let launched = self.launch(&built, ground, &mut known);
+        if launched.is_err() {
+            self.stop_unread(&built, ground.store);
+        }
+        Ok(self.add(plan.clone(), built, parts, launched?))
     }
 
     /// All tuples of a plan as they are now.
-    pub(super) fn once(&mut self, plan: &Node, ground: &mut Ground<'_>) -> Updates {
-        let mut dataflow = self.launch(plan, ground, &mut Known::new());
+    ///
+    /// # Errors
+    ///
+    /// If that takes more memory than there may be.
+    pub(super) fn once(
+        &mut self,
+        plan: &Node,
+        ground: &mut Ground<'_>,
+    ) -> Result<Updates, Stopped> {
+        let mut dataflow = self.launch(plan, ground, &mut Known::new())?;
         let tuples = std::mem::take(&mut *dataflow.output());
         self.runtime.drop_dataflow(dataflow);
         release(plan, ground.store);
-        tuples
+        Ok(tuples)
     }
 
     /// Builds a dataflow and runs it on what is there.
-    fn launch(&mut self, built: &Node, ground: &mut Ground<'_>, known: &mut Known) -> Dataflow {
+    fn launch(
+        &mut self,
+        built: &Node,
+        ground: &mut Ground<'_>,
+        known: &mut Known,
+    ) -> Result<Dataflow, Stopped> {
         for id in reads(built) {
             if !known.contains_key(&id) {
                 let part = self.all[&id].plan.clone();
-                let tuples = self.once(&part, ground);
+                let tuples = self.once(&part, ground)?;
                 known.insert(id, tuples);
             }
         }
         let mut dataflow = self.runtime.install(built, ground.store, ground.now);
+        dataflow.set_limit(ground.limit, 0);
         for feed in &mut dataflow.feeds {
             match &feed.origin {
                 Origin::Common(id) => {
@@ -157,7 +212,12 @@ impl Flows {
         }
         self.runtime.begin(&mut dataflow);
         self.runtime.finish(&mut dataflow);
-        dataflow
+        if let Some(stopped) = dataflow.stopped() {
+            self.runtime.drop_dataflow(dataflow);
+            release(built, ground.store);
+            return Err(stopped);
+        }
+        Ok(dataflow)
     }
 
     /// What is to be built for a plan, and the hashes of the parts that it computes by itself: parts
@@ -230,7 +290,12 @@ impl Flows {
         // What is within the part is the part's from now on.
         self.forget_parts(other);
         let (built, parts) = self.share(part, true, ground, known);
-        let mut dataflow = self.launch(&built, ground, known);
+        let Ok(mut dataflow) = self.launch(&built, ground, known) else {
+            // There is no room for it, and so there is none for what would read it.
+            self.stop_unread(&built, ground.store);
+            self.rebuild(other, ground, known);
+            return None;
+        };
         let tuples = std::mem::take(&mut *dataflow.output());
         let id = self.add(part.clone(), built, parts, dataflow);
         known.insert(id, tuples);
@@ -244,7 +309,11 @@ impl Flows {
         let plan = self.all[&id].plan.clone();
         let is_common = self.is_common(id);
         let (built, parts) = self.share(&plan, is_common, ground, known);
-        let mut dataflow = self.launch(&built, ground, known);
+        let Ok(mut dataflow) = self.launch(&built, ground, known) else {
+            // There is no room for both, so the old one stays.
+            self.stop_unread(&built, ground.store);
+            return;
+        };
         // Whoever reads it has all of this.
         dataflow.output().clear();
         self.disconnect(id);
@@ -370,6 +439,11 @@ impl Flows {
     fn drop_dataflow(&mut self, dataflow: Dataflow, built: &Node, store: &mut Store) {
         self.runtime.drop_dataflow(dataflow);
         release(built, store);
+        self.stop_unread(built, store);
+    }
+
+    /// Stops the parts that a plan has read and nobody reads any more.
+    fn stop_unread(&mut self, built: &Node, store: &mut Store) {
         for common in reads(built) {
             if self
                 .all

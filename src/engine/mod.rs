@@ -2,7 +2,9 @@
 
 mod batch;
 mod flows;
+mod memory;
 mod pending;
+mod report;
 mod share;
 #[cfg(test)]
 mod work;
@@ -11,12 +13,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use serde::Serialize;
 use thiserror::Error;
 
 pub use crate::dataflow::workers::{Lost, Workers, WorkersError, follow};
 pub use batch::{Batch, BatchReader, Reject};
+use memory::Memory;
+pub use memory::{MemoryExceeded, MemoryScope, QueryFailure};
+pub use report::{Bytes, CollectionMemory, IndexMemory, MemoryReport, OperatorMemory, QueryMemory};
 
-use crate::dataflow::Updates;
 use crate::dataflow::workers::Leader;
 use crate::plan::{Explanation, Node, Plan};
 use crate::query::{Query, QueryError};
@@ -36,6 +41,9 @@ pub enum InstallError {
     /// It cannot run on workers of other processes.
     #[error("{0}")]
     Workers(String),
+    /// It needs more memory than there may be. Nothing of it is left.
+    #[error(transparent)]
+    Memory(#[from] MemoryExceeded),
 }
 
 /// Why a window was not moved.
@@ -48,10 +56,13 @@ pub enum WindowError {
     /// The query is an effect without a limit or an offset, of which no result is kept.
     #[error("the query has no window to be moved (give it a `limit`, or install it as a view)")]
     NoWindow,
+    /// The window needs more memory than there may be. The query was dropped.
+    #[error(transparent)]
+    Memory(#[from] MemoryExceeded),
 }
 
 /// Names an installed query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct QueryId(u64);
 
 /// Live queries over keyed collections.
@@ -91,6 +102,7 @@ pub struct Engine {
     clock: i64,
     /// The number of steps made. It is locked for writing while results are brought up to date.
     epoch: Arc<RwLock<u64>>,
+    memory: Memory,
 }
 
 /// What is kept of a result, and for which queries.
@@ -124,6 +136,7 @@ impl Engine {
             next: 0,
             clock: 0,
             epoch: Arc::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -175,7 +188,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the query does not hold; the error says where. Other queries are not concerned.
+    /// If the query does not hold; the error says where. If it needs more memory than there may be
+    /// ([`Engine::set_query_memory_limit`]). Other queries are not concerned.
     pub fn install(&mut self, query: &Query) -> Result<QueryId, InstallError> {
         let plan = self.plan(query)?;
         let id = self.fresh();
@@ -184,7 +198,7 @@ impl Engine {
                 owners.push(id);
                 self.queries.insert(id, flow);
             }
-            None => self.materialize(id, Arc::new(plan)),
+            None => drop(self.materialize(id, Arc::new(plan))?),
         }
         Ok(id)
     }
@@ -203,12 +217,13 @@ impl Engine {
         }
     }
 
-    /// Starts a flow for a query and keeps its result.
-    fn materialize(&mut self, id: QueryId, plan: Arc<Plan>) {
-        let flow = self.start(&plan.root);
+    /// Starts a flow for a query and keeps its result, if that fits.
+    fn materialize(&mut self, id: QueryId, plan: Arc<Plan>) -> Result<FlowId, MemoryExceeded> {
+        let flow = self.start(&plan.root)?;
         let mut view = View::new(plan);
         view.apply(&mut self.flows.dataflow(flow).output());
         self.keep(id, flow, Arc::new(RwLock::new(view)));
+        self.admit(id, flow)
     }
 
     fn keep(&mut self, id: QueryId, flow: FlowId, view: Arc<RwLock<View>>) {
@@ -239,22 +254,19 @@ impl Engine {
         QueryId(self.next - 1)
     }
 
-    fn start(&mut self, root: &Node) -> FlowId {
-        let now = self.clock;
+    /// Starts a flow on the rows that are there, if it fits.
+    fn start(&mut self, root: &Node) -> Result<FlowId, MemoryExceeded> {
+        self.allow();
         let mut ground = Ground {
             store: &mut self.store,
-            now,
+            now: self.clock,
+            limit: self.memory.query_limit(),
         };
-        self.flows.start(root, &mut ground)
-    }
-
-    fn once(&mut self, root: &Node) -> Updates {
-        let now = self.clock;
-        let mut ground = Ground {
-            store: &mut self.store,
-            now,
-        };
-        self.flows.once(root, &mut ground)
+        let started = self.flows.start(root, &mut ground);
+        started.map_err(|stopped| {
+            self.forget_stopped();
+            self.memory.stopped(stopped)
+        })
     }
 
     /// Runs a query for its changes alone, without keeping its result. [`Engine::apply`] and the
@@ -266,10 +278,11 @@ impl Engine {
     pub fn effect(&mut self, query: &Query, effect: Effect) -> Result<QueryId, InstallError> {
         let plan = Arc::new(self.plan(query)?);
         let id = self.fresh();
-        let flow = self.start(&plan.root);
+        let flow = self.start(&plan.root)?;
         let watch = Watch::new(plan, effect, &mut self.flows.dataflow(flow).output());
         self.queries.insert(id, flow);
         self.results.insert(flow, Materialized::Nothing(watch, id));
+        self.admit(id, flow)?;
         Ok(id)
     }
 
@@ -280,7 +293,14 @@ impl Engine {
     /// As [`Engine::install`].
     pub fn query_once(&mut self, query: &Query) -> Result<View, InstallError> {
         let plan = Arc::new(self.plan(query)?);
-        let mut tuples = self.once(&plan.root);
+        self.allow();
+        let mut ground = Ground {
+            store: &mut self.store,
+            now: self.clock,
+            limit: self.memory.query_limit(),
+        };
+        let tuples = self.flows.once(&plan.root, &mut ground);
+        let mut tuples = tuples.map_err(|stopped| self.memory.stopped(stopped))?;
         let mut view = View::new(plan);
         view.apply(&mut tuples);
         Ok(view)
@@ -293,7 +313,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the query is not installed, or is an effect without a window.
+    /// If the query is not installed, or is an effect without a window. If the window needs more
+    /// memory than there may be; then the query is dropped.
     pub fn set_window(
         &mut self,
         id: QueryId,
@@ -301,23 +322,31 @@ impl Engine {
         limit: Option<usize>,
     ) -> Result<ChangeSet, WindowError> {
         let flow = *self.queries.get(&id).ok_or(WindowError::UnknownQuery)?;
-        let flow = self.part_from_others(id, flow);
+        let flow = self.part_from_others(id, flow)?;
         if self.flows.set_window(flow, offset, limit) {
+            if self.flows.dataflow(flow).stopped().is_some() {
+                self.account([flow]);
+                return Err(self.failure(id));
+            }
             let result = self.release(flow).expect("a query has a result");
             let epoch = self.epoch.clone();
             let mut epoch = write(&epoch);
             *epoch += 1;
-            if let Materialized::View(view, _) = &result {
-                write(view).set_window(offset, limit);
-            }
             match result {
-                Materialized::View(view, _) => self.keep(id, flow, view),
+                Materialized::View(view, _) => {
+                    write(&view).set_window(offset, limit);
+                    self.keep(id, flow, view);
+                }
                 nothing => drop(self.results.insert(flow, nothing)),
             }
             let changes = self.take_changes(flow);
             drop(epoch);
             self.call(flow, &changes);
-            return Ok(changes);
+            self.account([flow]);
+            return match self.queries.contains_key(&id) {
+                true => Ok(changes),
+                false => Err(self.failure(id)),
+            };
         }
         let Some(Materialized::View(view, _)) = self.results.get(&flow) else {
             return Err(WindowError::NoWindow);
@@ -331,9 +360,11 @@ impl Engine {
             offset,
             limit,
         };
-        self.release(flow);
-        self.flows.stop(flow, &mut self.store);
-        let flow = self.start(&plan.root);
+        self.drop_result(flow);
+        let flow = self.start(&plan.root).inspect_err(|error| {
+            self.queries.remove(&id);
+            self.memory.fail(id, error.clone());
+        })?;
         let epoch = self.epoch.clone();
         let mut epoch = write(&epoch);
         *epoch += 1;
@@ -341,21 +372,33 @@ impl Engine {
         let changes = write(&view).replace(Arc::new(plan), &mut tuples);
         drop((tuples, epoch));
         self.keep(id, flow, view);
+        self.admit(id, flow).inspect_err(|error| {
+            self.memory.fail(id, error.clone());
+        })?;
         Ok(changes)
     }
 
     /// Gives a query a flow and a result of its own, if it has these in common with others.
-    fn part_from_others(&mut self, id: QueryId, flow: FlowId) -> FlowId {
+    fn part_from_others(&mut self, id: QueryId, flow: FlowId) -> Result<FlowId, MemoryExceeded> {
         let Some(Materialized::View(view, owners)) = self.results.get_mut(&flow) else {
-            return flow;
+            return Ok(flow);
         };
         if owners.len() == 1 {
-            return flow;
+            return Ok(flow);
         }
         owners.retain(|owner| *owner != id);
         let plan = read(view).plan().clone();
-        self.materialize(id, plan);
-        self.queries[&id]
+        self.materialize(id, plan).inspect_err(|error| {
+            self.queries.remove(&id);
+            self.memory.fail(id, error.clone());
+        })
+    }
+
+    /// Stops a flow that is a result, and forgets the result.
+    fn drop_result(&mut self, flow: FlowId) {
+        self.release(flow);
+        self.flows.stop(flow, &mut self.store);
+        self.forget_stopped();
     }
 
     /// The time that `now()` stands for, in milliseconds since 1970; 0 at first.
@@ -375,6 +418,7 @@ impl Engine {
             return BTreeMap::new();
         }
         self.clock = now;
+        self.make_room();
         let touched = self.flows.set_clock(now);
         self.settle(touched)
     }
@@ -397,8 +441,7 @@ impl Engine {
             owners.retain(|owner| *owner != id);
             return true;
         }
-        self.release(flow);
-        self.flows.stop(flow, &mut self.store);
+        self.drop_result(flow);
         true
     }
 
@@ -423,7 +466,7 @@ impl Engine {
     /// even if other queries have the same: so that its window can be moved.
     pub fn own_view(&mut self, id: QueryId) -> Option<Arc<RwLock<View>>> {
         let flow = *self.queries.get(&id)?;
-        self.part_from_others(id, flow);
+        self.part_from_others(id, flow).ok()?;
         self.shared_view(id)
     }
 
@@ -455,23 +498,31 @@ impl Engine {
     }
 
     fn step(&mut self, changes: BTreeMap<usize, Changes>) -> BTreeMap<QueryId, ChangeSet> {
+        self.make_room();
         let touched = self.flows.step(&changes);
         self.settle(touched)
     }
 
     /// Brings some results up to date with their flows.
-    fn settle(&mut self, touched: Vec<FlowId>) -> BTreeMap<QueryId, ChangeSet> {
+    fn settle(&mut self, mut touched: Vec<FlowId>) -> BTreeMap<QueryId, ChangeSet> {
+        // What was stopped shows nothing of the step, nor does what reads it.
+        if self.drop_stopped(&touched) {
+            touched.retain(|flow| self.results.contains_key(flow));
+        }
         let mut changed = Vec::new();
         let epoch = self.epoch.clone();
         let mut epoch = write(&epoch);
         *epoch += 1;
-        for flow in touched {
-            let changes = self.take_changes(flow);
+        for flow in &touched {
+            let changes = self.take_changes(*flow);
             if !changes.is_empty() {
-                changed.push((flow, changes));
+                changed.push((*flow, changes));
             }
         }
         drop(epoch);
+        if self.account(touched) {
+            changed.retain(|(flow, _)| self.results.contains_key(flow));
+        }
         let mut results = BTreeMap::new();
         for (flow, changes) in changed {
             match &self.results[&flow] {

@@ -91,8 +91,36 @@ fn order(keys: &[OrderKey]) -> String {
     }
 }
 
+impl Node {
+    /// What the node does, in a line.
+    pub(crate) fn line(&self) -> String {
+        step(self, &[]).line()
+    }
+}
+
 /// Explains a node within the recursion of some numbers; `queries` knows how many have it.
 fn explain(node: &Node, ids: &[usize], queries: &dyn Fn(&Node) -> Option<usize>) -> Explanation {
+    let mut step = step(node, ids);
+    step.details.extend(queries(node).map(shared_by));
+    step.inputs = match node {
+        Node::Recursive(recursive) => {
+            let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
+            let definitions = recursive.definitions.iter().map(|(_, node)| node);
+            let definitions = definitions.map(|node| explain(node, &ids, queries));
+            definitions
+                .chain([explain(&recursive.input, &[], queries)])
+                .collect()
+        }
+        node => {
+            let inputs = node.inputs().into_iter();
+            inputs.map(|n| explain(n, ids, queries)).collect()
+        }
+    };
+    step
+}
+
+/// Explains a node alone.
+fn step(node: &Node, ids: &[usize]) -> Explanation {
     let (operator, mut details) = match node {
         Node::Scan(scan) => (
             "scan",
@@ -198,24 +226,10 @@ fn explain(node: &Node, ids: &[usize], queries: &dyn Fn(&Node) -> Option<usize>)
         ),
     };
     details.retain(|(_, text)| !text.is_empty());
-    details.extend(queries(node).map(shared_by));
     Explanation {
         operator,
         details,
-        inputs: match node {
-            Node::Recursive(recursive) => {
-                let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
-                let definitions = recursive.definitions.iter().map(|(_, node)| node);
-                let definitions = definitions.map(|node| explain(node, &ids, queries));
-                definitions
-                    .chain([explain(&recursive.input, &[], queries)])
-                    .collect()
-            }
-            node => {
-                let inputs = node.inputs().into_iter();
-                inputs.map(|n| explain(n, ids, queries)).collect()
-            }
-        },
+        inputs: Vec::new(),
     }
 }
 

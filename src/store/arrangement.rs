@@ -6,19 +6,24 @@ use smallvec::SmallVec;
 
 use super::Changes;
 use crate::plan::{Expr, encode_join_key};
-use crate::value::{Row, hash_bytes, hash_handles};
+use crate::value::{Heap, Row, hash_bytes, hash_handles};
 
 /// From a key to the set of its entries. Every operation takes constant time, also for keys with
 /// very many entries.
 #[derive(Debug)]
 pub struct Index<T> {
     buckets: HashTable<Bucket<T>>,
+    len: usize,
+    /// What the buckets and the entries hold on the heap.
+    heap: usize,
 }
 
 impl<T> Default for Index<T> {
     fn default() -> Self {
         Index {
             buckets: HashTable::new(),
+            len: 0,
+            heap: 0,
         }
     }
 }
@@ -38,7 +43,23 @@ fn bucket_hash<T>(bucket: &Bucket<T>) -> u64 {
     hash_bytes(&bucket.key)
 }
 
-impl<T: Clone + Eq + std::hash::Hash> Index<T> {
+#[expect(private_bounds, reason = "callers keep rows or tuples")]
+impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes it takes on the heap, without the rows themselves.
+    pub fn bytes(&self) -> usize {
+        self.buckets.allocation_size() + self.heap
+    }
+
     /// The entries of a key.
     #[inline]
     pub fn get(&self, key: &[u8]) -> &[T] {
@@ -62,6 +83,12 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
                 places: HashTable::new(),
             })
             .into_mut();
+        let before = match bucket.entries.is_empty() {
+            true => 0,
+            false => bucket.heap(),
+        };
+        self.heap += entry.heap();
+        self.len += 1;
         bucket.entries.push(entry);
         let len = bucket.entries.len();
         if !bucket.places.is_empty() {
@@ -69,6 +96,7 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
         } else if len >= LARGE {
             (0..len).for_each(|place| bucket.add_place(place));
         }
+        self.heap += bucket.heap() - before;
     }
 
     /// Removes an entry; false if it is not there.
@@ -82,14 +110,28 @@ impl<T: Clone + Eq + std::hash::Hash> Index<T> {
             return false;
         };
         let bucket = found.get_mut();
+        self.heap -= bucket.heap();
         let removed = bucket.remove(entry);
-        if bucket.entries.is_empty() {
+        if removed {
+            self.heap -= entry.heap();
+            self.len -= 1;
+        }
+        if !bucket.entries.is_empty() {
+            self.heap += bucket.heap();
+        } else {
             found.remove();
             if self.buckets.capacity() > 64 && self.buckets.len() < self.buckets.capacity() / 8 {
                 self.buckets.shrink_to_fit(bucket_hash);
             }
         }
         removed
+    }
+}
+
+impl<T> Bucket<T> {
+    /// What it holds on the heap, without what its entries do.
+    fn heap(&self) -> usize {
+        self.key.heap() + self.entries.heap() + self.places.allocation_size()
     }
 }
 
@@ -125,8 +167,16 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
             *moved.expect("every entry of a large bucket has a place") = place as u32;
         }
         self.entries.swap_remove(place);
-        if self.entries.len() < LARGE / 2 {
+        let len = self.entries.len();
+        if len < LARGE / 2 {
             self.places = HashTable::new();
+        } else if len < self.places.capacity() / 8 {
+            let entries = &self.entries;
+            self.places
+                .shrink_to_fit(|&p| hash_handles(&entries[p as usize]));
+        }
+        if len < self.entries.capacity() / 8 {
+            self.entries.shrink_to_fit();
         }
         true
     }
@@ -152,6 +202,21 @@ impl Arrangement {
             index: Index::default(),
             scratch: Vec::new(),
         }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The bytes it takes on the heap, without the rows themselves.
+    pub fn bytes(&self) -> usize {
+        self.index.bytes()
     }
 
     /// The rows of a key, none of them `None`.
@@ -202,11 +267,11 @@ mod tests {
     #[test]
     fn an_index_is_a_map_of_sets() {
         let mut rng = fastrand::Rng::with_seed(7);
-        let mut index = Index::<u64>::default();
-        let mut model: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
+        let mut index = Index::<u32>::default();
+        let mut model: BTreeMap<u8, BTreeSet<u32>> = BTreeMap::new();
         for step in 0..60_000 {
             // Sizes swing around that of large buckets.
-            let (key, entry) = (rng.u8(0..5), rng.u64(0..60));
+            let (key, entry) = (rng.u8(0..5), rng.u32(0..60));
             let set = model.entry(key).or_default();
             if rng.u32(0..10) < if step / 2_000 % 2 == 0 { 7 } else { 3 } {
                 if set.insert(entry) {
@@ -218,6 +283,23 @@ mod tests {
             let mut found = index.get(&[key]).to_vec();
             found.sort_unstable();
             assert!(found.iter().eq(set.iter()));
+            if step % 100 == 0 {
+                let heap: usize = index.buckets.iter().map(Bucket::heap).sum();
+                assert_eq!(index.bytes(), index.buckets.allocation_size() + heap);
+                assert_eq!(
+                    index.len(),
+                    model.values().map(BTreeSet::len).sum::<usize>()
+                );
+            }
         }
+    }
+
+    #[test]
+    fn what_many_entries_took_is_given_back() {
+        let mut index = Index::<u32>::default();
+        (0..100_000).for_each(|entry| index.insert(b"key", entry));
+        (1..100_000).for_each(|entry| assert!(index.remove(b"key", &entry)));
+        assert!(index.bytes() < 4096, "{}", index.bytes());
+        assert!(index.remove(b"key", &0) && index.is_empty());
     }
 }

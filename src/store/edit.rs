@@ -37,6 +37,15 @@ pub(super) fn mark(collection: &CollectionDef) -> Row {
 }
 
 impl Edit {
+    /// What its rows take.
+    pub(super) fn heap(&self) -> usize {
+        match self {
+            Edit::Insert(row) | Edit::Replace(row) => row.size(),
+            Edit::Update { set, removed } => set.size() + removed.capacity() * size_of::<usize>(),
+            Edit::Delete => 0,
+        }
+    }
+
     /// The row of a key after the edit.
     pub(super) fn apply(&self, row: Option<Row>, collection: &CollectionDef) -> Option<Row> {
         match self {

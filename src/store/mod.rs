@@ -122,7 +122,68 @@ impl Arrangements {
 }
 
 /// The rows of a snapshot that is still coming in, by collection and key.
-type Snapshot = HashMap<usize, HashMap<Vec<u8>, Row>>;
+#[derive(Debug, Default)]
+struct Snapshot {
+    collections: HashMap<usize, HashMap<Vec<u8>, Row>>,
+    /// What the rows and their keys take.
+    bytes: usize,
+}
+
+impl Snapshot {
+    fn put(&mut self, collection: usize, row: Row) {
+        let rows = self.collections.entry(collection).or_default();
+        self.bytes += row.key().len() + row.size();
+        if let Some(old) = rows.insert(row.key().to_vec(), row) {
+            self.bytes -= old.key().len() + old.size();
+        }
+    }
+
+    fn delete(&mut self, collection: usize, key: &Row) {
+        let rows = self.collections.entry(collection).or_default();
+        if let Some(old) = rows.remove(key.key()) {
+            self.bytes -= old.key().len() + old.size();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let room = |rows: &HashMap<Vec<u8>, Row>| {
+            // The table of the standard library is at most seven eighths full.
+            rows.capacity() * (size_of::<(Vec<u8>, Row)>() + 1) * 8 / 7
+        };
+        self.bytes + self.collections.values().map(room).sum::<usize>()
+    }
+}
+
+/// What a collection takes in memory.
+pub(crate) struct CollectionSize<'s> {
+    pub(crate) id: usize,
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    arrangements: &'s Arrangements,
+}
+
+/// What an arrangement of a collection takes in memory, without the rows themselves.
+pub(crate) struct IndexSize<'s> {
+    pub(crate) keys: &'s [Expr],
+    pub(crate) filter: &'s [Expr],
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+}
+
+impl<'s> CollectionSize<'s> {
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = IndexSize<'s>> + use<'s> {
+        self.arrangements.all.values().filter_map(|held| {
+            let arrangement = held.arrangement.upgrade()?;
+            let arrangement = arrangement.borrow();
+            Some(IndexSize {
+                keys: &held.keys,
+                filter: &held.filter,
+                rows: arrangement.len(),
+                bytes: arrangement.bytes(),
+            })
+        })
+    }
+}
 
 impl CollectionState {
     fn put(&mut self, row: Row) {
@@ -143,6 +204,16 @@ impl CollectionState {
         self.rows.clear();
         if let Some(overlay) = &mut self.overlay {
             overlay.clear();
+        }
+    }
+
+    fn size(&self, id: usize) -> CollectionSize<'_> {
+        let pending = self.overlay.as_ref().map_or(0, |overlay| overlay.bytes());
+        CollectionSize {
+            id,
+            rows: self.rows.len(),
+            bytes: self.rows.bytes() + pending,
+            arrangements: &self.arrangements,
         }
     }
 
@@ -223,15 +294,18 @@ impl Store {
             }
             Action::SnapshotStart(collection) => {
                 let rows = collection.map(|id| (id, HashMap::new()));
-                self.snapshots
-                    .insert(collection, rows.into_iter().collect());
+                let snapshot = Snapshot {
+                    collections: rows.into_iter().collect(),
+                    bytes: 0,
+                };
+                self.snapshots.insert(collection, snapshot);
             }
             Action::SnapshotEnd(collection) => {
                 let Some(snapshot) = self.snapshots.remove(&collection) else {
                     return;
                 };
                 self.take_reset();
-                for (collection, rows) in snapshot {
+                for (collection, rows) in snapshot.collections {
                     let state = self.state(collection);
                     state.clear();
                     rows.into_values().for_each(|row| state.put(row));
@@ -242,14 +316,11 @@ impl Store {
                     .into_iter()
                     .find(|of| self.snapshots.contains_key(of));
                 match open.and_then(|of| self.snapshots.get_mut(&of)) {
-                    Some(snapshot) => {
-                        let rows = snapshot.entry(collection).or_default();
-                        match action {
-                            Action::Put { row, .. } => drop(rows.insert(row.key().to_vec(), row)),
-                            Action::Delete { key, .. } => drop(rows.remove(key.key())),
-                            _ => unreachable!("a change"),
-                        }
-                    }
+                    Some(snapshot) => match action {
+                        Action::Put { row, .. } => snapshot.put(collection, row),
+                        Action::Delete { key, .. } => snapshot.delete(collection, &key),
+                        _ => unreachable!("a change"),
+                    },
                     None => {
                         self.take_reset();
                         self.change(action);
@@ -279,9 +350,9 @@ impl Store {
             actions.extend(state.rows.iter().cloned().map(put(id)));
         }
         // The one of whatever occurs comes first: it is the last to take a row.
-        for (of, collections) in self.snapshots {
+        for (of, snapshot) in self.snapshots {
             actions.push(Action::SnapshotStart(of));
-            for (id, rows) in collections {
+            for (id, rows) in snapshot.collections {
                 actions.extend(rows.into_values().map(put(id)));
             }
         }
@@ -337,6 +408,24 @@ impl Store {
     /// Forgets the arrangements of a collection that nobody holds any more.
     pub(crate) fn release(&mut self, collection: &CollectionDef) {
         self.state(collection.id()).arrangements.sweep();
+    }
+
+    /// What each collection takes.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = CollectionSize<'_>> {
+        let collections = self.collections.iter().enumerate();
+        collections.map(|(id, state)| state.size(id))
+    }
+
+    /// The bytes of snapshots that have not ended.
+    pub(crate) fn snapshot_bytes(&self) -> usize {
+        self.snapshots.values().map(Snapshot::bytes).sum()
+    }
+
+    /// The bytes of all of it.
+    pub(crate) fn bytes(&self) -> usize {
+        let index = |index: IndexSize<'_>| index.bytes;
+        let size = |c: CollectionSize<'_>| c.bytes + c.indexes().map(index).sum::<usize>();
+        self.snapshot_bytes() + self.sizes().map(size).sum::<usize>()
     }
 
     /// The number of arrangements that are held by somebody.

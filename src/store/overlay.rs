@@ -33,6 +33,14 @@ struct Pending {
 type Place = (u64, TransactionId);
 
 impl Pending {
+    /// What it holds, twice its key included.
+    fn heap(&self) -> usize {
+        let edits = self.edits.iter().map(|(_, edit)| edit.heap());
+        let room = self.edits.capacity() * size_of::<(Place, Edit)>();
+        let synced = self.synced.as_ref().map_or(0, Row::size);
+        self.key.key().len() + self.key.size() + synced + room + edits.sum::<usize>()
+    }
+
     fn visible(&self) -> Option<Row> {
         self.edits
             .iter()
@@ -60,24 +68,33 @@ impl Pending {
 pub(super) struct Overlay {
     pending: HashMap<Key, Pending>,
     dirty: Vec<Key>,
+    /// What is pending holds on the heap, apart from keys that are dirty.
+    heap: usize,
 }
 
 impl Overlay {
+    /// About what it takes on the heap.
+    pub(super) fn bytes(&self) -> usize {
+        // The table of the standard library is at most seven eighths full.
+        let table = self.pending.capacity() * (size_of::<(Key, Pending)>() + 1) * 8 / 7;
+        table + self.dirty.capacity() * size_of::<Key>() + self.heap
+    }
+
     /// Takes over what came in of a key; false if nothing is pending on it.
     pub(super) fn sync(&mut self, key: &[u8], row: Option<&Row>) -> bool {
         let Some(pending) = self.pending.get_mut(key) else {
             return false;
         };
+        touch(pending, &mut self.dirty, &mut self.heap);
         pending.synced = row.cloned();
-        touch(pending, &mut self.dirty);
         true
     }
 
     /// Forgets all that came in.
     pub(super) fn clear(&mut self) {
         for pending in self.pending.values_mut() {
+            touch(pending, &mut self.dirty, &mut self.heap);
             pending.synced = None;
-            touch(pending, &mut self.dirty);
         }
     }
 
@@ -91,27 +108,34 @@ impl Overlay {
                 Some(row) => rows.put(row),
                 None => rows.delete(&pending.key),
             }
-            if pending.edits.is_empty() {
-                self.pending.remove(&key);
+            match pending.edits.is_empty() {
+                true => drop(self.pending.remove(&key)),
+                false => self.heap += pending.heap(),
             }
         }
         self.pending.is_empty()
     }
 
     fn set(&mut self, key: Key, mut pending: Pending) {
-        touch(&mut pending, &mut self.dirty);
+        let known = self.pending.get(&key);
+        self.heap -= known.filter(|known| !known.dirty).map_or(0, Pending::heap);
+        if !std::mem::replace(&mut pending.dirty, true) {
+            self.dirty.push(key.clone());
+        }
         self.pending.insert(key, pending);
     }
 
     fn withdraw(&mut self, key: &[u8], place: Place) {
         let pending = self.pending.get_mut(key).expect("its edits are pending");
+        touch(pending, &mut self.dirty, &mut self.heap);
         pending.edits.retain(|(p, _)| *p != place);
-        touch(pending, &mut self.dirty);
     }
 }
 
-fn touch(pending: &mut Pending, dirty: &mut Vec<Key>) {
+/// To be called before it changes.
+fn touch(pending: &mut Pending, dirty: &mut Vec<Key>, heap: &mut usize) {
     if !std::mem::replace(&mut pending.dirty, true) {
+        *heap -= pending.heap();
         dirty.push(pending.key.key().into());
     }
 }
@@ -314,8 +338,14 @@ mod tests {
             assert_eq!(done.unwrap()[&0].len(), 2);
         }
         assert_eq!(pending(&store), 20);
+        let overlay = store.collections[0].overlay.as_deref().unwrap();
+        let held: usize = overlay.pending.values().map(Pending::heap).sum();
+        assert_eq!(overlay.heap, held);
         store.apply_confirming([], (0..9).map(TransactionId));
         assert_eq!(pending(&store), 2);
+        let overlay = store.collections[0].overlay.as_deref().unwrap();
+        let held: usize = overlay.pending.values().map(Pending::heap).sum();
+        assert_eq!(overlay.heap, held);
         store.apply_confirming([], [TransactionId(9), TransactionId(10)]);
         assert_eq!(store.collections[0].rows.len(), 0);
         assert!(store.collections.iter().all(|c| c.overlay.is_none()));

@@ -11,6 +11,8 @@ use crate::value::{Row, hash_bytes};
 pub(super) struct Rows {
     table: HashTable<Slot>,
     live: usize,
+    /// What the rows themselves take.
+    bytes: usize,
     touched: Vec<Touched>,
 }
 
@@ -65,6 +67,12 @@ const LARGE_BATCH: usize = 16_384;
 impl Rows {
     pub(super) fn len(&self) -> usize {
         self.live
+    }
+
+    /// The bytes it takes on the heap, the rows included.
+    pub(super) fn bytes(&self) -> usize {
+        let touched = self.touched.capacity() * size_of::<Touched>();
+        self.table.allocation_size() + touched + self.bytes
     }
 
     /// All rows; only between batches.
@@ -136,6 +144,8 @@ impl Rows {
             }
             let new = live.then_some(row);
             self.live = self.live + usize::from(new.is_some()) - usize::from(old.is_some());
+            let size = |row: &Option<Row>| row.as_ref().map_or(0, Row::size);
+            self.bytes = self.bytes + size(&new) - size(&old);
             if old != new {
                 changes.push((old, new));
             }
@@ -183,8 +193,9 @@ mod tests {
                 (None, Some(row("b", 1)))
             ]
         );
+        assert_eq!(rows.bytes, row("a", 3).size() + row("b", 1).size());
         rows.clear();
         assert_eq!(rows.commit().len(), 2);
-        assert_eq!((rows.len(), rows.iter().count()), (0, 0));
+        assert_eq!((rows.len(), rows.iter().count(), rows.bytes), (0, 0, 0));
     }
 }

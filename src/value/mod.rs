@@ -6,6 +6,7 @@
 
 mod collation;
 mod de;
+mod heap;
 mod json;
 mod order;
 mod packed;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use collation::{CaseFirst, Collation, CollationError, CollationOptions, Sensitivity};
 pub(crate) use de::from_fields;
 pub use de::{DecodeError, from_value};
+pub(crate) use heap::{Heap, btree_bytes};
 pub use json::{EncodeSeed, from_json, to_value};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::heap::Heap;
 use super::{Collation, Seq, Value, ValueRef};
 
 /// One row's place in an order: bytes whose comparison compares the rows.
@@ -23,6 +24,11 @@ impl SortKey {
             first: u64::from_be_bytes(padded),
             rest: SmallVec::from_slice(rest),
         }
+    }
+
+    /// How many of its bytes are on the heap.
+    pub(super) fn spilled(&self) -> usize {
+        self.rest.heap()
     }
 }
 

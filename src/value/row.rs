@@ -81,9 +81,9 @@ impl Row {
         &self.bytes.slice
     }
 
-    /// How many bytes its values take.
+    /// How many bytes it takes on the heap: its values, a length, and the count of its handles.
     pub(crate) fn size(&self) -> usize {
-        self.bytes.slice.len()
+        (2 * size_of::<usize>() + self.bytes.slice.len()).next_multiple_of(size_of::<usize>())
     }
 
     /// The columns; past the last one all are missing.

@@ -5,18 +5,24 @@ use hashbrown::HashTable;
 use super::change::{Replaced, pair};
 use crate::dataflow::Updates;
 use crate::plan::sort_key;
-use crate::value::{Tuple, hash_handles};
+use crate::value::{Heap, Tuple, hash_handles};
 
 /// A set of tuples. It goes by the content hashes that rows carry in their handles, so that neither
 /// a change nor a growing table looks at the rows themselves.
 #[derive(Debug, Default)]
 pub(super) struct Keyed {
     tuples: HashTable<Tuple>,
+    /// What the tuples hold on the heap.
+    heap: usize,
 }
 
 impl Keyed {
     pub(super) fn len(&self) -> usize {
         self.tuples.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.tuples.allocation_size() + self.heap
     }
 
     /// All tuples in no order.
@@ -39,10 +45,13 @@ impl Keyed {
         for (tuple, diff) in updates.iter() {
             let hash = hash_handles(tuple);
             if *diff > 0 {
-                self.tuples.insert_unique(hash, tuple.clone(), hash_handles);
+                let tuple = tuple.clone();
+                self.heap += tuple.heap();
+                self.tuples.insert_unique(hash, tuple, hash_handles);
             } else {
                 let found = self.tuples.find_entry(hash, |known| known == tuple);
-                found.expect("a tuple that leaves was there").remove();
+                let (tuple, _) = found.expect("a tuple that leaves was there").remove();
+                self.heap -= tuple.heap();
             }
         }
         if self.tuples.capacity() > 64 && self.tuples.len() < self.tuples.capacity() / 8 {

@@ -4,21 +4,28 @@ use hashbrown::HashTable;
 
 use super::change::Replaced;
 use crate::plan::Plan;
-use crate::value::{Tuple, hash_bytes};
+use crate::value::{Heap, Tuple, hash_bytes};
 
 /// The tuples of a result, found by key.
 #[derive(Debug)]
 pub(super) struct Keys {
     tuples: HashTable<(u64, Tuple)>,
+    /// What the tuples hold on the heap.
+    heap: usize,
 }
 
 impl Keys {
     pub(super) fn new(tuples: &[Tuple], plan: &Plan) -> Keys {
         let mut keys = Keys {
             tuples: HashTable::with_capacity(tuples.len()),
+            heap: 0,
         };
         tuples.iter().for_each(|tuple| keys.insert(tuple, plan));
         keys
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.tuples.allocation_size() + self.heap
     }
 
     pub(super) fn get(&self, key: &str, plan: &Plan) -> Option<&Tuple> {
@@ -30,6 +37,7 @@ impl Keys {
     fn insert(&mut self, tuple: &Tuple, plan: &Plan) {
         let hash = hash_bytes(plan.key_text(tuple).as_bytes());
         let entry = (hash, tuple.clone());
+        self.heap += entry.1.heap();
         self.tuples.insert_unique(hash, entry, |(hash, _)| *hash);
     }
 
@@ -37,7 +45,8 @@ impl Keys {
         for old in changes.iter().filter_map(|change| change.old.as_ref()) {
             let hash = hash_bytes(plan.key_text(old).as_bytes());
             let found = self.tuples.find_entry(hash, |(_, tuple)| tuple == old);
-            found.expect("a tuple that leaves was there").remove();
+            let (entry, _) = found.expect("a tuple that leaves was there").remove();
+            self.heap -= entry.1.heap();
         }
         for new in changes.iter().filter_map(|change| change.new.as_ref()) {
             self.insert(new, plan);

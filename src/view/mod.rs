@@ -85,6 +85,15 @@ impl View {
         self.apply(updates)
     }
 
+    /// The bytes that it takes on the heap, without the rows themselves.
+    pub(crate) fn bytes(&self) -> usize {
+        let rows = match &self.rows {
+            Rows::Keyed(rows) => rows.bytes(),
+            Rows::Ordered(rows) => rows.bytes(),
+        };
+        rows + self.keys.as_ref().map_or(0, Keys::bytes)
+    }
+
     /// All tuples: in the order of the query, or in none.
     fn tuples(&self) -> Vec<Tuple> {
         match &self.rows {

@@ -17,6 +17,10 @@ impl OrderedRows {
         self.tuples.len()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.tuples.bytes()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Tuple> {
         self.tuples.iter().map(|ordered| &ordered.tuple)
     }

@@ -5,6 +5,7 @@
 mod clock;
 mod faces;
 mod faults;
+mod memory;
 mod results;
 
 use std::fs;

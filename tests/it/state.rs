@@ -9,6 +9,8 @@ mod db_hooks;
 mod db_live;
 #[cfg(all(feature = "http", feature = "server"))]
 mod db_load;
+#[cfg(all(feature = "http", feature = "server"))]
+mod db_memory;
 #[cfg(all(feature = "derive", feature = "http", feature = "server"))]
 mod db_schema;
 #[cfg(all(feature = "http", feature = "server"))]

@@ -23,7 +23,7 @@ use super::args::{Args, WatchArgs};
 use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
-use super::{read_catalog, read_query};
+use super::{note, read_catalog, read_query};
 use table::{Canvas, Panel};
 
 /// Runs the command.
@@ -46,6 +46,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     }
     let catalog = read_catalog(args.input.schema.as_deref())?;
     let mut engine = Engine::with_catalog(catalog.clone());
+    args.memory.apply(&mut engine);
     args.input.clock.tick(&mut engine);
     let mut panels = Vec::new();
     for path in &args.queries {
@@ -75,6 +76,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         limit: args.rows,
         events: 0,
         batches: 0,
+        stopped: Vec::new(),
     };
 
     let summary = if live {
@@ -88,13 +90,18 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         engine,
         panels,
         loader,
+        stopped,
         ..
     } = session;
+    for text in &stopped {
+        note(format_args!("error: {text}"));
+    }
     let plans: Vec<_> = panels
         .iter()
         .filter_map(|(id, _)| Some(engine.view(*id)?.plan().clone()))
         .collect();
-    Ok(if loader.finish(plans.iter().map(|plan| &**plan)) {
+    let clean = loader.finish(plans.iter().map(|plan| &**plan));
+    Ok(if clean && stopped.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -143,6 +150,8 @@ struct Session {
     limit: usize,
     events: u64,
     batches: u64,
+    /// Of each query that was stopped, why.
+    stopped: Vec<String>,
 }
 
 impl Session {
@@ -161,6 +170,7 @@ impl Session {
         }
         self.loader.line(line, &mut batches)?;
         batches.into_iter().for_each(|batch| self.apply(batch));
+        self.drop_stopped();
         Ok(())
     }
 
@@ -169,6 +179,17 @@ impl Session {
         self.loader.flush(&mut batches);
         batches.into_iter().for_each(|batch| self.apply(batch));
         self.engine.finish();
+        self.drop_stopped();
+    }
+
+    /// Shows no longer what needed too much memory, and says so.
+    fn drop_stopped(&mut self) {
+        for (id, failure) in self.engine.take_failures() {
+            let place = self.panels.iter().position(|(panel, _)| *panel == id);
+            let (_, panel) = self.panels.remove(place.expect("every query has a panel"));
+            self.stopped
+                .push(format!("{} was stopped: {failure}", panel.title()));
+        }
     }
 
     fn apply(&mut self, batch: Batch) {
@@ -182,6 +203,7 @@ impl Session {
     fn tick(&mut self) {
         if self.engine.has_clock() {
             self.clock.tick(&mut self.engine);
+            self.drop_stopped();
         }
     }
 

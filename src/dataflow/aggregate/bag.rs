@@ -1,6 +1,7 @@
 //! A sorted multiset that knows positions.
 
 use crate::ranked::RankedSet;
+use crate::value::Heap;
 
 /// Values in order, each as often as it came.
 #[derive(Debug)]
@@ -9,7 +10,7 @@ pub(super) struct Bag<T> {
     set: RankedSet<(T, u32)>,
 }
 
-impl<T: Ord + Clone> Default for Bag<T> {
+impl<T> Default for Bag<T> {
     fn default() -> Self {
         Bag {
             set: RankedSet::default(),
@@ -17,7 +18,7 @@ impl<T: Ord + Clone> Default for Bag<T> {
     }
 }
 
-impl<T: Ord + Clone> Bag<T> {
+impl<T: Ord + Clone + Heap> Bag<T> {
     /// Adds a value so many times, or takes it away where negative.
     pub(super) fn add(&mut self, value: T, times: isize) {
         for _ in 0..times {
@@ -32,6 +33,11 @@ impl<T: Ord + Clone> Bag<T> {
             let removed = last.is_some_and(|last| self.set.remove(&(value.clone(), last)));
             debug_assert!(removed, "what leaves was there");
         }
+    }
+
+    /// What it takes on the heap.
+    pub(super) fn bytes(&self) -> usize {
+        self.set.bytes()
     }
 
     fn count(&self, value: &T) -> u32 {

@@ -30,6 +30,8 @@ pub(super) struct Aggregate {
     free: Vec<u32>,
     index: HashTable<u32>,
     touched: Vec<u32>,
+    /// What the groups that are not touched hold on the heap, the rows included that were made of them.
+    heap: usize,
     builder: SeqBuilder,
     scratch: Vec<u8>,
     key: Vec<u8>,
@@ -52,6 +54,14 @@ struct Group {
     states: Box<[State]>,
     emitted: Option<Row>,
     touched: bool,
+}
+
+impl Group {
+    fn heap(&self) -> usize {
+        let states = self.states.iter().map(State::heap).sum::<usize>();
+        let emitted = self.emitted.as_ref().map_or(0, Row::size);
+        self.key.len() + size_of_val(&*self.states) + states + emitted
+    }
 }
 
 impl Aggregate {
@@ -105,6 +115,7 @@ impl Aggregate {
             free: Vec::new(),
             index: HashTable::new(),
             touched: Vec::new(),
+            heap: 0,
             builder: SeqBuilder::default(),
             scratch: Vec::new(),
             key: Vec::new(),
@@ -138,7 +149,14 @@ impl Aggregate {
             |&place| hash_bytes(&groups[place as usize].key),
         );
         let place = match found {
-            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
+            hashbrown::hash_table::Entry::Occupied(entry) => {
+                let place = *entry.get();
+                let group = &groups[place as usize];
+                if !group.touched {
+                    self.heap -= group.heap();
+                }
+                place
+            }
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 let group = Group {
                     key: key.clone().into(),
@@ -211,7 +229,7 @@ impl Aggregate {
             .index
             .find_entry(hash_bytes(&group.key), |&p| p as usize == place);
         found.expect("every group is in the index").remove();
-        group.states = Box::default();
+        (group.key, group.states) = Default::default();
         self.free.push(place as u32);
     }
 
@@ -253,8 +271,9 @@ impl Unary for Aggregate {
             let there = self.groups[place].rows > 0 || self.is_global();
             let new = there.then(|| self.row(place));
             let old = std::mem::replace(&mut self.groups[place].emitted, new.clone());
-            if !there {
-                self.remove(place);
+            match there {
+                true => self.heap += self.groups[place].heap(),
+                false => self.remove(place),
             }
             if old != new {
                 let one = |row| Tuple::from_elem(Some(row), 1);
@@ -266,5 +285,11 @@ impl Unary for Aggregate {
         if !self.is_global() {
             self.compact();
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let groups = self.groups.capacity() * size_of::<Group>() + self.index.allocation_size();
+        let places = (self.free.capacity() + self.touched.capacity()) * size_of::<u32>();
+        groups + places + self.heap
     }
 }

@@ -22,6 +22,12 @@ pub(super) struct Moments {
 const POINT: i32 = 17 * 64;
 
 impl Moments {
+    /// What it takes on the heap, itself included.
+    pub(super) fn bytes(&self) -> usize {
+        let limbs = self.sum.limbs.capacity() + self.squares.limbs.capacity();
+        size_of::<Moments>() + limbs * size_of::<u64>()
+    }
+
     /// Adds a number so many times, or takes it away where negative.
     pub(super) fn add(&mut self, value: ValueRef<'_>, times: isize) {
         self.count += times;

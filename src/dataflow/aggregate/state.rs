@@ -8,7 +8,7 @@ use super::moments::Moments;
 use crate::dataflow::exact_sum::ExactSum;
 use crate::plan::{self, Expr, OrderKey, sort_key};
 use crate::query::{AggregateFunction, direction_of, quantile_of, to_number};
-use crate::value::{Direction, Nulls, Row, SortKey, Value, ValueRef};
+use crate::value::{Direction, Heap, Nulls, Row, SortKey, Value, ValueRef, btree_bytes};
 
 /// What is to be kept of the values of an argument. Several aggregates may be read from one.
 #[derive(Debug, PartialEq)]
@@ -80,10 +80,37 @@ pub(super) fn needs(wanted: &plan::Aggregate) -> (Keep, Read) {
 pub(super) enum State {
     Count(isize),
     Sum { count: isize, sum: ExactSum },
-    Values(BTreeMap<Value, isize>),
+    Values(Values),
     Moments(Box<Moments>),
     Numbers(Bag<Value>),
     Ordered(Bag<(SortKey, Value)>),
+}
+
+/// Each value and how often it came.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    counts: BTreeMap<Value, isize>,
+    /// What the values hold on the heap.
+    heap: usize,
+}
+
+impl Values {
+    fn add(&mut self, value: Value, diff: isize) {
+        let heap = value.heap();
+        match self.counts.entry(value) {
+            Entry::Vacant(entry) => {
+                entry.insert(diff);
+                self.heap += heap;
+            }
+            Entry::Occupied(mut entry) => {
+                *entry.get_mut() += diff;
+                if *entry.get() == 0 {
+                    entry.remove();
+                    self.heap -= heap;
+                }
+            }
+        }
+    }
 }
 
 impl Keep {
@@ -95,7 +122,7 @@ impl Keep {
                 count: 0,
                 sum: ExactSum::default(),
             },
-            Keep::Values => State::Values(BTreeMap::new()),
+            Keep::Values => State::Values(Values::default()),
             Keep::Moments => State::Moments(Box::default()),
             Keep::Numbers => State::Numbers(Bag::default()),
             Keep::Ordered(_) => State::Ordered(Bag::default()),
@@ -134,15 +161,7 @@ impl State {
                     other => sum.add(to_number(other).as_ref(), diff),
                 }
             }
-            State::Values(values) => match values.entry(value.to_owned()) {
-                Entry::Vacant(entry) => drop(entry.insert(diff)),
-                Entry::Occupied(mut entry) => {
-                    *entry.get_mut() += diff;
-                    if *entry.get() == 0 {
-                        entry.remove();
-                    }
-                }
-            },
+            State::Values(values) => values.add(value.to_owned(), diff),
             State::Moments(moments) => moments.add(to_number(value).as_ref(), diff),
             State::Numbers(numbers) => match value {
                 ValueRef::Float(f) if f.is_nan() => {}
@@ -157,6 +176,20 @@ impl State {
         }
     }
 
+    /// What it holds on the heap.
+    pub(super) fn heap(&self) -> usize {
+        match self {
+            State::Count(_) => 0,
+            State::Sum { sum, .. } => sum.heap(),
+            State::Values(Values { counts, heap }) => {
+                btree_bytes::<(Value, isize)>(counts.len()) + heap
+            }
+            State::Moments(moments) => moments.bytes(),
+            State::Numbers(numbers) => numbers.bytes(),
+            State::Ordered(values) => values.bytes(),
+        }
+    }
+
     /// An aggregate of the values.
     pub(super) fn read(&self, read: &Read) -> Value {
         match (self, read) {
@@ -167,9 +200,9 @@ impl State {
                 let sum = sum.value().as_ref().as_f64();
                 Value::float(sum.expect("a sum is a number") / *count as f64)
             }
-            (State::Values(values), Read::Min) => known(values.first_key_value().map(|(v, _)| v)),
-            (State::Values(values), Read::Max) => known(values.last_key_value().map(|(v, _)| v)),
-            (State::Values(values), Read::CountDistinct) => Value::int(values.len() as i128),
+            (State::Values(values), Read::Min) => known(values.counts.keys().next()),
+            (State::Values(values), Read::Max) => known(values.counts.keys().next_back()),
+            (State::Values(values), Read::CountDistinct) => Value::int(values.counts.len() as i128),
             (State::Moments(moments), Read::Stddev) => moments.deviation(),
             (State::Numbers(numbers), Read::Quantile(p)) => {
                 p.map_or(Value::Null, |p| quantile(numbers, p))

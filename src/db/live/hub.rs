@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use super::super::changes::ChangesKind;
+use super::super::error::DbError;
 use super::super::lock;
 use super::super::threads::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use crate::view::ChangeSet;
@@ -19,6 +21,9 @@ pub(crate) trait Sink: Send + Sync {
 
     /// All queries were told of the step.
     fn show(&self);
+
+    /// The query was dropped: nothing will follow.
+    fn fail(&self, error: &DbError);
 }
 
 /// The readers of one live query.
@@ -28,6 +33,8 @@ pub(in crate::db) struct Hub {
     sinks: Mutex<Vec<Weak<dyn Sink>>>,
     /// The step that last changed the result.
     changed: watch::Sender<u64>,
+    /// Why the query was dropped.
+    failed: OnceLock<DbError>,
 }
 
 impl fmt::Debug for Hub {
@@ -46,6 +53,18 @@ impl Hub {
             queue.push(epoch, changes);
         }
         self.changed.send_replace(epoch);
+    }
+
+    /// Tells all readers that the query was dropped.
+    pub(in crate::db) fn fail(&self, error: DbError) {
+        let error = self.failed.get_or_init(|| error);
+        self.sinks().iter().for_each(|sink| sink.fail(error));
+        self.wake();
+    }
+
+    /// Why the query was dropped, if it was.
+    pub(super) fn failed(&self) -> Option<&DbError> {
+        self.failed.get()
     }
 
     /// Lets all readers look again, as the status changed.

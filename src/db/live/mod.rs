@@ -225,9 +225,14 @@ impl<T> LiveQuery<T> {
         self.decode(found)
     }
 
-    /// How far the database is. Before it is ready there are no rows.
+    /// How far the database is. Before it is ready there are no rows. Of a query that was dropped
+    /// alone, as it needed more memory than there may be, it is that error, and the rows stay as they
+    /// were before.
     pub fn status(&self) -> Status {
-        self.inner.db.shared.status()
+        match self.inner.query.hub.failed() {
+            Some(error) => Status::Error(error.clone()),
+            None => self.inner.db.shared.status(),
+        }
     }
 
     /// Whether the rows are all that the stream has.
@@ -258,6 +263,12 @@ impl<T> LiveQuery<T> {
             });
             moved
         })?
+    }
+
+    /// Which query of the database's engine it is, as
+    /// [`StreamDb::memory`](super::StreamDb::memory) names it.
+    pub fn id(&self) -> QueryId {
+        self.inner.query.id
     }
 
     /// The last step of the engine.

@@ -78,7 +78,9 @@ impl<T> Subscription<T> {
     fn take(&self) -> Result<ChangeSet<T>, Option<MutexGuard<'_, Waiting>>> {
         let shared = &self.query.inner.db.shared;
         let rows = || shared.was_ready().then(|| self.query.inner.rows());
-        let found = self.queue.take(self.apart, || shared.is_over(), rows)?;
+        let failed = || self.query.inner.query.hub.failed().is_some();
+        let over = || failed() || shared.is_over();
+        let found = self.queue.take(self.apart, over, rows)?;
         Ok(match found {
             Found::All(kind, epoch, rows) => {
                 self.changes(epoch, kind, Arc::new(rows.sorted().into_changes()))

@@ -87,6 +87,8 @@ pub(crate) struct ResultLog {
     changes: AtomicU64,
     /// When the last one was made, in milliseconds since 1970; 0 before the first.
     changed: AtomicU64,
+    /// Why the engine dropped the query.
+    failed: OnceLock<DbError>,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +132,7 @@ impl ResultLog {
             }),
             changes: AtomicU64::new(0),
             changed: AtomicU64::new(0),
+            failed: OnceLock::new(),
         });
         let sink: Arc<dyn Sink> = log.clone();
         let start = live.attach(Arc::downgrade(&sink))?;
@@ -142,6 +145,11 @@ impl ResultLog {
     /// The result itself, unless the query was dropped.
     pub(crate) fn live(&self) -> Option<LiveQuery<Value>> {
         lock(&self.live).clone()
+    }
+
+    /// Why the engine dropped the query, if it did.
+    pub(crate) fn failed(&self) -> Option<&DbError> {
+        self.failed.get()
     }
 
     pub(crate) fn tail(&self) -> Tail {
@@ -252,6 +260,11 @@ impl Sink for ResultLog {
         if let Some(epoch) = last {
             self.tail.send_modify(|tail| tail.epoch = epoch);
         }
+    }
+
+    fn fail(&self, error: &DbError) {
+        self.failed.get_or_init(|| error.clone());
+        self.end(Phase::Dropped);
     }
 }
 

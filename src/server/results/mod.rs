@@ -27,12 +27,14 @@ use std::time::Duration;
 pub(crate) use feed::{Feed, Follow, Snapshot};
 pub(crate) use log::{Forgotten, Phase};
 pub(crate) use offset::Offset;
-pub(crate) use registry::{Broken, Description, Entry, FindError, Origin, RegisterError, Registry};
+pub(crate) use registry::{
+    Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry,
+};
 
 use super::Error;
 use crate::schema::Catalog;
 use log::Keep;
-use sources::Places;
+use sources::{MemoryLimits, Places};
 
 /// The queries that a server answers: which there are, and what they read.
 ///
@@ -57,6 +59,7 @@ pub struct Queries {
     upstream_token: Option<String>,
     catalog: Arc<Catalog>,
     keep: Keep,
+    limits: MemoryLimits,
 }
 
 impl Default for Queries {
@@ -71,6 +74,7 @@ impl Default for Queries {
                 bytes: 8 << 20,
                 age: Duration::from_secs(3600),
             },
+            limits: MemoryLimits::default(),
         }
     }
 }
@@ -132,6 +136,20 @@ impl Queries {
         self
     }
 
+    /// How many bytes the collections and queries of each source may take. When it is more, the query
+    /// that holds most is dropped, and its state is `error`; the others go on. Without a limit by default.
+    pub fn memory_limit(mut self, bytes: usize) -> Queries {
+        self.limits.source = Some(bytes);
+        self
+    }
+
+    /// How many bytes each query may take. One that needs more is refused, or dropped alone. Without a
+    /// limit by default.
+    pub fn query_memory_limit(mut self, bytes: usize) -> Queries {
+        self.limits.query = Some(bytes);
+        self
+    }
+
     /// Starts to serve them. Streams of the server itself are at `own`, with a slash at the end.
     pub(super) async fn start(
         self,
@@ -152,6 +170,7 @@ impl Queries {
             own_token,
             upstream_token: self.upstream_token,
             catalog: self.catalog,
+            limits: self.limits,
         };
         let kept = data.map(|data| data.join("http-queries"));
         let registry = Registry::new(places, self.keep, kept.clone());

@@ -17,6 +17,7 @@ use super::source::{Source, State};
 use super::sources::{Places, SourceUse, Sources};
 use super::store;
 use crate::db::{DbError, LiveQuery, StreamDb};
+use crate::engine::MemoryReport;
 use crate::plan::Plan;
 use crate::query::{QueryError, QueryFile};
 use crate::value::Value;
@@ -83,6 +84,8 @@ pub(crate) enum FindError {
     Sources(String, String),
     #[error("the source of `{0}` was not read up to date yet")]
     NotReady(String),
+    #[error("`{0}` was stopped: {1}")]
+    Failed(String, String),
 }
 
 /// A query that is served.
@@ -112,16 +115,18 @@ impl Entry {
     }
 
     /// What `GET /v1/query` says of it.
-    pub(crate) fn describe(&self) -> Description<'_> {
+    pub(crate) fn describe(&self, memory: &Memory) -> Description<'_> {
         let log = self.log();
         let live = log.as_ref().and_then(|log| log.live());
         let mut status = self.source.state();
         if log.is_none() && status.state == "live" {
             status.state = "loading";
         }
-        if let Some(error) = &*lock(&self.error) {
+        let failed = log.as_ref().and_then(|log| log.failed());
+        let failed = failed.map(ToString::to_string);
+        if let Some(error) = failed.or_else(|| lock(&self.error).clone()) {
             status.state = "error";
-            status.error = Some(error.clone());
+            status.error = Some(error);
         }
         let plan = live.as_ref().map(|live| live.plan());
         let query = self.file.query.to_json().ok();
@@ -130,6 +135,9 @@ impl Entry {
             source: &self.source.name,
             status,
             rows: live.as_ref().map(|live| live.len()),
+            bytes: live
+                .as_ref()
+                .and_then(|live| memory.query(&self.source.name, live)),
             changes: log.as_ref().map_or(0, |log| log.changes()),
             last_change: log.as_ref().and_then(|log| log.changed()),
             readers: log.as_ref().map_or(0, |log| log.followers()),
@@ -144,6 +152,18 @@ impl Entry {
     }
 }
 
+/// What each source takes in memory.
+pub(crate) struct Memory(pub(crate) BTreeMap<String, MemoryReport>);
+
+impl Memory {
+    /// The bytes of a query of a source.
+    pub(crate) fn query(&self, source: &str, live: &LiveQuery<Value>) -> Option<usize> {
+        let queries = &self.0.get(source)?.queries;
+        let query = queries.iter().find(|query| query.id == live.id());
+        query.map(|query| query.bytes)
+    }
+}
+
 /// A query as people and pages want to know it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -152,6 +172,8 @@ pub(crate) struct Description<'a> {
     source: &'a str,
     pub(crate) status: State,
     pub(crate) rows: Option<usize>,
+    /// What it takes in memory, without what its collections take.
+    bytes: Option<usize>,
     pub(crate) changes: u64,
     last_change: Option<u64>,
     pub(crate) readers: usize,
@@ -448,6 +470,19 @@ impl Registry {
             .ok_or_else(|| FindError::Missing(name.to_owned()))
     }
 
+    /// What all sources take in memory, as far as they answer.
+    pub(crate) async fn memory(&self) -> Memory {
+        let mut reports = BTreeMap::new();
+        for source in self.sources() {
+            if let Some(db) = source.db()
+                && let Ok(report) = db.read_memory().await
+            {
+                reports.insert(source.name.clone(), report);
+            }
+        }
+        Memory(reports)
+    }
+
     async fn log(&self, name: &str, wait: Duration) -> Result<Arc<ResultLog>, FindError> {
         let end = Instant::now() + wait;
         loop {
@@ -458,7 +493,10 @@ impl Registry {
             };
             let mut log = entry.log.subscribe();
             if let Some(log) = &*log.borrow_and_update() {
-                return Ok(log.clone());
+                return match log.failed() {
+                    Some(error) => Err(FindError::Failed(name.to_owned(), error.to_string())),
+                    None => Ok(log.clone()),
+                };
             }
             // Another entry may have the name by now. Later, it is a change.
             if self.entry(name).map(|now| Arc::as_ptr(&now)) == Some(Arc::as_ptr(&entry))

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::log::lock;
 use super::registry::Registry;
+use super::sources::MemoryLimits;
 use crate::db::{DbError, DeadLetters, Status, StreamDb};
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
@@ -38,6 +39,7 @@ pub(crate) struct Source {
     /// Whether the stream is to be made if it is missing.
     own: bool,
     catalog: Arc<Catalog>,
+    limits: MemoryLimits,
     /// The database that was read up to date last. It stays while a new one is read.
     ready: watch::Sender<Option<StreamDb>>,
     now: Mutex<Now>,
@@ -59,12 +61,14 @@ impl Source {
         stream: DurableStream,
         own: bool,
         catalog: Arc<Catalog>,
+        limits: MemoryLimits,
     ) -> Source {
         Source {
             name,
             stream,
             own,
             catalog,
+            limits,
             ready: watch::Sender::new(None),
             now: Mutex::new(Now {
                 since: SystemTime::now(),
@@ -176,10 +180,16 @@ impl Source {
 
     /// Reads the stream until it fails or ends; an error before it was read up to date.
     async fn read(&self, registry: &Weak<Registry>) -> Result<Option<DbError>, DbError> {
-        let db = StreamDb::builder(self.stream.clone())
+        let mut db = StreamDb::builder(self.stream.clone())
             .catalog(self.catalog.clone())
-            .live(Live::Auto)
-            .open()?;
+            .live(Live::Auto);
+        if let Some(bytes) = self.limits.source {
+            db = db.memory_limit(bytes);
+        }
+        if let Some(bytes) = self.limits.query {
+            db = db.query_memory_limit(bytes);
+        }
+        let db = db.open()?;
         lock(&self.now).db = Some(db.clone());
         if self.closed.load(Ordering::Acquire) {
             db.close();

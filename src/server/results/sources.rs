@@ -28,6 +28,16 @@ pub(crate) struct Places {
     /// The token for the source that queries read that do not say.
     pub(crate) upstream_token: Option<String>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) limits: MemoryLimits,
+}
+
+/// How many bytes there may be in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MemoryLimits {
+    /// Of the collections and queries of a source.
+    pub(crate) source: Option<usize>,
+    /// Of each query.
+    pub(crate) query: Option<usize>,
 }
 
 impl Places {
@@ -135,7 +145,8 @@ impl Sources {
             }
             let catalog = places.catalog.clone();
             let stream = places.stream(name)?;
-            let source = Source::new(name.to_owned(), stream, Places::is_own(name), catalog);
+            let own = Places::is_own(name);
+            let source = Source::new(name.to_owned(), stream, own, catalog, places.limits);
             let source = Arc::new(source);
             tokio::spawn(source.clone().run(registry));
             open.insert(name.to_owned(), Open { source, uses: 0 });

@@ -4,6 +4,7 @@ mod bank;
 mod faults;
 mod folder;
 mod http;
+mod memory;
 mod npm;
 mod readers;
 mod support;

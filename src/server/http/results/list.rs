@@ -22,7 +22,7 @@ struct List<'a> {
 }
 
 /// All queries that the request may read.
-pub(super) fn list(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
     let registry = app.registry();
     let mut entries = registry.entries();
     let count = entries.len();
@@ -34,8 +34,12 @@ pub(super) fn list(app: &App, headers: &HeaderMap) -> Result<Response, Problem> 
         // Says why, if that is why.
         app.allow_source(headers, &registry.places.default, Right::Read)?;
     }
+    let memory = registry.memory().await;
     let list = List {
-        queries: entries.iter().map(|entry| entry.describe()).collect(),
+        queries: entries
+            .iter()
+            .map(|entry| entry.describe(&memory))
+            .collect(),
         broken: match app.allow_source(headers, &registry.places.default, Right::Read) {
             Ok(()) => registry.broken(),
             Err(_) => Vec::new(),

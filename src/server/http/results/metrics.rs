@@ -12,7 +12,7 @@ use axum::response::Response;
 use super::answer;
 use crate::server::auth::Right;
 use crate::server::http::App;
-use crate::server::results::Entry;
+use crate::server::results::{Entry, Memory};
 
 /// A figure of each query: its name, what it is, whether it only grows, how to get it.
 type Figure = (&'static str, &'static str, &'static str, fn(&Entry) -> u64);
@@ -50,8 +50,11 @@ const FIGURES: [Figure; 4] = [
 ];
 
 pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let allowed = app.allow_source(&headers, "", Right::Read);
-    answer(allowed.map(|()| {
+    if let Err(problem) = app.allow_source(&headers, "", Right::Read) {
+        return answer(Err(problem));
+    }
+    let memory = app.registry().memory().await;
+    answer(Ok({
         let mut text = String::new();
         let entries = app.registry().entries();
         for (name, help, kind, figure) in FIGURES {
@@ -61,6 +64,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
                 let _ = writeln!(text, "{name}{{query=\"{}\"}} {}", entry.name, figure(entry));
             }
         }
+        write_memory(&mut text, &entries, &memory);
         let help = "Streams of the server.";
         let _ = writeln!(
             text,
@@ -74,4 +78,52 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }))
+}
+
+/// What queries and collections take.
+fn write_memory(text: &mut String, entries: &[Arc<Entry>], memory: &Memory) {
+    let mut figure = |name: &str, help: &str, lines: &mut dyn Iterator<Item = (String, usize)>| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (labels, value) in lines {
+            let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        }
+    };
+    let of_query = |entry: &Arc<Entry>| {
+        let live = entry.log().and_then(|log| log.live())?;
+        let bytes = memory.query(&entry.source.name, &live)?;
+        Some((format!("query=\"{}\"", entry.name), bytes))
+    };
+    figure(
+        "tailwater_query_memory_bytes",
+        "Memory of the query's operators and result.",
+        &mut entries.iter().filter_map(of_query),
+    );
+    let collections = || {
+        memory.0.iter().flat_map(|(source, report)| {
+            report.collections.iter().map(move |collection| {
+                let labels = format!(
+                    "source=\"{}\",collection=\"{}\"",
+                    escaped(source),
+                    escaped(&collection.name)
+                );
+                (labels, collection)
+            })
+        })
+    };
+    figure(
+        "tailwater_collection_memory_bytes",
+        "Memory of the collection's rows and indexes.",
+        &mut collections().map(|(labels, collection)| (labels, collection.all_bytes())),
+    );
+    figure(
+        "tailwater_collection_rows",
+        "Rows of the collection.",
+        &mut collections().map(|(labels, collection)| (labels, collection.rows)),
+    );
+}
+
+/// A label's value, as the format has it.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    text.replace('\n', "\\n")
 }

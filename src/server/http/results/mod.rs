@@ -22,6 +22,7 @@ use axum::routing::{any, get};
 
 use super::problem::Problem;
 use super::{App, preflight};
+use crate::db::DbError;
 use crate::server::auth::Right;
 use crate::server::replay::Player;
 use crate::server::results::{Entry, FindError, RegisterError, Registry};
@@ -93,6 +94,10 @@ impl From<FindError> for Problem {
             FindError::Sources(..) => Problem::new(StatusCode::BAD_REQUEST, "sources", detail)
                 .hint("follow the queries of each source over a connection of its own"),
             FindError::NotReady(_) => Problem::busy(detail),
+            FindError::Failed(..) => {
+                Problem::new(StatusCode::INSUFFICIENT_STORAGE, "memory", detail)
+                    .hint("change the query, or raise the limit")
+            }
         }
     }
 }
@@ -122,6 +127,11 @@ impl From<RegisterError> for Problem {
                 StatusCode::BAD_REQUEST,
                 "bad-source",
                 "use the path of a stream of this server, or a URL",
+            ),
+            RegisterError::Db(DbError::Memory(_)) => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "memory",
+                "ask for less, or raise the limit",
             ),
             RegisterError::Db(_) | RegisterError::Store(_) => return Problem::busy(detail),
         };
@@ -156,7 +166,7 @@ async fn all(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     answer(match parts.method {
         Method::OPTIONS => Ok(preflight()),
-        Method::GET | Method::HEAD => list::list(&app, &parts.headers),
+        Method::GET | Method::HEAD => list::list(&app, &parts.headers).await,
         Method::POST => register::post(&app, &parts, body).await,
         _ => Err(no_method("GET, HEAD, POST, OPTIONS")),
     })
