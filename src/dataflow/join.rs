@@ -153,7 +153,7 @@ pub(super) struct Join {
 
 /// What a tuple of some rows takes on its way.
 pub(super) fn cost(arity: usize) -> usize {
-    TUPLE + Tuple::with_capacity(arity).heap()
+    TUPLE + Tuple::from_elem(None, arity).heap()
 }
 
 pub(super) fn concat(left: &[Option<Row>], right: &[Option<Row>]) -> Tuple {

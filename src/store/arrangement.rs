@@ -131,7 +131,11 @@ impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
 impl<T> Bucket<T> {
     /// What it holds on the heap, without what its entries do.
     fn heap(&self) -> usize {
-        self.key.heap() + self.entries.heap() + self.places.allocation_size()
+        let entries = match self.entries.spilled() {
+            true => self.entries.capacity() * size_of::<T>(),
+            false => 0,
+        };
+        self.key.heap() + entries + self.places.allocation_size()
     }
 }
 

@@ -53,12 +53,13 @@ impl Heap for Value {
     }
 }
 
-/// Of the elements that there are handles or bytes: nothing of them is on the heap.
+/// Of tuples and keys, whose elements hold nothing on the heap. Equal ones hold equally much, so that
+/// what is taken away is what was added; they are made with room for just what they are.
 impl<A: smallvec::Array> Heap for SmallVec<A> {
     #[inline]
     fn heap(&self) -> usize {
-        match self.spilled() {
-            true => self.capacity() * size_of::<A::Item>(),
+        match self.len() > self.inline_size() {
+            true => self.len() * size_of::<A::Item>(),
             false => 0,
         }
     }
