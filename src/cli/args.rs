@@ -73,10 +73,34 @@ pub(super) struct MemoryArgs {
 }
 
 impl MemoryArgs {
+    pub(super) fn is_limited(&self) -> bool {
+        self.memory_limit.is_some() || self.query_memory_limit.is_some()
+    }
+
     pub(super) fn apply(&self, engine: &mut Engine) {
         engine.set_memory_limit(self.memory_limit);
         engine.set_query_memory_limit(self.query_memory_limit);
     }
+}
+
+/// Who computes.
+#[derive(Debug, clap::Args)]
+pub(super) struct WorkersArgs {
+    /// How many threads of each process compute. More than one is for much work: each step takes
+    /// longer
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub(super) workers: usize,
+
+    /// Compute on several machines: the processes, a line each, as HOST:PORT at which the others
+    /// reach it. Start the same command with the same file everywhere, and with another --process
+    /// each time. The network must be trusted
+    #[arg(long, value_name = "FILE", requires = "process")]
+    pub(super) hosts: Option<PathBuf>,
+
+    /// Which line of --hosts this process is, from 0. Process 0 reads the events and prints the
+    /// result, the others compute with it until it ends
+    #[arg(long, value_name = "I", requires = "hosts")]
+    pub(super) process: Option<usize>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,10 +130,8 @@ pub(super) struct QueryArgs {
     #[arg(long, value_enum, default_value_t = Emit::Rows)]
     pub(super) emit: Emit,
 
-    /// How many threads compute; for now one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
-    #[allow(dead_code, reason = "checked when parsed; one is all there is")]
-    pub(super) workers: usize,
+    #[command(flatten)]
+    pub(super) workers: WorkersArgs,
 
     /// Stop at the first message that is wrong instead of skipping it
     #[arg(long)]
@@ -204,6 +226,9 @@ pub(super) struct WatchArgs {
 
     #[command(flatten)]
     pub(super) memory: MemoryArgs,
+
+    #[command(flatten)]
+    pub(super) workers: WorkersArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -246,6 +271,11 @@ pub(super) struct ServeArgs {
     /// How long the past of results is kept, in seconds
     #[arg(long, value_name = "N", default_value_t = 3600)]
     pub(super) keep_seconds: u64,
+
+    /// How many threads the queries of each source run on. More than one is for much work: each step
+    /// takes longer. Limits of memory know nothing of what is kept there
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub(super) workers: usize,
 
     /// Ask clients for bearer tokens. The file is JSON, such as
     /// [{"token":"…","prefix":"orders","rights":"read-write"}]; rights are read, write or
@@ -353,13 +383,6 @@ fn size(text: &str) -> Result<usize, String> {
         bytes if bytes < 1.0 => Err("must be at least one byte".to_owned()),
         bytes if bytes >= isize::MAX as f64 => Err("is more than this machine can have".to_owned()),
         bytes => Ok(bytes as usize),
-    }
-}
-
-fn workers(text: &str) -> Result<usize, String> {
-    match positive(text)? {
-        1 => Ok(1),
-        _ => Err("more than one worker is not there yet; leave it at 1".into()),
     }
 }
 

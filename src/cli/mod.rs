@@ -10,6 +10,7 @@ mod loader;
 mod query;
 mod serve;
 mod watch;
+mod workers;
 
 use std::fmt;
 use std::fs;

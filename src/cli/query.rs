@@ -16,14 +16,15 @@ use super::args::{Emit, QueryArgs};
 use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
-use super::{note, read_catalog, read_query};
+use super::{note, read_catalog, read_query, workers};
 
 /// Runs the command.
 pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
     let query = read_query(&args.query)?;
     let catalog = read_catalog(args.input.schema.as_deref())?;
-    let mut engine = Engine::with_catalog(catalog.clone());
-    args.memory.apply(&mut engine);
+    let Some(mut engine) = workers::start(&args.workers, &args.memory, &catalog)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     args.input.clock.tick(&mut engine);
     let id = engine
         .install(&query)
@@ -123,10 +124,10 @@ impl Run {
 
     /// Whether the query still runs.
     fn check(&mut self) -> Result<()> {
-        match self.engine.take_failures().pop() {
-            Some((_, failure)) => Err(failure).context("the query was stopped"),
-            None => Ok(()),
+        if let Some((_, failure)) = self.engine.take_failures().pop() {
+            return Err(failure).context("the query was stopped");
         }
+        workers::check(&self.engine)
     }
 
     /// Moves the clock, and says what that did.

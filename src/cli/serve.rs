@@ -67,7 +67,8 @@ fn queries(args: &ServeArgs) -> Result<Queries> {
         .stream(&args.stream)
         .catalog(read_catalog(args.schema.as_deref())?)
         .keep_bytes(args.keep_bytes)
-        .keep_for(Duration::from_secs(args.keep_seconds));
+        .keep_for(Duration::from_secs(args.keep_seconds))
+        .workers(args.workers);
     if let Some(bytes) = args.memory.memory_limit {
         queries = queries.memory_limit(bytes);
     }

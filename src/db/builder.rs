@@ -15,6 +15,7 @@ use super::intake::{Hooks, Intake};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::{Inner, StreamDb};
+use crate::engine::{Engine, Workers};
 use crate::protocol::RawChange;
 use crate::schema::{Catalog, Collection, StateSchema};
 use crate::store::Store;
@@ -68,6 +69,7 @@ pub struct Builder {
     clock_tick: Duration,
     memory_limit: Option<usize>,
     query_memory_limit: Option<usize>,
+    workers: Workers,
     schema_version: u64,
     snapshot: Option<Snapshot>,
     hooks: Hooks,
@@ -96,6 +98,7 @@ impl Builder {
             clock_tick: Duration::from_secs(1),
             memory_limit: None,
             query_memory_limit: None,
+            workers: Workers::threads(1),
             schema_version: 0,
             snapshot: None,
             hooks: Hooks::default(),
@@ -310,12 +313,20 @@ impl Builder {
         self
     }
 
+    /// Lets queries run on several workers, of which this process has the first. Limits of memory know
+    /// nothing of what is kept there.
+    pub fn workers(mut self, workers: Workers) -> Builder {
+        self.workers = workers;
+        self
+    }
+
     /// Opens the database and starts its thread. Nothing is sent before
     /// [`preload`](StreamDb::preload) is called.
     ///
     /// # Errors
     ///
-    /// If the URL is none, the collections do not hold, or the snapshot does not fit them.
+    /// If the URL is none, the collections do not hold, the snapshot does not fit them, or the workers
+    /// do not start.
     pub fn open(mut self) -> Result<StreamDb, DbError> {
         let catalog = self.make_catalog()?;
         let stream = self.stream?;
@@ -333,21 +344,26 @@ impl Builder {
         let (hooks, strict, clock_tick) = (self.hooks, self.strict, self.clock_tick);
         let core_shared = shared.clone();
         let limits = (self.memory_limit, self.query_memory_limit);
+        let workers = self.workers;
         let thread = std::thread::Builder::new()
             .name("tailwater-db".into())
             .spawn(move || {
                 let mut store = Store::new(core_shared.catalog.clone());
                 store.apply(rows);
                 let intake = Intake::new(store, offset, hooks, strict, url);
-                let mut core = Core::new(core_shared, intake, clock_tick);
-                core.engine.set_memory_limit(limits.0);
-                core.engine.set_query_memory_limit(limits.1);
-                if ready.send(core.engine.epoch().clone()).is_ok() {
+                let mut engine = match Engine::with_workers(core_shared.catalog.clone(), &workers) {
+                    Ok(engine) => engine,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                engine.set_memory_limit(limits.0);
+                engine.set_query_memory_limit(limits.1);
+                let mut core = Core::new(engine, core_shared, intake, clock_tick);
+                if ready.send(Ok(core.engine.epoch().clone())).is_ok() {
                     core.run(&inbox);
                 }
             })
             .map_err(|error| DbError::Thread(Arc::new(error)))?;
-        let epoch = started.recv().map_err(|_| DbError::Closed)?;
+        let epoch = started.recv().map_err(|_| DbError::Closed)??;
         Ok(StreamDb {
             inner: Arc::new(Inner {
                 shared,

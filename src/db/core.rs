@@ -20,7 +20,7 @@ use super::lock;
 use super::pending::Pending;
 use super::shared::Shared;
 use super::status::Status;
-use crate::engine::{Engine, QueryId, read};
+use crate::engine::{Engine, QueryId, WorkersError, read};
 use crate::query::Query;
 use crate::view::{ChangeSet, Effect, View};
 
@@ -73,9 +73,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(shared: Arc<Shared>, intake: Intake, clock_tick: Duration) -> Core {
+    pub(super) fn new(
+        engine: Engine,
+        shared: Arc<Shared>,
+        intake: Intake,
+        clock_tick: Duration,
+    ) -> Core {
         Core {
-            engine: Engine::with_catalog(shared.catalog.clone()),
+            engine,
             shared,
             intake,
             pending: Pending::default(),
@@ -153,6 +158,9 @@ impl Core {
         told.iter().for_each(|hub| hub.show());
         for (id, failure) in self.engine.take_failures() {
             self.failed(id, failure.into());
+        }
+        if let Some(lost) = self.engine.lost() {
+            self.fail(WorkersError::from(lost).into());
         }
         for (id, changes) in of_effects {
             match self.effects.get_mut(&id) {

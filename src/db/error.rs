@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::dead_letters::DeadLetter;
-use crate::engine::{InstallError, MemoryExceeded, QueryFailure, WindowError};
+use crate::engine::{InstallError, MemoryExceeded, QueryFailure, WindowError, WorkersError};
 use crate::query::{QueryError, RowTypeError};
 use crate::schema::SchemaError;
 use crate::stream::StreamError;
@@ -35,6 +35,9 @@ pub enum DbError {
     /// ([`Builder::query_memory_limit`](super::Builder::query_memory_limit)).
     #[error(transparent)]
     Memory(#[from] MemoryExceeded),
+    /// The workers do not start, or one was lost.
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     /// The collections do not hold.
     #[error(transparent)]
     Schema(#[from] Arc<SchemaError>),
@@ -108,6 +111,7 @@ impl From<InstallError> for DbError {
         match error {
             InstallError::Query(error) => DbError::Query(error),
             InstallError::Memory(error) => DbError::Memory(error),
+            InstallError::Workers(reason) => WorkersError::Invalid(reason).into(),
         }
     }
 }

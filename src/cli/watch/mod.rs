@@ -23,7 +23,7 @@ use super::args::{Args, WatchArgs};
 use super::clock::Clock;
 use super::input::Input;
 use super::loader::{Loader, Notes};
-use super::{note, read_catalog, read_query};
+use super::{note, read_catalog, read_query, workers};
 use table::{Canvas, Panel};
 
 /// Runs the command.
@@ -45,8 +45,9 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
             .exit();
     }
     let catalog = read_catalog(args.input.schema.as_deref())?;
-    let mut engine = Engine::with_catalog(catalog.clone());
-    args.memory.apply(&mut engine);
+    let Some(mut engine) = workers::start(&args.workers, &args.memory, &catalog)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     args.input.clock.tick(&mut engine);
     let mut panels = Vec::new();
     for path in &args.queries {
@@ -171,7 +172,7 @@ impl Session {
         self.loader.line(line, &mut batches)?;
         batches.into_iter().for_each(|batch| self.apply(batch));
         self.drop_stopped();
-        Ok(())
+        workers::check(&self.engine)
     }
 
     fn end(&mut self) {

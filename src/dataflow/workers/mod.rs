@@ -35,7 +35,7 @@ pub struct Workers {
 }
 
 /// Why workers do not start.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WorkersError {
     /// The numbers do not make sense.

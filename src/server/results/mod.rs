@@ -34,7 +34,7 @@ pub(crate) use registry::{
 use super::Error;
 use crate::schema::Catalog;
 use log::Keep;
-use sources::{MemoryLimits, Places};
+use sources::{Places, Resources};
 
 /// The queries that a server answers: which there are, and what they read.
 ///
@@ -59,7 +59,7 @@ pub struct Queries {
     upstream_token: Option<String>,
     catalog: Arc<Catalog>,
     keep: Keep,
-    limits: MemoryLimits,
+    limits: Resources,
 }
 
 impl Default for Queries {
@@ -74,7 +74,7 @@ impl Default for Queries {
                 bytes: 8 << 20,
                 age: Duration::from_secs(3600),
             },
-            limits: MemoryLimits::default(),
+            limits: Resources::default(),
         }
     }
 }
@@ -147,6 +147,13 @@ impl Queries {
     /// limit by default.
     pub fn query_memory_limit(mut self, bytes: usize) -> Queries {
         self.limits.query = Some(bytes);
+        self
+    }
+
+    /// On how many threads the queries of each source run; on one by default. Limits of memory know
+    /// nothing of what is kept on more.
+    pub fn workers(mut self, threads: usize) -> Queries {
+        self.limits.threads = threads;
         self
     }
 

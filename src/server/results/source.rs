@@ -10,8 +10,9 @@ use tokio::time::sleep;
 
 use super::log::lock;
 use super::registry::Registry;
-use super::sources::MemoryLimits;
+use super::sources::Resources;
 use crate::db::{DbError, DeadLetters, Status, StreamDb};
+use crate::engine::Workers;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
 use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
@@ -39,7 +40,7 @@ pub(crate) struct Source {
     /// Whether the stream is to be made if it is missing.
     own: bool,
     catalog: Arc<Catalog>,
-    limits: MemoryLimits,
+    limits: Resources,
     /// The database that was read up to date last. It stays while a new one is read.
     ready: watch::Sender<Option<StreamDb>>,
     now: Mutex<Now>,
@@ -61,7 +62,7 @@ impl Source {
         stream: DurableStream,
         own: bool,
         catalog: Arc<Catalog>,
-        limits: MemoryLimits,
+        limits: Resources,
     ) -> Source {
         Source {
             name,
@@ -182,7 +183,8 @@ impl Source {
     async fn read(&self, registry: &Weak<Registry>) -> Result<Option<DbError>, DbError> {
         let mut db = StreamDb::builder(self.stream.clone())
             .catalog(self.catalog.clone())
-            .live(Live::Auto);
+            .live(Live::Auto)
+            .workers(Workers::threads(self.limits.threads));
         if let Some(bytes) = self.limits.source {
             db = db.memory_limit(bytes);
         }

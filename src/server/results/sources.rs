@@ -28,16 +28,18 @@ pub(crate) struct Places {
     /// The token for the source that queries read that do not say.
     pub(crate) upstream_token: Option<String>,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) limits: MemoryLimits,
+    pub(crate) limits: Resources,
 }
 
-/// How many bytes there may be in memory.
+/// What sources and queries may use.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct MemoryLimits {
-    /// Of the collections and queries of a source.
+pub(crate) struct Resources {
+    /// The bytes of the collections and queries of a source.
     pub(crate) source: Option<usize>,
-    /// Of each query.
+    /// The bytes of each query.
     pub(crate) query: Option<usize>,
+    /// The threads of each source; of 0 as of 1.
+    pub(crate) threads: usize,
 }
 
 impl Places {

@@ -1,0 +1,74 @@
+//! Engines on one or on several workers.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use tailwater::engine::{Engine, Workers, follow};
+use tailwater::schema::Catalog;
+
+use super::args::{Args, MemoryArgs, WorkersArgs};
+use super::{note, read_text};
+
+/// The engine of this process; none if it has followed another one, which has ended.
+pub(super) fn start(
+    args: &WorkersArgs,
+    memory: &MemoryArgs,
+    catalog: &Arc<Catalog>,
+) -> Result<Option<Engine>> {
+    let workers = match (&args.hosts, args.process) {
+        (Some(file), Some(process)) => {
+            let text = read_text(file)?;
+            let lines = text.lines().map(str::trim);
+            let hosts = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+            Workers::cluster(args.workers, hosts.map(str::to_owned), process)
+                .with_context(|| file.display().to_string())?
+        }
+        _ => Workers::threads(args.workers),
+    };
+    if workers.count() > 1 && memory.is_limited() {
+        let message =
+            "limits of memory know nothing of other workers: leave them out, or stay at one\n";
+        Args::command()
+            .error(ErrorKind::ArgumentConflict, message)
+            .exit();
+    }
+    if args.hosts.is_some() {
+        silence_lost_connections();
+        note(format_args!("waiting for the other processes"));
+    }
+    if !workers.is_first() {
+        follow(catalog, &workers)?;
+        return Ok(None);
+    }
+    let mut engine = Engine::with_workers(catalog.clone(), &workers)?;
+    memory.apply(&mut engine);
+    Ok(Some(engine))
+}
+
+/// Whether all workers are there.
+pub(super) fn check(engine: &Engine) -> Result<()> {
+    match engine.lost() {
+        Some(lost) => {
+            Err(lost).context("nothing can be computed any more: start all processes again")
+        }
+        None => Ok(()),
+    }
+}
+
+/// The threads of connections panic when these are lost. That is reported as an error, and needs no
+/// second report.
+fn silence_lost_connections() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let is_connection = thread
+            .name()
+            .is_some_and(|name| name.starts_with("timely:send") || name.starts_with("timely:recv"));
+        if !is_connection {
+            report(panic);
+        }
+    }));
+}
