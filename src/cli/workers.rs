@@ -35,8 +35,10 @@ pub(super) fn start(
             .error(ErrorKind::ArgumentConflict, message)
             .exit();
     }
+    if workers.count() > 1 {
+        silence_workers();
+    }
     if args.hosts.is_some() {
-        silence_lost_connections();
         note(format_args!("waiting for the other processes"));
     }
     if !workers.is_first() {
@@ -58,16 +60,13 @@ pub(super) fn check(engine: &Engine) -> Result<()> {
     }
 }
 
-/// The threads of connections panic when these are lost. That is reported as an error, and needs no
-/// second report.
-fn silence_lost_connections() {
+/// The threads of workers and connections panic when a connection is lost or a worker fails. That is
+/// reported as an error, and needs no second report.
+fn silence_workers() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
-        let is_connection = thread
-            .name()
-            .is_some_and(|name| name.starts_with("timely:send") || name.starts_with("timely:recv"));
-        if !is_connection {
+        if !thread.name().is_some_and(|name| name.starts_with("timely:")) {
             report(panic);
         }
     }));

@@ -7,6 +7,7 @@ mod faces;
 mod faults;
 mod memory;
 mod results;
+mod workers;
 
 use std::fs;
 use std::io::Write;

@@ -62,6 +62,10 @@ fn work(allocator: Allocator, catalog: &Arc<Catalog>, health: &Health) {
             }
         }
     }
+    if health.is_lost() {
+        // What it shares with the connections is broken, and panics when it is dropped.
+        return std::mem::forget(local);
+    }
     health.ended.store(true, Ordering::Release);
     for dataflow in local.worker.installed_dataflows() {
         local.worker.drop_dataflow(dataflow);

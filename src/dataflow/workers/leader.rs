@@ -335,6 +335,10 @@ impl Leading<'_> {
         health.ended.store(true, Ordering::Release);
         let Orders { outbox, probe, .. } = orders;
         drop((outbox, running));
+        if health.is_lost() {
+            // What it shares with the connections is broken, and panics when it is dropped.
+            return std::mem::forget(local);
+        }
         while !probe.done() && !health.is_lost() {
             local.worker.step_or_park(Some(Duration::from_millis(50)));
         }

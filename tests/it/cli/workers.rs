@@ -1,0 +1,123 @@
+//! Queries on several workers, in one process and in several.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+use super::{Dir, RUN, total, user, with};
+
+fn users(n: usize) -> Vec<String> {
+    (0..n).map(|i| user(&i.to_string(), i as i64)).collect()
+}
+
+fn hosts(dir: &Dir, count: usize) {
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let address = |listener: &TcpListener| format!("{}\n", listener.local_addr().unwrap());
+    let list: String = listeners.iter().map(address).collect();
+    dir.write("hosts.txt", format!("# all of them\n\n{list}").as_bytes());
+}
+
+fn start(dir: &Dir, events: &str, process: usize) -> Child {
+    let args = format!(
+        "query q.json --events {events} --batch 1 --emit changes --hosts hosts.txt --process {process}"
+    );
+    let mut command = dir.command(&args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn ended(child: Child) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn threads_and_processes_print_what_one_prints() {
+    let dir = with(&total(), &users(500));
+    let alone = dir.run(&format!("{RUN} --emit changes --batch 7"));
+    assert_eq!(alone.out.lines().count(), 72, "{alone:?}");
+    let threads = dir.run(&format!("{RUN} --emit changes --batch 7 --workers 3"));
+    assert_eq!((threads.status, &threads.out), (0, &alone.out), "{threads:?}");
+
+    hosts(&dir, 2);
+    let follower = start(&dir, "e.jsonl", 1);
+    let first = dir.run(&format!(
+        "{RUN} --emit changes --batch 7 --hosts hosts.txt --process 0"
+    ));
+    assert_eq!((first.status, &first.out), (0, &alone.out), "{first:?}");
+    let (status, out, _) = ended(follower);
+    assert_eq!((status, out.as_str()), (Some(0), ""));
+}
+
+/// Feeds a process a line at a time until it does not want any more.
+fn feed(child: &mut Child) {
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::spawn(move || {
+        for i in 0.. {
+            let line = user(&i.to_string(), i);
+            if writeln!(stdin, "{line}").is_err() || stdin.flush().is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+}
+
+#[test]
+fn a_process_that_dies_ends_the_others_with_a_clear_word() {
+    for killed in [1, 0] {
+        let dir = with(&total(), &users(1));
+        hosts(&dir, 2);
+        let mut children = [start(&dir, "-", 0), start(&dir, "-", 1)];
+        feed(&mut children[0]);
+        std::thread::sleep(Duration::from_millis(700));
+        children[killed].kill().unwrap();
+        let [first, second] = children.map(ended);
+        let (status, out, err) = [&second, &first][killed];
+        assert_eq!(*status, Some(1), "{err}");
+        let said = format!("the connection to process {killed} was lost");
+        assert!(err.contains(&said), "{err}");
+        assert!(!err.contains("panicked"), "{err}");
+        // Whole lines only, each of a whole step.
+        let printed = if killed == 1 { out } else { &first.1 };
+        let whole = &printed[..printed.rfind('\n').map_or(0, |end| end + 1)];
+        for (i, line) in whole.lines().enumerate() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let change = &line["changes"][0];
+            assert_eq!(change["value"]["n"], i + 1, "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_wrong_usage() {
+    let dir = with(&total(), &users(1));
+    hosts(&dir, 1);
+    for (args, said) in [
+        ("--workers 0", "must be a whole number from 1 on"),
+        ("--hosts hosts.txt", "--process"),
+        ("--process 0", "--hosts"),
+        ("--workers 2 --memory-limit 1GB", "limits of memory know nothing of other workers"),
+    ] {
+        let done = dir.run(&format!("{RUN} {args}"));
+        assert_eq!(done.status, 2, "{args}: {done:?}");
+        assert!(done.err.contains(said), "{args}: {done:?}");
+    }
+    let done = dir.run(&format!("{RUN} --hosts hosts.txt --process 3"));
+    assert_eq!(done.status, 1);
+    assert!(
+        done.err.contains("there is no process 3 among 1 hosts (they count from 0)"),
+        "{done:?}"
+    );
+}
