@@ -132,7 +132,8 @@ impl<'a, 's> Builder<'a, 's> {
                 let left_side = side(&join.left, &join.left_keys, left_net);
                 let right_side = side(&join.right, &join.right_keys, right_net);
                 let operator = join::Join::new(join, left_side, right_side);
-                let outer = join.kind.keeps_left() || join.kind.keeps_right();
+                let kind = join.kind;
+                let outer = kind.keeps_left() || kind.keeps_right() || kind.is_test();
                 let is_bound = |node: &Node| node.any(&mut |n| matches!(n, Node::Bound(_)));
                 // What is bound may bring one feed to both sides.
                 let both = is_bound(&join.left) && is_bound(&join.right);

@@ -327,6 +327,7 @@ impl Node {
             Node::Filter { input, .. } | Node::Clock { input, .. } | Node::Window { input, .. } => {
                 input.arity()
             }
+            Node::Join(join) if join.kind.is_test() => join.left_arity,
             Node::Join(join) => join.left_arity + join.right_arity,
             Node::Include(include) => include.input.arity() + 1,
             Node::Recursive(recursive) => recursive.input.arity(),

@@ -88,6 +88,10 @@ pub enum JoinKind {
     Full,
     /// Every pair of rows, without a condition.
     Cross,
+    /// The rows before it that have a partner, each once and alone; behind all other joins.
+    Semi,
+    /// The rows before it that have no partner; behind all other joins.
+    Anti,
 }
 
 impl JoinKind {
@@ -99,7 +103,14 @@ impl JoinKind {
             JoinKind::Right => "right",
             JoinKind::Full => "full",
             JoinKind::Cross => "cross",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
         }
+    }
+
+    /// Whether the joined source is only looked at.
+    pub fn is_test(self) -> bool {
+        matches!(self, JoinKind::Semi | JoinKind::Anti)
     }
 
     /// Whether unmatched rows of the left side stay.

@@ -277,9 +277,14 @@ fn join(tree: &Tree) -> Result<Join> {
             "right" => Ok(JoinKind::Right),
             "full" | "outer" => Ok(JoinKind::Full),
             "cross" => Ok(JoinKind::Cross),
+            "semi" => Ok(JoinKind::Semi),
+            "anti" => Ok(JoinKind::Anti),
             other => {
                 let error = QueryError::new("", format!("unknown join type `{other}`"));
-                Err(error.suggest(other, ["inner", "left", "right", "full", "cross"]))
+                Err(error.suggest(
+                    other,
+                    ["inner", "left", "right", "full", "cross", "semi", "anti"],
+                ))
             }
         })?,
     };

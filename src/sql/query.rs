@@ -1,0 +1,606 @@
+//! Whole queries: `WITH`, unions and their like, `ORDER BY` and `LIMIT` around them.
+
+use smol_str::SmolStr;
+use sqlparser::ast::{
+    self, LimitClause, OrderByKind, OrderBySort, SetExpr, SetOperator, SetQuantifier, Spanned,
+};
+use sqlparser::tokenizer::Span;
+
+use super::block::{Body, Clause, Column, Lowering, Named, call, field};
+use super::error::{Fault, Result};
+use super::expr::literal;
+use super::names::{column_name, find, means};
+use crate::query::{Entry, Expr, Function, Join, JoinKind, OrderBy, Query, Source};
+use crate::value::{Direction, Nulls, Value};
+
+/// What a query is lowered for.
+pub(super) enum Purpose {
+    /// Its rows.
+    Rows,
+    /// Whether there are rows, by a join in which it has this alias.
+    Exists(SmolStr),
+    /// The values of its only column.
+    Value,
+}
+
+/// A lowered query.
+pub(super) struct Rows {
+    pub(super) query: Query,
+    /// Its columns, where the statement says what they are.
+    pub(super) columns: Option<Vec<SmolStr>>,
+    /// What of its rows must equal what of the block around it.
+    pub(super) links: Vec<Link>,
+    /// Other conditions on both.
+    pub(super) residual: Vec<Expr>,
+    /// Whether it has one row always, or one for what the links say.
+    pub(super) single: bool,
+    /// What its value is where it has no row.
+    pub(super) default: Expr,
+}
+
+/// A field of a subquery that must equal an expression around it.
+pub(super) struct Link {
+    pub(super) field: SmolStr,
+    pub(super) outer: Expr,
+}
+
+impl Rows {
+    pub(super) fn new(query: Query, columns: Option<Vec<SmolStr>>) -> Rows {
+        Rows {
+            query,
+            columns,
+            links: Vec::new(),
+            residual: Vec::new(),
+            single: false,
+            default: Expr::Value(Value::Null),
+        }
+    }
+}
+
+/// What stands behind a body.
+pub(super) struct Tail<'a> {
+    pub(super) order: &'a [ast::OrderByExpr],
+    pub(super) limit: Option<usize>,
+    pub(super) offset: usize,
+    pub(super) span: Span,
+}
+
+impl Tail<'_> {
+    fn is_empty(&self) -> bool {
+        self.order.is_empty() && self.limit.is_none() && self.offset == 0
+    }
+}
+
+/// A query of one source.
+pub(super) fn query_of(from: Source) -> Query {
+    Query {
+        recursive: Vec::new(),
+        max_rounds: None,
+        from,
+        joins: Vec::new(),
+        filters: Vec::new(),
+        group_by: Vec::new(),
+        having: Vec::new(),
+        select: None,
+        distinct: false,
+        order_by: Vec::new(),
+        limit: None,
+        offset: 0,
+        single: false,
+    }
+}
+
+pub(super) fn source_of(query: Query, alias: &SmolStr) -> Source {
+    Source::Query {
+        query: Box::new(query),
+        alias: alias.clone(),
+    }
+}
+
+/// A selection of named values.
+pub(super) fn object(fields: impl IntoIterator<Item = (SmolStr, Expr)>) -> Option<Expr> {
+    let entries = fields
+        .into_iter()
+        .map(|(name, expr)| Entry::Field(name, expr));
+    Some(Expr::Object(entries.collect()))
+}
+
+impl Lowering {
+    pub(super) fn query(&mut self, q: &ast::Query, purpose: &Purpose) -> Result<Rows> {
+        let span = q.body.span();
+        self.deeper(span, |this| {
+            this.within(Clause::Select, |this| this.query_within(q, purpose))
+        })
+    }
+
+    fn query_within(&mut self, q: &ast::Query, purpose: &Purpose) -> Result<Rows> {
+        let span = q.body.span();
+        let rest = [
+            (!q.locks.is_empty(), "FOR UPDATE"),
+            (q.for_clause.is_some(), "FOR"),
+            (q.settings.is_some(), "SETTINGS"),
+            (q.format_clause.is_some(), "FORMAT"),
+            (!q.pipe_operators.is_empty(), "|>"),
+        ];
+        if let Some((_, name)) = rest.iter().find(|(there, _)| *there) {
+            return Err(Fault::new(span, format!("{name} is not there")));
+        }
+        let tail = tail(q)?;
+        let named = self.named.len();
+        let recursive = match &q.with {
+            Some(with) => self.with(with)?,
+            None => Vec::new(),
+        };
+        let mut rows = match &*q.body {
+            SetExpr::Select(select) => self.select(select, &tail, purpose)?,
+            SetExpr::Query(inner) if tail.is_empty() => self.query(inner, purpose)?,
+            body => {
+                let rows = self.body(body)?;
+                self.with_tail(rows, &tail)?
+            }
+        };
+        self.named.truncate(named);
+        if !recursive.is_empty() {
+            if !rows.query.recursive.is_empty() {
+                rows.query = self.wrapped(rows.query);
+            }
+            rows.query.recursive = recursive;
+        }
+        Ok(rows)
+    }
+
+    /// A query whose rows are those of another one.
+    fn wrapped(&mut self, query: Query) -> Query {
+        let alias = self.alias("q");
+        query_of(source_of(query, &alias))
+    }
+
+    /// What may stand between set operators, without the clauses behind it.
+    fn body(&mut self, body: &SetExpr) -> Result<Rows> {
+        let span = body.span();
+        match body {
+            SetExpr::Select(select) => {
+                let none = Tail {
+                    order: &[],
+                    limit: None,
+                    offset: 0,
+                    span,
+                };
+                self.select(select, &none, &Purpose::Rows)
+            }
+            SetExpr::Query(inner) => self.query(inner, &Purpose::Rows),
+            SetExpr::SetOperation {
+                op,
+                set_quantifier,
+                left,
+                right,
+            } => self.deeper(span, |this| {
+                this.operation(*op, *set_quantifier, left, right)
+            }),
+            SetExpr::Values(_) => {
+                let fault = Fault::new(span, "VALUES are no source here");
+                Err(fault.hint("rows come from collections"))
+            }
+            other => Err(Fault::new(
+                other.span(),
+                "only queries can be kept up to date",
+            )),
+        }
+    }
+
+    fn with_tail(&mut self, mut rows: Rows, tail: &Tail<'_>) -> Result<Rows> {
+        if tail.is_empty() {
+            return Ok(rows);
+        }
+        let query = &rows.query;
+        if query.limit.is_some() || query.offset > 0 || !query.order_by.is_empty() {
+            rows.query = self.wrapped(rows.query);
+        }
+        for order in tail.order {
+            let name = self.output_named(&order.expr, rows.columns.as_deref())?;
+            let by = Expr::Ref(vec!["$selected".into(), name]);
+            rows.query.order_by.push(ordered(by, order)?);
+        }
+        (rows.query.limit, rows.query.offset) = (tail.limit, tail.offset);
+        Ok(rows)
+    }
+
+    /// The column of a result that is ordered by.
+    fn output_named(&self, by: &ast::Expr, columns: Option<&[SmolStr]>) -> Result<SmolStr> {
+        let names = columns.unwrap_or_default();
+        match by {
+            ast::Expr::Identifier(name) => {
+                let found = find(name, names.iter().map(SmolStr::as_str));
+                match (found, columns) {
+                    (Some(place), _) => Ok(names[place].clone()),
+                    (None, None) => Ok(name.value.as_str().into()),
+                    (None, Some(_)) => {
+                        let message = format!("the result has no column `{}`", name.value);
+                        let fault = Fault::new(name.span, message);
+                        Err(fault.suggest(&name.value, names.iter().map(SmolStr::as_str)))
+                    }
+                }
+            }
+            by => match ordinal(by, names.len())? {
+                Some(place) => Ok(names[place].clone()),
+                None => {
+                    let message = "the rows of several queries are ordered by their columns";
+                    let fault = Fault::new(by.span(), message);
+                    Err(fault.hint("put the queries into FROM to order by an expression"))
+                }
+            },
+        }
+    }
+
+    fn operation(
+        &mut self,
+        op: SetOperator,
+        quantifier: SetQuantifier,
+        left: &SetExpr,
+        right: &SetExpr,
+    ) -> Result<Rows> {
+        let all = match quantifier {
+            SetQuantifier::All => true,
+            SetQuantifier::None | SetQuantifier::Distinct => false,
+            other => {
+                return Err(Fault::new(
+                    right.span(),
+                    format!("{op} {other} is not there"),
+                ));
+            }
+        };
+        match (op, all) {
+            (SetOperator::Union, _) => self.union(left, right, all),
+            (SetOperator::Intersect | SetOperator::Except | SetOperator::Minus, false) => {
+                self.restricted(op, left, right)
+            }
+            _ => {
+                let fault = Fault::new(right.span(), format!("{op} ALL is not there"));
+                Err(fault.hint(format!("{op} looks at different rows")))
+            }
+        }
+    }
+
+    fn union(&mut self, left: &SetExpr, right: &SetExpr, all: bool) -> Result<Rows> {
+        // Of a chain, one union: in the end, equal rows are one anyway.
+        let (mut branches, mut rest) = (vec![right], left);
+        while let SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier,
+            left,
+            right,
+        } = rest
+            && (!all || *set_quantifier == SetQuantifier::All)
+        {
+            branches.push(right);
+            rest = left;
+        }
+        branches.push(rest);
+        branches.reverse();
+        let mut queries = Vec::new();
+        let mut columns = None;
+        for (i, branch) in branches.iter().enumerate() {
+            let rows = self.body(branch)?;
+            if i == 0 {
+                columns = rows.columns.clone();
+                queries.push(rows.query);
+            } else {
+                queries.push(self.like_first(rows, columns.as_deref(), branch.span())?);
+            }
+        }
+        let mut query = query_of(Source::UnionAll(queries));
+        if !all {
+            query.distinct = true;
+            if let Some(columns) = &columns {
+                let column = |name: &SmolStr| (name.clone(), Expr::Ref(vec![name.clone()]));
+                query.select = object(columns.iter().map(column));
+            }
+        }
+        Ok(Rows::new(query, columns))
+    }
+
+    /// The query with the names of the first one's columns: SQL goes by position.
+    fn like_first(&mut self, rows: Rows, first: Option<&[SmolStr]>, span: Span) -> Result<Query> {
+        match (first, rows.columns) {
+            (None, None) => Ok(rows.query),
+            (Some(first), Some(columns)) if first.len() == columns.len() => {
+                Ok(self.renamed(rows.query, &columns, first))
+            }
+            (Some(first), Some(columns)) => {
+                let message = format!(
+                    "{} columns here, and {} in the first query",
+                    columns.len(),
+                    first.len()
+                );
+                Err(Fault::new(span, message))
+            }
+            _ => {
+                let message = "one query has `*` of a collection, another one names its columns";
+                Err(Fault::new(span, message).hint("name the columns in all of them"))
+            }
+        }
+    }
+
+    /// The query with other names for its columns.
+    pub(super) fn renamed(&mut self, query: Query, from: &[SmolStr], to: &[SmolStr]) -> Query {
+        if from == to {
+            return query;
+        }
+        let alias = self.alias("q");
+        let column = |(from, to): (&SmolStr, &SmolStr)| (to.clone(), field(&alias, from));
+        let mut outer = query_of(source_of(query, &alias));
+        outer.select = object(from.iter().zip(to).map(column));
+        outer
+    }
+
+    /// `INTERSECT` and `EXCEPT`: rows with or without an equal one, where nulls are equal.
+    fn restricted(&mut self, op: SetOperator, left: &SetExpr, right: &SetExpr) -> Result<Rows> {
+        let first = self.body(left)?;
+        let second = self.body(right)?;
+        let second = self.like_first(second, first.columns.as_deref(), right.span())?;
+        let (l, r) = (self.alias("l"), self.alias("r"));
+        let whole = |alias: &SmolStr| match &first.columns {
+            Some(columns) => {
+                let fields = columns.iter().map(|name| field(alias, name));
+                Expr::Call(Function::Array, fields.collect())
+            }
+            None => Expr::Ref(vec![alias.clone()]),
+        };
+        let on = call(Function::Eq, [whole(&l), whole(&r)]);
+        let mut query = query_of(source_of(first.query, &l));
+        query.joins.push(Join {
+            kind: match op {
+                SetOperator::Intersect => JoinKind::Semi,
+                _ => JoinKind::Anti,
+            },
+            source: source_of(second, &r),
+            on: Some(on),
+        });
+        query.select = match &first.columns {
+            Some(columns) => object(columns.iter().map(|name| (name.clone(), field(&l, name)))),
+            None => None,
+        };
+        query.distinct = true;
+        Ok(Rows::new(query, first.columns))
+    }
+
+    /// Makes the queries of `WITH` known; gives those that refer to themselves.
+    fn with(&mut self, with: &ast::With) -> Result<Vec<(SmolStr, Query)>> {
+        let mut recursive = Vec::new();
+        for cte in &with.cte_tables {
+            let name = super::names::name(&cte.alias.name)?;
+            if with.recursive
+                && let SetExpr::SetOperation {
+                    op: SetOperator::Union,
+                    left,
+                    right,
+                    ..
+                } = &*cte.query.body
+                && cte.query.with.is_none()
+                && let Some((name, query)) = self.recursive(cte, &name, left, right)?
+            {
+                recursive.push((name, query));
+                continue;
+            }
+            let before = self.size();
+            let rows = self.closed_query(&cte.query)?;
+            self.grow((self.size() - before).max(1), cte.alias.name.span)?;
+            let columns = columns(rows.columns, &cte.alias)?;
+            self.named.push(Named {
+                name,
+                columns,
+                body: Body::Query(rows.query),
+            });
+        }
+        Ok(recursive)
+    }
+
+    /// A query in which names of the blocks around mean nothing.
+    pub(super) fn closed_query(&mut self, q: &ast::Query) -> Result<Rows> {
+        let blocks = std::mem::take(&mut self.blocks);
+        let rows = self.query(q, &Purpose::Rows);
+        self.blocks = blocks;
+        rows
+    }
+
+    /// A union whose second part refers to its own name; nothing if it does not.
+    fn recursive(
+        &mut self,
+        cte: &ast::Cte,
+        name: &SmolStr,
+        left: &SetExpr,
+        right: &SetExpr,
+    ) -> Result<Option<(SmolStr, Query)>> {
+        let blocks = std::mem::take(&mut self.blocks);
+        let first = self.body(left)?;
+        let Some(own) = first.columns.clone() else {
+            let fault = Fault::new(left.span(), "a recursion must name its columns");
+            return Err(fault.hint("select columns instead of `*`"));
+        };
+        let known = columns(Some(own.clone()), &cte.alias)?.unwrap_or_default();
+        let names: Vec<SmolStr> = known.iter().map(|column| column.name.clone()).collect();
+        let first = self.renamed(first.query, &own, &names);
+        let unique = self.alias(name);
+        self.named.push(Named {
+            name: name.clone(),
+            columns: Some(
+                names
+                    .iter()
+                    .map(|name| Column {
+                        name: name.clone(),
+                        field: name.clone(),
+                    })
+                    .collect(),
+            ),
+            body: Body::Recursive(unique.clone(), false),
+        });
+        let second = self.body(right)?;
+        let second = self.like_first(second, Some(&names), right.span())?;
+        self.blocks = blocks;
+        let last = self.named.len() - 1;
+        if matches!(self.named[last].body, Body::Recursive(_, false)) {
+            self.named.truncate(last);
+            return Ok(None);
+        }
+        if let Some(order) = &cte.query.order_by {
+            return Err(Fault::new(
+                order.span(),
+                "a recursion has no order of its own",
+            ));
+        }
+        if tail(&cte.query)?.limit.is_some() {
+            let fault = Fault::new(cte.alias.name.span, "a recursion cannot be limited");
+            return Err(fault.hint("limit the query that selects from it"));
+        }
+        let query = query_of(Source::UnionAll(vec![first, second]));
+        Ok(Some((unique, query)))
+    }
+}
+
+/// The columns of a source as its alias calls them.
+pub(super) fn columns(
+    own: Option<Vec<SmolStr>>,
+    alias: &ast::TableAlias,
+) -> Result<Option<Vec<Column>>> {
+    let Some(own) = own else {
+        return match alias.columns.first() {
+            None => Ok(None),
+            Some(first) => {
+                let message = "the columns have no order: they are `*` of a collection";
+                Err(Fault::new(first.name.span, message))
+            }
+        };
+    };
+    if let Some(extra) = alias.columns.get(own.len()) {
+        let message = format!("there are only {} columns", own.len());
+        return Err(Fault::new(extra.name.span, message));
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    for (i, field) in own.into_iter().enumerate() {
+        let name = match alias.columns.get(i) {
+            Some(column) => column_name(&column.name)?,
+            None => field.clone(),
+        };
+        if columns.iter().any(|known| known.name == name) {
+            let message = format!("two columns are called `{name}`");
+            return Err(Fault::new(alias.name.span, message));
+        }
+        columns.push(Column { name, field });
+    }
+    Ok(Some(columns))
+}
+
+/// Whether a source is called as the alias of a table says.
+pub(super) fn is_called(named: &Named, name: &ast::Ident) -> bool {
+    means(name, &named.name)
+}
+
+/// The place that a number in `ORDER BY` or `GROUP BY` means.
+pub(super) fn ordinal(e: &ast::Expr, count: usize) -> Result<Option<usize>> {
+    let ast::Expr::Value(constant) = e else {
+        return Ok(None);
+    };
+    match literal(constant)? {
+        Value::Int(i) if i >= 1 && i <= count as i128 => Ok(Some(i as usize - 1)),
+        Value::Int(i) => {
+            let message = format!("there is no column {i}");
+            Err(Fault::new(e.span(), message).hint("a number means a named column by its place"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// An order of PostgreSQL's: nulls are greater than anything.
+pub(super) fn ordered(expr: Expr, order: &ast::OrderByExpr) -> Result<OrderBy> {
+    let descends = match &order.options.sort {
+        None | Some(OrderBySort::Asc) => false,
+        Some(OrderBySort::Desc) => true,
+        Some(OrderBySort::Using(_)) => {
+            return Err(Fault::new(order.span(), "ORDER BY … USING is not there"));
+        }
+    };
+    if order.with_fill.is_some() {
+        return Err(Fault::new(order.span(), "WITH FILL is not there"));
+    }
+    Ok(OrderBy {
+        expr,
+        direction: if descends {
+            Direction::Desc
+        } else {
+            Direction::Asc
+        },
+        nulls: match order.options.nulls_first.unwrap_or(descends) {
+            true => Nulls::First,
+            false => Nulls::Last,
+        },
+        collation: None,
+    })
+}
+
+fn tail(q: &ast::Query) -> Result<Tail<'_>> {
+    let order = match &q.order_by {
+        None => &[][..],
+        Some(order) => match &order.kind {
+            OrderByKind::Expressions(exprs) => exprs,
+            OrderByKind::All(_) => {
+                return Err(Fault::new(order.span(), "ORDER BY ALL is not there"));
+            }
+        },
+    };
+    let (mut limit, mut offset) = (None, 0);
+    match &q.limit_clause {
+        None => {}
+        Some(LimitClause::LimitOffset {
+            limit: most,
+            offset: skip,
+            limit_by,
+        }) => {
+            if let Some(by) = limit_by.first() {
+                return Err(Fault::new(by.span(), "LIMIT BY is not there"));
+            }
+            limit = most.as_ref().map_or(Ok(None), |e| rows(e, "LIMIT"))?;
+            if let Some(skip) = skip {
+                offset = rows(&skip.value, "OFFSET")?.unwrap_or(0);
+            }
+        }
+        Some(LimitClause::OffsetCommaLimit {
+            offset: skip,
+            limit: most,
+        }) => {
+            limit = rows(most, "LIMIT")?;
+            offset = rows(skip, "OFFSET")?.unwrap_or(0);
+        }
+    }
+    if let Some(fetch) = &q.fetch {
+        if fetch.with_ties || fetch.percent {
+            let message = "FETCH takes neither WITH TIES nor PERCENT";
+            return Err(Fault::new(q.body.span(), message));
+        }
+        limit = fetch
+            .quantity
+            .as_ref()
+            .map_or(Ok(Some(1)), |e| rows(e, "FETCH"))?;
+    }
+    let span = q.limit_clause.as_ref().map_or(q.body.span(), Spanned::span);
+    Ok(Tail {
+        order,
+        limit,
+        offset,
+        span,
+    })
+}
+
+fn rows(e: &ast::Expr, clause: &str) -> Result<Option<usize>> {
+    let constant = match e {
+        ast::Expr::Value(constant) => Some(literal(constant)?),
+        _ => None,
+    };
+    match constant {
+        Some(Value::Null) => Ok(None),
+        Some(Value::Int(i)) if i >= 0 => Ok(Some(usize::try_from(i).unwrap_or(usize::MAX))),
+        _ => {
+            let message = format!("{clause} takes a whole number from 0 on");
+            Err(Fault::new(e.span(), message))
+        }
+    }
+}
