@@ -109,7 +109,8 @@ impl Lowering {
             let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
             let known = known.chain(super::aggregate::NAMES);
             let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
-            return Err(fault.suggest(&name, known));
+            let fault = fault.near(&name, known);
+            return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
         };
         let (mut lowered, mut kinds) = (Vec::new(), Vec::new());
         for arg in args.exprs {

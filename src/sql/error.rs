@@ -44,17 +44,11 @@ impl fmt::Display for SqlError {
         if self.line > 0 {
             let number = self.line.to_string();
             let margin = " ".repeat(number.len());
-            let before: String = self
-                .text
-                .chars()
-                .take(self.column - 1)
-                .map(|c| if c == '\t' { c } else { ' ' })
-                .collect();
-            let carets = "^".repeat(self.length);
+            let text = self.text.replace('\t', " ");
+            let (before, carets) = (" ".repeat(self.column - 1), "^".repeat(self.length));
             write!(
                 f,
-                "\n{margin} |\n{number} | {}\n{margin} | {before}{carets}",
-                self.text
+                "\n{margin} |\n{number} | {text}\n{margin} | {before}{carets}"
             )?;
         }
         match &self.hint {
@@ -94,6 +88,20 @@ impl Fault {
             Some(hint) => self.hint(hint),
             None => self,
         }
+    }
+
+    /// Names what is close to an unknown name.
+    pub(super) fn near<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Fault {
+        match QueryError::new("", "").suggest(name, known).hint {
+            Some(hint) if hint.starts_with("did you mean") => self.hint(hint),
+            _ => self,
+        }
+    }
+
+    /// A hint where there is none.
+    pub(super) fn hint_else(mut self, hint: &str) -> Fault {
+        self.hint.get_or_insert_with(|| hint.to_owned());
+        self
     }
 
     /// What a check of the query found in what a place became.

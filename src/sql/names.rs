@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 use sqlparser::ast::{Ident, ObjectName, Spanned};
 use sqlparser::tokenizer::Span;
 
-use super::block::{Lowering, Source};
+use super::block::{Block, Column, Lowering, Source};
 use super::error::{Fault, Result};
 use crate::query::Expr;
 
@@ -88,9 +88,7 @@ impl Source {
     }
 
     fn has(&self, column: &Ident) -> bool {
-        let has = |columns: &Vec<super::block::Column>| {
-            columns.iter().any(|known| means(column, &known.name))
-        };
+        let has = |columns: &Vec<Column>| columns.iter().any(|known| means(column, &known.name));
         self.columns.as_ref().is_some_and(has)
     }
 }
@@ -98,8 +96,38 @@ impl Source {
 impl Lowering {
     /// What a name means: a column of this block, or of the one around it.
     pub(super) fn resolve(&self, path: &[Ident]) -> Result<Expr> {
+        if path.len() > 1
+            && let Some(found) = self.look(path, &Self::qualified)?
+        {
+            return Ok(found);
+        }
+        if let Some(found) = self.look(path, &Self::unqualified)? {
+            return Ok(found);
+        }
+        let block = self.blocks.last();
+        let names = block.iter().flat_map(|block| &block.sources);
+        let name = &path[0].value;
+        let fault = match path.len() {
+            1 => return Err(Fault::new(path[0].span, format!("unknown column `{name}`"))),
+            _ => Fault::new(path[0].span, format!("unknown source `{name}`")),
+        };
+        Err(match &names.clone().collect::<Vec<_>>()[..] {
+            [source] if source.columns.is_none() => fault.hint(format!(
+                "the source is called `{0}`; a path into a column is `{0}.{name}.{1}`",
+                source.name, path[1].value
+            )),
+            _ => fault.suggest(name, names.map(|source| source.name.as_str())),
+        })
+    }
+
+    /// Looks a name up in this block, then in the one around it.
+    fn look(
+        &self,
+        path: &[Ident],
+        find: &dyn Fn(&Block, &[Ident]) -> Result<Option<Expr>>,
+    ) -> Result<Option<Expr>> {
         for (distance, block) in self.blocks.iter().rev().enumerate() {
-            if let Some(found) = self.resolve_in(block, path)? {
+            if let Some(found) = find(block, path)? {
                 if distance > 1 {
                     let message = format!(
                         "`{}` belongs to a query that is more than one level further out",
@@ -107,36 +135,36 @@ impl Lowering {
                     );
                     return Err(Fault::new(span_of(path), message));
                 }
-                return Ok(found);
+                return Ok(Some(found));
             }
             if block.closed {
                 break;
             }
         }
-        let block = self.blocks.last();
-        let names = block.iter().flat_map(|block| &block.sources);
-        let what = if path.len() > 1 { "source" } else { "column" };
-        let fault = Fault::new(path[0].span, format!("unknown {what} `{}`", path[0].value));
-        Err(match path.len() {
-            1 => fault,
-            _ => fault.suggest(&path[0].value, names.map(|source| source.name.as_str())),
+        Ok(None)
+    }
+
+    /// A column of the source that the first name is.
+    fn qualified(block: &Block, path: &[Ident]) -> Result<Option<Expr>> {
+        let names = block.sources.iter().map(|source| source.name.as_str());
+        let place = find(&path[0], names);
+        place.map_or(Ok(None), |place| {
+            block.sources[place].column(&path[1..]).map(Some)
         })
     }
 
-    fn resolve_in(&self, block: &super::block::Block, path: &[Ident]) -> Result<Option<Expr>> {
+    /// A column of the only source that can have it.
+    fn unqualified(block: &Block, path: &[Ident]) -> Result<Option<Expr>> {
         let sources = &block.sources;
-        if path.len() > 1
-            && let Some(place) = find(&path[0], sources.iter().map(|s| s.name.as_str()))
-        {
-            return sources[place].column(&path[1..]).map(Some);
-        }
         if let [name] = path
             && let Some((_, merged)) = block.merged.iter().find(|(known, _)| means(name, known))
         {
             return Ok(Some(merged.clone()));
         }
         let known: Vec<&Source> = sources.iter().filter(|s| s.has(&path[0])).collect();
-        let open: Vec<&Source> = sources.iter().filter(|s| s.columns.is_none()).collect();
+        // Of several names, the first would more likely be a source that is not there.
+        let open = |source: &&Source| source.columns.is_none() && path.len() == 1;
+        let open: Vec<&Source> = sources.iter().filter(open).collect();
         match (&known[..], &open[..]) {
             ([source], []) | ([], [source]) => source.column(path).map(Some),
             ([], []) => Ok(None),

@@ -18,6 +18,7 @@ mod select;
 mod shrink;
 mod sources;
 mod store;
+mod strict;
 mod times;
 mod value;
 

@@ -170,6 +170,17 @@ impl Maker<'_> {
             atoms.extend(new);
             fields.extend(under(&alias, &new_fields));
         }
+        // What is only looked at comes last. In a recursion, fewer rows must not make more.
+        let recurs = self.due.is_some() || !self.recursive.is_empty();
+        if !recurs && self.chance(8) {
+            let (source, alias, new_fields) = self.source(depth);
+            let mut join = self.join(source, &atoms, &columns(&alias, &new_fields));
+            if join["type"] != "cross" {
+                join["type"] = self.pick(&["semi", "anti"]).into();
+                let joins = query.as_object_mut().unwrap().entry("join");
+                joins.or_insert(json!([])).as_array_mut().unwrap().push(join);
+            }
+        }
         Given { atoms, fields }
     }
 

@@ -158,11 +158,22 @@ fn aliases_of(source: &Value) -> Vec<&str> {
 
 /// The aliases of all sources of a query.
 pub(super) fn aliases_of_query(query: &Value) -> Vec<&str> {
-    let joined = list(query, "join").iter().map(|join| &join["from"]);
+    let joined = list(query, "join").iter();
+    let joined = joined.filter(|join| tested(join).is_none());
+    let joined = joined.map(|join| &join["from"]);
     std::iter::once(&query["from"])
         .chain(joined)
         .flat_map(aliases_of)
         .collect()
+}
+
+/// Whether a join only looks for partners: what there must be, one or none.
+fn tested(join: &Value) -> Option<bool> {
+    match join["type"].as_str() {
+        Some("semi") => Some(true),
+        Some("anti") => Some(false),
+        _ => None,
+    }
 }
 
 fn source_rows<'q>(source: &'q Value, world: &World, parent: Option<&Scope>) -> Vec<Joined<'q>> {
@@ -251,6 +262,14 @@ pub(super) fn joined_rows<'q>(
     for (i, join) in list(query, "join").iter().enumerate() {
         let right = source_rows(&join["from"], world, parent);
         let right_aliases = aliases_of(&join["from"]);
+        if let Some(wanted) = tested(join) {
+            let within: Vec<&str> = aliases.iter().copied().chain(right_aliases).collect();
+            let holds = |pair: &Joined<'q>| {
+                join_condition_holds(join, &Scope::of_row(world, &within, pair, parent))
+            };
+            left.retain(|row| right.iter().any(|other| holds(&row.and(other))) == wanted);
+            continue;
+        }
         let nothing = (
             Joined::unmatched(i + 1, &aliases),
             Joined::unmatched(1, &right_aliases),
