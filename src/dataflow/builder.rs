@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
 use super::{Diff, Feed, Inlet, Net, Time, Tuples, Valve};
-use super::{aggregate, distinct, include, join, project, recursive, union};
+use super::{aggregate, distinct, include, join, over, project, recursive, union};
 use crate::plan::Node;
 use crate::store::Store;
 
@@ -165,6 +165,11 @@ impl<'a, 's> Builder<'a, 's> {
                 let (tuples, _) = self.node(input);
                 let operator = distinct::Distinct::new(fields.clone(), *keyed);
                 (self.unary(tuples, "Distinct", operator), Net::Always)
+            }
+            Node::Over { input, .. } => {
+                let (tuples, net) = self.node(input);
+                let operator = over::Over::new(node, net == Net::Always);
+                (self.unary(tuples, "Over", operator), Net::Always)
             }
             Node::Window { input, .. } => {
                 let (tuples, net) = self.node(input);

@@ -16,6 +16,7 @@ mod join;
 #[cfg(test)]
 mod model;
 mod operator;
+mod over;
 mod project;
 mod recursive;
 mod union;

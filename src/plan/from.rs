@@ -5,7 +5,7 @@ use super::env::Env;
 use super::expr::{Expr, Shape};
 use super::key::KeyKind;
 use super::scope::{Context, Names, Scope, Source};
-use super::{Join, Node, Plan, Scan, build, union};
+use super::{Join, Node, Plan, Scan, build, over, union};
 use crate::query::{self, Function, JoinKind, Query, QueryError};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -364,7 +364,7 @@ pub(super) fn source(source: &query::Source, env: &Env<'_>) -> Result<(Node, Sou
             });
             Ok((node, named(alias, shape, KeyKind::Source)))
         }
-        query::Source::Query { query, alias } => {
+        query::Source::Query { query, alias, over } => {
             let plan = build::query(query, env, None)
                 .map_err(|e| e.within("query"))?
                 .plan;
@@ -375,7 +375,14 @@ pub(super) fn source(source: &query::Source, env: &Env<'_>) -> Result<(Node, Sou
                 return Err(QueryError::new("query", message));
             }
             let (node, shape) = as_source(plan);
-            Ok((node, named(alias, shape, key)))
+            match over.is_empty() {
+                true => Ok((node, named(alias, shape, key))),
+                false => {
+                    let (node, shape) = over::over(node, shape, key.clone(), over, env)
+                        .map_err(|e| e.within("over"))?;
+                    Ok((node, named(alias, shape, key)))
+                }
+            }
         }
         query::Source::UnionFrom(sources) => union::of_sources(sources, env),
         query::Source::UnionAll(queries) => union::of_queries(queries, env),

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use super::error::QueryError;
 use super::function::{AggregateFunction, Function};
+use super::over::Over;
 use crate::value::{Collation, Direction, Nulls, Value};
 
 /// A query. Clauses apply in this order: `from` and `joins`, `filters`, `group_by`, `having`,
@@ -58,6 +59,8 @@ pub enum Source {
         query: Box<Query>,
         /// What the outer query calls it.
         alias: SmolStr,
+        /// Further fields of its rows, each made of the rows around.
+        over: Vec<(SmolStr, Over)>,
     },
     /// The rows of all sources: each has a value under its own source's alias only.
     UnionFrom(Vec<Source>),

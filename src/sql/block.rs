@@ -7,7 +7,7 @@ use sqlparser::ast;
 use sqlparser::tokenizer::Span;
 
 use super::error::{Fault, Result};
-use crate::query::{Expr, Function, Join, Query};
+use crate::query::{Expr, Function, Join, Over, Query};
 use crate::value::Value;
 
 /// How deep expressions and queries may be nested: the engine walks them recursively.
@@ -83,6 +83,8 @@ pub(super) struct Block {
     pub(super) semis: Vec<Join>,
     /// Those subqueries, each with what it depends on.
     pub(super) values: Vec<(SmolStr, Vec<Expr>)>,
+    /// The windows of its functions with `OVER`.
+    pub(super) windows: Vec<Over>,
     /// Whether names of the block around it mean nothing in it.
     pub(super) closed: bool,
 }
@@ -210,7 +212,8 @@ impl Lowering {
     pub(super) fn is_outer(&self, expr: &Expr) -> bool {
         let block = self.blocks.last().expect("expressions stand in a block");
         let here = |alias: &SmolStr| {
-            block.sources.iter().any(|s| s.alias == *alias)
+            alias == super::window::OVER
+                || block.sources.iter().any(|s| s.alias == *alias)
                 || block.values.iter().any(|(a, _)| a == alias)
         };
         expr.any(&mut |e| matches!(e, Expr::Ref(path) if !here(&path[0])))

@@ -81,11 +81,10 @@ impl Lowering {
     pub(super) fn call(&mut self, f: &ast::Function) -> Result<Typed> {
         let ident = simple(&f.name)?;
         let name = ident.value.to_ascii_lowercase();
-        if f.over.is_some() {
-            let fault = Fault::new(f.span(), "window functions are not there");
-            return Err(fault.hint("ORDER BY with LIMIT gives the first rows of a result"));
-        }
         let args = arguments(f)?;
+        if let Some(over) = &f.over {
+            return self.windowed(&name, f, &args, over);
+        }
         if let Some(aggregate) = self.aggregate(&name, f, &args)? {
             return Ok(aggregate);
         }

@@ -7,6 +7,9 @@ use thiserror::Error;
 
 use crate::query::QueryError;
 
+/// Characters of a line that are shown.
+const WIDTH: usize = 120;
+
 /// Why a statement was refused: what is wrong, a hint where one helps, and the place in the text.
 ///
 /// As text it shows the place underlined:
@@ -44,8 +47,15 @@ impl fmt::Display for SqlError {
         if self.line > 0 {
             let number = self.line.to_string();
             let margin = " ".repeat(number.len());
-            let text = self.text.replace('\t', " ");
-            let (before, carets) = (" ".repeat(self.column - 1), "^".repeat(self.length));
+            // Of a long line, what is around the place.
+            let from = match self.text.chars().count() > WIDTH {
+                true => (self.column - 1).saturating_sub(WIDTH / 2),
+                false => 0,
+            };
+            let shown = self.text.chars().skip(from).take(WIDTH);
+            let text: String = shown.map(|c| if c == '\t' { ' ' } else { c }).collect();
+            let (before, length) = (self.column - 1 - from, self.length.min(WIDTH / 2));
+            let (before, carets) = (" ".repeat(before), "^".repeat(length));
             write!(
                 f,
                 "\n{margin} |\n{number} | {text}\n{margin} | {before}{carets}"

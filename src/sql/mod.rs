@@ -37,6 +37,7 @@ mod read;
 mod select;
 mod subquery;
 mod time;
+mod window;
 
 pub use error::SqlError;
 

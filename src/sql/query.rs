@@ -94,6 +94,7 @@ pub(super) fn source_of(query: Query, alias: &SmolStr) -> Source {
     Source::Query {
         query: Box::new(query),
         alias: alias.clone(),
+        over: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::error::{Fault, Result};
 use super::join::{arranged, conjuncts};
 use super::names::{column_name, find, means, simple};
 use super::query::{Link, Purpose, Rows, Tail, object, ordered, ordinal, query_of};
+use super::window::OVER;
 use crate::query::{AggregateFunction, Entry, Expr, Function, Query};
 
 /// A part of the result.
@@ -128,7 +129,7 @@ impl Lowering {
         }
         if grouped {
             let links = links.iter().map(|(_, inner, _)| inner.clone());
-            rows.query.group_by = links.chain(keys.into_iter().map(settled)).collect();
+            rows.query.group_by = links.chain(keys.iter().cloned().map(settled)).collect();
         }
         if !links.is_empty() {
             Self::bounded(tail, purpose)?;
@@ -137,6 +138,15 @@ impl Lowering {
             rows.query.order_by = order;
         }
         rows.query.distinct = distinct;
+        let mut windows = std::mem::take(&mut self.block().windows);
+        if grouped {
+            for window in &mut windows {
+                let exprs = window.args.iter_mut().chain(&mut window.partition_by);
+                for e in exprs.chain(window.order_by.iter_mut().map(|by| &mut by.expr)) {
+                    *e = self.regrouped(e.clone(), &keys, span)?;
+                }
+            }
+        }
         rows.single = global && rows.query.limit.is_none() && rows.query.offset == 0;
         rows.single &= rows.query.having.is_empty();
         if global && let Some(default) = default {
@@ -165,6 +175,14 @@ impl Lowering {
             rows.query.select = None;
         }
         rows.query.joins = joins;
+        if windows.is_empty() {
+            return Ok(rows);
+        }
+        if !rows.links.is_empty() || !rows.residual.is_empty() {
+            let message = "a window function in a subquery that depends on the row";
+            return Err(Fault::new(span, message));
+        }
+        rows.query = self.parted(rows.query, windows);
         Ok(rows)
     }
 
@@ -441,6 +459,7 @@ impl Lowering {
                 let args = args.into_iter().map(|arg| self.regrouped(arg, keys, span));
                 Ok(Expr::Call(function, args.collect::<Result<_>>()?))
             }
+            Expr::Ref(path) if path[0] == OVER => Ok(Expr::Ref(path)),
             Expr::Ref(path) => {
                 let values = &self.block().values;
                 if let Some((_, on)) = values.iter().find(|(alias, _)| *alias == path[0]) {

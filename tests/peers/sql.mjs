@@ -6,7 +6,7 @@
 import { createInterface } from 'node:readline'
 import { DuckDBInstance } from '@duckdb/node-api'
 
-const COLUMNS = { i: 'BIGINT', j: 'BIGINT', x: 'DOUBLE', s: 'VARCHAR', p: 'BOOLEAN', day: 'DATE', at: 'TIMESTAMP' }
+const COLUMNS = { i: 'BIGINT', j: 'BIGINT', x: 'DOUBLE', s: 'VARCHAR', p: 'BOOLEAN', day: 'DATE', tm: 'TIMESTAMP' }
 const TABLES = ['one', 'two', 'three']
 
 const instance = await DuckDBInstance.create(':memory:', { threads: '1' })

@@ -69,6 +69,7 @@ impl Source {
         Source::Query {
             query: Box::new(query.into()),
             alias: alias.into(),
+            over: Vec::new(),
         }
     }
 }

@@ -238,7 +238,7 @@ impl Function {
     }
 }
 
-fn check_arity(name: &str, low: usize, high: usize, n: usize) -> Result<(), String> {
+pub(super) fn check_arity(name: &str, low: usize, high: usize, n: usize) -> Result<(), String> {
     if (low..=high).contains(&n) {
         return Ok(());
     }

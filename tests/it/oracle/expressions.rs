@@ -156,7 +156,10 @@ impl Maker<'_> {
             1 => func("toText", vec![first]),
             2 => {
                 let start = val(json!(self.pick(&[-1, 0, 1, 2])));
-                func("substr", vec![first, start, val(json!(self.pick(&[0, 1, 3])))])
+                func(
+                    "substr",
+                    vec![first, start, val(json!(self.pick(&[0, 1, 3])))],
+                )
             }
             _ => {
                 let name = self.pick(&["nullIf", "greatest", "least"]);

@@ -178,7 +178,11 @@ impl Maker<'_> {
             if join["type"] != "cross" {
                 join["type"] = self.pick(&["semi", "anti"]).into();
                 let joins = query.as_object_mut().unwrap().entry("join");
-                joins.or_insert(json!([])).as_array_mut().unwrap().push(join);
+                joins
+                    .or_insert(json!([]))
+                    .as_array_mut()
+                    .unwrap()
+                    .push(join);
             }
         }
         Given { atoms, fields }

@@ -89,7 +89,9 @@ fn whole(v: V) -> V {
 }
 
 fn number_of(s: &str) -> V {
-    let decimal = s.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    let decimal = s
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     match (s.parse::<i128>(), s.parse::<f64>()) {
         (Ok(i), _) => V::int(i),
         (_, Ok(f)) if decimal => finite(f),

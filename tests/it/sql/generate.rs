@@ -108,7 +108,7 @@ fn message(rng: &mut Rng, absent: u8) -> Value {
         ),
         ("p", json!(pick(rng, &[true, true, false]))),
         ("day", json!(pick(rng, &DAYS))),
-        ("at", json!(pick(rng, &TIMES))),
+        ("tm", json!(pick(rng, &TIMES))),
     ];
     for (name, field) in fields {
         match (rng.u8(0..5), absent) {
@@ -451,7 +451,7 @@ impl Generator<'_> {
                                 self.rng,
                                 &["year", "month", "day", "quarter", "dow", "doy", "week"],
                             );
-                            let field = pick(self.rng, &["day", "at"]);
+                            let field = pick(self.rng, &["day", "tm"]);
                             format!("extract({part} FROM {}.{field})", table.name)
                         }
                         None => a,
@@ -564,11 +564,14 @@ impl Generator<'_> {
         let unit = pick(self.rng, &["day", "month", "year", "week"]);
         match self.rng.u8(0..6) {
             0 => format!("{table}.day {op} DATE '{day}'"),
-            1 => format!("{table}.at {op} TIMESTAMP '{at}'"),
+            1 => format!("{table}.tm {op} TIMESTAMP '{at}'"),
             2 => format!("{table}.day + INTERVAL '{n} {unit}' {op} DATE '{day}'"),
-            3 => format!("{table}.at {op} DATE '{day}' - INTERVAL '{n}' {unit}"),
-            4 => format!("date_trunc('{unit}', {table}.at) {op} TIMESTAMP '{at}'"),
-            _ => format!("CAST({table}.at AS DATE) {op} CAST({table}.day AS DATE)"),
+            3 => {
+                let unit = pick(self.rng, &["day", "month", "year", "hour"]);
+                format!("{table}.tm {op} DATE '{day}' - INTERVAL '{n}' {unit}")
+            }
+            4 => format!("date_trunc('{unit}', {table}.tm) {op} TIMESTAMP '{at}'"),
+            _ => format!("CAST({table}.tm AS DATE) {op} CAST({table}.day AS DATE)"),
         }
     }
 
@@ -630,8 +633,8 @@ impl Generator<'_> {
         let (from, inner) = self.source(0);
         let inner = [inner];
         let value = self.of_group(of, &inner, &[]);
-        if !value.contains("(") || is_constant(&value) {
-            return value;
+        if is_constant(&value) {
+            return self.leaf(of, sources);
         }
         let (a, b) = (self.leaf(Type::Int, &inner), self.leaf(Type::Int, sources));
         let filter = match (self.rng.u8(0..3), is_constant(&a) || is_constant(&b)) {
