@@ -33,6 +33,8 @@ pub(super) struct Named {
     pub(super) name: SmolStr,
     pub(super) columns: Option<Vec<Column>>,
     pub(super) body: Body,
+    /// What a use of it costs.
+    pub(super) size: usize,
 }
 
 #[derive(Clone)]

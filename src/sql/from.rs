@@ -150,6 +150,8 @@ impl Lowering {
                     };
                     return Ok((collection, known(None)));
                 };
+                // Each use is a copy.
+                self.grow(self.named[place].size, span)?;
                 let named = &mut self.named[place];
                 let own: Option<Vec<SmolStr>> = named
                     .columns
@@ -166,8 +168,6 @@ impl Lowering {
                         }
                     }
                 };
-                // Each use is a copy.
-                self.grow(64, span)?;
                 let mut columns = match alias {
                     Some(alias) => columns(own, alias)?,
                     None => fields.clone(),

@@ -41,9 +41,6 @@ mod window;
 
 pub use error::SqlError;
 
-#[cfg(test)]
-mod tests;
-
 use crate::query::Query;
 
 impl Query {

@@ -385,12 +385,12 @@ impl Lowering {
             }
             let before = self.size();
             let rows = self.closed_query(&cte.query)?;
-            self.grow((self.size() - before).max(1), cte.alias.name.span)?;
             let columns = columns(rows.columns, &cte.alias)?;
             self.named.push(Named {
                 name,
                 columns,
                 body: Body::Query(rows.query),
+                size: self.size() - before,
             });
         }
         Ok(recursive)
@@ -434,6 +434,7 @@ impl Lowering {
                     .collect(),
             ),
             body: Body::Recursive(unique.clone(), false),
+            size: 1,
         });
         let second = self.body(right)?;
         let second = self.like_first(second, Some(&names), right.span())?;

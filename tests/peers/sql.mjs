@@ -1,13 +1,13 @@
 // Statements answered by DuckDB, for comparison with Tailwater: see README.md.
 //
-// Each line of standard input is `{"sql":…,"batches":…}`; the answer is one line `{"snapshots"}` with the
-// result rows, as lists of values, after each batch, or `{"skip"}`.
+// Each line of standard input is `{"sql":…,"batches":…}`, perhaps with `"tables":{NAME:{COLUMN:TYPE}}`; the
+// answer is one line `{"snapshots"}` with the result rows, as lists of values, after each batch, or `{"skip"}`.
 
 import { createInterface } from 'node:readline'
 import { DuckDBInstance } from '@duckdb/node-api'
 
 const COLUMNS = { i: 'BIGINT', j: 'BIGINT', x: 'DOUBLE', s: 'VARCHAR', p: 'BOOLEAN', day: 'DATE', tm: 'TIMESTAMP' }
-const TABLES = ['one', 'two', 'three']
+const TABLES = { one: COLUMNS, two: COLUMNS, three: COLUMNS }
 
 const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
 const connection = await instance.connect()
@@ -16,8 +16,8 @@ await connection.run('PRAGMA disable_optimizer')
 // As in PostgreSQL.
 await connection.run("SET default_null_order = 'nulls_last_on_asc_first_on_desc'")
 
-const create = TABLES.map((table) => {
-  const columns = Object.entries(COLUMNS).map(([column, type]) => `${column} ${type}`)
+const create = (tables) => Object.entries(tables).map(([table, types]) => {
+  const columns = Object.entries(types).map(([column, type]) => `${column} ${type}`)
   return `CREATE OR REPLACE TABLE ${table} (_key VARCHAR, ${columns.join(', ')});`
 }).join('\n')
 
@@ -28,24 +28,24 @@ function literal(value, type) {
 }
 
 /** The statements that do to the tables what a batch of messages does to the collections. */
-function apply(messages) {
+function apply(messages, tables) {
   const last = new Map(messages.map((m) => [`${m.type} ${m.key}`, m]))
   const statements = []
   for (const m of last.values()) {
     statements.push(`DELETE FROM ${m.type} WHERE _key = ${literal(m.key, 'VARCHAR')};`)
     if (m.headers.operation === 'delete') continue
-    const values = Object.entries(COLUMNS).map(([column, type]) => literal(m.value[column], type))
+    const values = Object.entries(tables[m.type]).map(([column, type]) => literal(m.value[column], type))
     statements.push(`INSERT INTO ${m.type} VALUES (${[literal(m.key, 'VARCHAR'), ...values].join(', ')});`)
   }
   return statements.join('\n')
 }
 
-async function answer({ sql, batches }) {
+async function answer({ sql, batches, tables = TABLES }) {
   try {
-    await connection.run(create)
+    await connection.run(create(tables))
     const snapshots = []
     for (const batch of batches) {
-      if (batch.length > 0) await connection.run(apply(batch))
+      if (batch.length > 0) await connection.run(apply(batch, tables))
       const reader = await connection.runAndReadAll(sql)
       snapshots.push(reader.getRowsJS())
     }

@@ -246,8 +246,10 @@ impl Generator<'_> {
             false => Vec::new(),
         };
         let (mut items, mut columns) = (Vec::new(), Vec::new());
+        let windowed = !grouped && self.one_in(5);
         for of in &types {
             let text = match grouped {
+                false if windowed && self.one_in(2) => self.window(*of, &sources),
                 true => self.of_group(*of, &sources, &keys),
                 false => self.expr(*of, &sources, 2, depth > 0),
             };
@@ -642,6 +644,69 @@ impl Generator<'_> {
             _ => String::new(),
         };
         format!("(SELECT {value} FROM {from}{filter})")
+    }
+
+    /// A value of the rows around.
+    fn window(&mut self, of: Type, sources: &[Source]) -> String {
+        // In an order in which rows in one place are the same.
+        let all: Vec<String> = sources
+            .iter()
+            .flat_map(|s| &s.columns)
+            .map(|c| c.text.clone())
+            .collect();
+        let by: Vec<String> = all
+            .iter()
+            .map(|column| {
+                let direction = pick(self.rng, &["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]);
+                format!("{column}{direction}")
+            })
+            .collect();
+        let partition = match self.one_in(3) {
+            true => String::new(),
+            false => {
+                let by = pick(self.rng, &TYPES);
+                match self.leaf(by, sources) {
+                    key if is_constant(&key) => String::new(),
+                    key => format!("PARTITION BY {key} "),
+                }
+            }
+        };
+        let some = pick(self.rng, &TYPES);
+        let some = self.leaf(some, sources);
+        let value = self.leaf(of, sources);
+        let total = format!("ORDER BY {}", by.join(", "));
+        // What peers share may be ordered by less.
+        let less = match is_constant(&some) {
+            true => String::new(),
+            false => format!("ORDER BY {some}"),
+        };
+        let n = self.rng.u8(0..3);
+        match (of, self.rng.u8(0..6)) {
+            (Type::Int, 0) if !less.is_empty() => format!("rank() OVER ({partition}{less})"),
+            (Type::Int, 1) if !less.is_empty() => format!("dense_rank() OVER ({partition}{less})"),
+            (Type::Int, 2) => format!("count({some}) OVER ({partition}{less})"),
+            (Type::Int | Type::Num, 3) => {
+                let frame = pick(
+                    self.rng,
+                    &[
+                        "ROWS UNBOUNDED PRECEDING",
+                        "ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
+                        "ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+                        "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+                        "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+                    ],
+                );
+                let sum = pick(self.rng, &["sum", "min", "max"]);
+                format!("{sum}({value}) OVER ({partition}{total} {frame})")
+            }
+            (Type::Int | Type::Num, 4) => format!("sum({value}) OVER ({partition}{less})"),
+            (Type::Num, 5) => format!("avg({value}) OVER ({partition}{less})"),
+            (_, 0..3) => format!("lag({value}, {n}) OVER ({partition}{total})"),
+            _ => format!(
+                "lead({value}, {n}, {}) OVER ({partition}{total})",
+                self.constant(of)
+            ),
+        }
     }
 
     /// A value of a group.

@@ -14,10 +14,10 @@ use super::generate::{Statement, history, statement};
 use crate::peers::compare::same_rows;
 use crate::peers::process::Peer;
 
-type Rows = Vec<(String, Value)>;
+pub(super) type Rows = Vec<(String, Value)>;
 
 /// Rows as the lists of their values, which are there even where they are null.
-fn by_engine(sql: &str, batches: &[Vec<Value>]) -> Result<Vec<Rows>, String> {
+pub(super) fn by_engine(sql: &str, batches: &[Vec<Value>]) -> Result<Vec<Rows>, String> {
     let query = Query::from_sql(sql).map_err(|e| format!("refused: {e}"))?;
     let again = Query::from_json(&query.to_json().map_err(|e| format!("not written: {e}"))?);
     if again.as_ref() != Ok(&query) {
@@ -62,6 +62,12 @@ fn columns(query: &Query) -> Vec<String> {
     }
 }
 
+/// The rows that DuckDB gave after a batch.
+pub(super) fn theirs(rows: &Value) -> Rows {
+    let rows = rows.as_array().into_iter().flatten();
+    rows.map(|row| (String::new(), row.clone())).collect()
+}
+
 /// What differs, if something does; nothing where DuckDB does not answer.
 fn compare(peer: &mut Peer, of: &Statement, batches: &[Vec<Value>]) -> Option<Result<(), String>> {
     let answer = peer.ask(&json!({"sql": of.sql, "batches": batches}));
@@ -79,8 +85,7 @@ fn compare(peer: &mut Peer, of: &Statement, batches: &[Vec<Value>]) -> Option<Re
         .zip(answer["snapshots"].as_array()?)
         .enumerate()
     {
-        let rows = expected.as_array()?.iter();
-        let mut expected: Rows = rows.map(|row| (String::new(), row.clone())).collect();
+        let mut expected = theirs(expected);
         if !of.ordered {
             found.sort_by_cached_key(|row| row.1.to_string());
             expected.sort_by_cached_key(|row| row.1.to_string());
