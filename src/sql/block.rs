@@ -25,6 +25,8 @@ pub(super) struct Lowering {
     pub(super) clause: Clause,
     aliases: BTreeSet<SmolStr>,
     depth: usize,
+    /// Queries in each other.
+    pub(super) queries: usize,
     size: usize,
 }
 

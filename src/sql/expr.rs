@@ -24,25 +24,15 @@ impl Lowering {
         Ok(self.expr(e)?.expr)
     }
 
+    /// The expressions that are nested most come first: the others' locals need not be on the stack.
     fn expr_of(&mut self, e: &ast::Expr) -> Result<Typed> {
         use ast::Expr as E;
         let span = e.span();
         Ok(match e {
             E::Identifier(name) => self.resolve(std::slice::from_ref(name))?.into(),
             E::CompoundIdentifier(path) => self.resolve(path)?.into(),
-            E::CompoundFieldAccess { root, access_chain } => {
-                let root = self.plain(root)?;
-                access(root, access_chain)?.into()
-            }
             E::Nested(inner) => return self.expr_of(inner),
             E::Value(constant) => value(literal(constant)?).into(),
-            E::TypedString(typed) => {
-                let text = match &typed.value.value {
-                    ast::Value::SingleQuotedString(text) => text,
-                    _ => return Err(Fault::new(span, "must be a string")),
-                };
-                self.cast(value(text.as_str()).into(), &typed.data_type, span)?
-            }
             E::Cast {
                 expr,
                 data_type,
@@ -51,6 +41,111 @@ impl Lowering {
             } => {
                 let inner = self.expr(expr)?;
                 self.cast(inner, data_type, span)?
+            }
+            E::BinaryOp { left, op, right } => self.binary(left, op, right, span)?,
+            E::Function(function) => self.call(function)?,
+            e => match self.test_of(e, span)? {
+                Some(test) => test.into(),
+                None => return self.other_of(e, span),
+            },
+        })
+    }
+
+    /// What is true, false or unknown.
+    #[inline(never)]
+    fn test_of(&mut self, e: &ast::Expr, span: Span) -> Result<Option<Expr>> {
+        use ast::Expr as E;
+        Ok(Some(match e {
+            E::IsNull(inner) | E::IsUnknown(inner) => is_null(self.plain(inner)?),
+            E::IsNotNull(inner) | E::IsNotUnknown(inner) => {
+                call(Function::Not, [is_null(self.plain(inner)?)])
+            }
+            E::IsTrue(inner) => self.is(inner, true)?,
+            E::IsFalse(inner) => self.is(inner, false)?,
+            E::IsNotTrue(inner) => call(Function::Not, [self.is(inner, true)?]),
+            E::IsNotFalse(inner) => call(Function::Not, [self.is(inner, false)?]),
+            E::IsNotDistinctFrom(a, b) => self.same(a, b)?,
+            E::IsDistinctFrom(a, b) => call(Function::Not, [self.same(a, b)?]),
+            E::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
+                let between = self.between(expr, low, high)?;
+                negate(between, *negated)
+            }
+            E::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                let like = self.like(Function::Like, expr, pattern, escape_char.as_deref())?;
+                negate(like, *negated)
+            }
+            E::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                let like = self.like(Function::Ilike, expr, pattern, escape_char.as_deref())?;
+                negate(like, *negated)
+            }
+            E::In {
+                expr,
+                target: ast::InTarget::List(list),
+                negated,
+                global: false,
+            } => {
+                let found = self.in_list(expr, list)?;
+                negate(found, *negated)
+            }
+            E::In {
+                expr,
+                target: ast::InTarget::Subquery(query),
+                negated,
+                global: false,
+            } => {
+                let found = self.in_query(expr, query, span)?;
+                negate(found, *negated)
+            }
+            E::AnyOp {
+                left,
+                compare_op: ast::BinaryOperator::Eq,
+                right,
+                ..
+            } if matches!(**right, E::Subquery(_)) => {
+                let E::Subquery(query) = &**right else {
+                    unreachable!("it matched")
+                };
+                self.in_query(left, query, span)?
+            }
+            E::Exists { subquery, negated } => {
+                let found = self.exists(subquery, span)?;
+                negate(found, *negated)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    #[inline(never)]
+    fn other_of(&mut self, e: &ast::Expr, span: Span) -> Result<Typed> {
+        use ast::Expr as E;
+        Ok(match e {
+            E::CompoundFieldAccess { root, access_chain } => {
+                let root = self.plain(root)?;
+                access(root, access_chain)?.into()
+            }
+            E::TypedString(typed) => {
+                let text = match &typed.value.value {
+                    ast::Value::SingleQuotedString(text) => text,
+                    _ => return Err(Fault::new(span, "must be a string")),
+                };
+                self.cast(value(text.as_str()).into(), &typed.data_type, span)?
             }
             E::UnaryOp { op, expr } => match op {
                 UnaryOperator::Not => call(Function::Not, [self.plain(expr)?]).into(),
@@ -62,79 +157,6 @@ impl Lowering {
                 },
                 other => return Err(Fault::new(span, format!("there is no operator `{other}`"))),
             },
-            E::IsNull(inner) | E::IsUnknown(inner) => is_null(self.plain(inner)?).into(),
-            E::IsNotNull(inner) | E::IsNotUnknown(inner) => {
-                call(Function::Not, [is_null(self.plain(inner)?)]).into()
-            }
-            E::IsTrue(inner) => self.is(inner, true)?.into(),
-            E::IsFalse(inner) => self.is(inner, false)?.into(),
-            E::IsNotTrue(inner) => call(Function::Not, [self.is(inner, true)?]).into(),
-            E::IsNotFalse(inner) => call(Function::Not, [self.is(inner, false)?]).into(),
-            E::IsNotDistinctFrom(a, b) => self.same(a, b)?.into(),
-            E::IsDistinctFrom(a, b) => call(Function::Not, [self.same(a, b)?]).into(),
-            E::BinaryOp { left, op, right } => self.binary(left, op, right, span)?,
-            E::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => {
-                let between = self.between(expr, low, high)?;
-                negate(between, *negated).into()
-            }
-            E::Like {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char,
-            } => {
-                let like = self.like(Function::Like, expr, pattern, escape_char.as_deref())?;
-                negate(like, *negated).into()
-            }
-            E::ILike {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char,
-            } => {
-                let like = self.like(Function::Ilike, expr, pattern, escape_char.as_deref())?;
-                negate(like, *negated).into()
-            }
-            E::In {
-                expr,
-                target: ast::InTarget::List(list),
-                negated,
-                global: false,
-            } => {
-                let found = self.in_list(expr, list)?;
-                negate(found, *negated).into()
-            }
-            E::In {
-                expr,
-                target: ast::InTarget::Subquery(query),
-                negated,
-                global: false,
-            } => {
-                let found = self.in_query(expr, query, span)?;
-                negate(found, *negated).into()
-            }
-            E::AnyOp {
-                left,
-                compare_op: ast::BinaryOperator::Eq,
-                right,
-                ..
-            } if matches!(**right, E::Subquery(_)) => {
-                let E::Subquery(query) = &**right else {
-                    unreachable!("it matched")
-                };
-                self.in_query(left, query, span)?.into()
-            }
-            E::Exists { subquery, negated } => {
-                let found = self.exists(subquery, span)?;
-                negate(found, *negated).into()
-            }
             E::Subquery(query) => self.scalar(query, span)?,
             E::Case {
                 operand,
@@ -205,7 +227,6 @@ impl Lowering {
                 let items: Result<Vec<Expr>> = array.elem.iter().map(|e| self.plain(e)).collect();
                 Expr::Call(Function::Array, items?).into()
             }
-            E::Function(function) => self.call(function)?,
             E::Tuple(_) => {
                 let fault = Fault::new(span, "rows of values cannot be compared");
                 return Err(fault.hint("compare column by column, joined with AND"));

@@ -13,6 +13,9 @@ use super::names::{column_name, find, means};
 use crate::query::{Entry, Expr, Function, Join, JoinKind, OrderBy, Query, Source};
 use crate::value::{Direction, Nulls, Value};
 
+/// How deep queries may be nested: they are walked recursively, with much on the stack.
+const MAX_QUERIES: usize = 16;
+
 /// What a query is lowered for.
 pub(super) enum Purpose {
     /// Its rows.
@@ -109,9 +112,16 @@ pub(super) fn object(fields: impl IntoIterator<Item = (SmolStr, Expr)>) -> Optio
 impl Lowering {
     pub(super) fn query(&mut self, q: &ast::Query, purpose: &Purpose) -> Result<Rows> {
         let span = q.body.span();
-        self.deeper(span, |this| {
+        if self.queries == MAX_QUERIES {
+            let message = format!("more than {MAX_QUERIES} queries in each other");
+            return Err(Fault::new(span, message).hint("give some of them names: WITH name AS (…)"));
+        }
+        self.queries += 1;
+        let rows = self.deeper(span, |this| {
             this.within(Clause::Select, |this| this.query_within(q, purpose))
-        })
+        });
+        self.queries -= 1;
+        rows
     }
 
     fn query_within(&mut self, q: &ast::Query, purpose: &Purpose) -> Result<Rows> {
