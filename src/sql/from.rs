@@ -8,7 +8,8 @@ use super::block::{Body, Clause, Lowering, Source, call, settled};
 use super::error::{Fault, Result};
 use super::join::conjuncts;
 use super::names::{find, name, simple};
-use super::query::{columns, is_called, source_of};
+use super::query::source_of;
+use super::with::{columns, is_called};
 use crate::query::{self, Expr, Function, JoinKind};
 
 /// One more source and how it is joined.

@@ -29,15 +29,18 @@ mod error;
 mod expr;
 mod file;
 mod from;
+mod item;
 mod join;
 mod names;
 mod operator;
 mod query;
 mod read;
 mod select;
+mod set;
 mod subquery;
 mod time;
 mod window;
+mod with;
 
 pub use error::SqlError;
 

@@ -167,7 +167,7 @@ impl Lowering {
     }
 
     /// What may stand between set operators, without the clauses behind it.
-    fn body(&mut self, body: &SetExpr) -> Result<Rows> {
+    pub(super) fn body(&mut self, body: &SetExpr) -> Result<Rows> {
         let span = body.span();
         match body {
             SetExpr::Select(select) => {
@@ -243,169 +243,6 @@ impl Lowering {
         }
     }
 
-    fn operation(
-        &mut self,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        left: &SetExpr,
-        right: &SetExpr,
-    ) -> Result<Rows> {
-        let all = match quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::None | SetQuantifier::Distinct => false,
-            other => {
-                return Err(Fault::new(
-                    right.span(),
-                    format!("{op} {other} is not there"),
-                ));
-            }
-        };
-        match (op, all) {
-            (SetOperator::Union, _) => self.union(left, right, all),
-            (SetOperator::Intersect | SetOperator::Except | SetOperator::Minus, false) => {
-                self.restricted(op, left, right)
-            }
-            _ => {
-                let fault = Fault::new(right.span(), format!("{op} ALL is not there"));
-                Err(fault.hint(format!("{op} looks at different rows")))
-            }
-        }
-    }
-
-    fn union(&mut self, left: &SetExpr, right: &SetExpr, all: bool) -> Result<Rows> {
-        // Of a chain, one union: in the end, equal rows are one anyway.
-        let (mut branches, mut rest) = (vec![right], left);
-        while let SetExpr::SetOperation {
-            op: SetOperator::Union,
-            set_quantifier,
-            left,
-            right,
-        } = rest
-            && (!all || *set_quantifier == SetQuantifier::All)
-        {
-            branches.push(right);
-            rest = left;
-        }
-        branches.push(rest);
-        branches.reverse();
-        let mut queries = Vec::new();
-        let mut columns = None;
-        for (i, branch) in branches.iter().enumerate() {
-            let rows = self.body(branch)?;
-            if i == 0 {
-                columns = rows.columns.clone();
-                queries.push(rows.query);
-            } else {
-                queries.push(self.like_first(rows, columns.as_deref(), branch.span())?);
-            }
-        }
-        let mut query = query_of(Source::UnionAll(queries));
-        if !all {
-            query.distinct = true;
-            if let Some(columns) = &columns {
-                let column = |name: &SmolStr| (name.clone(), Expr::Ref(vec![name.clone()]));
-                query.select = object(columns.iter().map(column));
-            }
-        }
-        Ok(Rows::new(query, columns))
-    }
-
-    /// The query with the names of the first one's columns: SQL goes by position.
-    fn like_first(&mut self, rows: Rows, first: Option<&[SmolStr]>, span: Span) -> Result<Query> {
-        match (first, rows.columns) {
-            (None, None) => Ok(rows.query),
-            (Some(first), Some(columns)) if first.len() == columns.len() => {
-                Ok(self.renamed(rows.query, &columns, first))
-            }
-            (Some(first), Some(columns)) => {
-                let message = format!(
-                    "{} columns here, and {} in the first query",
-                    columns.len(),
-                    first.len()
-                );
-                Err(Fault::new(span, message))
-            }
-            _ => {
-                let message = "one query has `*` of a collection, another one names its columns";
-                Err(Fault::new(span, message).hint("name the columns in all of them"))
-            }
-        }
-    }
-
-    /// The query with other names for its columns.
-    pub(super) fn renamed(&mut self, query: Query, from: &[SmolStr], to: &[SmolStr]) -> Query {
-        if from == to {
-            return query;
-        }
-        let alias = self.alias("q");
-        let column = |(from, to): (&SmolStr, &SmolStr)| (to.clone(), field(&alias, from));
-        let mut outer = query_of(source_of(query, &alias));
-        outer.select = object(from.iter().zip(to).map(column));
-        outer
-    }
-
-    /// `INTERSECT` and `EXCEPT`: rows with or without an equal one, where nulls are equal.
-    fn restricted(&mut self, op: SetOperator, left: &SetExpr, right: &SetExpr) -> Result<Rows> {
-        let first = self.body(left)?;
-        let second = self.body(right)?;
-        let second = self.like_first(second, first.columns.as_deref(), right.span())?;
-        let (l, r) = (self.alias("l"), self.alias("r"));
-        let whole = |alias: &SmolStr| match &first.columns {
-            Some(columns) => {
-                let fields = columns.iter().map(|name| field(alias, name));
-                Expr::Call(Function::Array, fields.collect())
-            }
-            None => Expr::Ref(vec![alias.clone()]),
-        };
-        let on = call(Function::Eq, [whole(&l), whole(&r)]);
-        let mut query = query_of(source_of(first.query, &l));
-        query.joins.push(Join {
-            kind: match op {
-                SetOperator::Intersect => JoinKind::Semi,
-                _ => JoinKind::Anti,
-            },
-            source: source_of(second, &r),
-            on: Some(on),
-        });
-        query.select = match &first.columns {
-            Some(columns) => object(columns.iter().map(|name| (name.clone(), field(&l, name)))),
-            None => None,
-        };
-        query.distinct = true;
-        Ok(Rows::new(query, first.columns))
-    }
-
-    /// Makes the queries of `WITH` known; gives those that refer to themselves.
-    fn with(&mut self, with: &ast::With) -> Result<Vec<(SmolStr, Query)>> {
-        let mut recursive = Vec::new();
-        for cte in &with.cte_tables {
-            let name = super::names::name(&cte.alias.name)?;
-            if with.recursive
-                && let SetExpr::SetOperation {
-                    op: SetOperator::Union,
-                    left,
-                    right,
-                    ..
-                } = &*cte.query.body
-                && cte.query.with.is_none()
-                && let Some((name, query)) = self.recursive(cte, &name, left, right)?
-            {
-                recursive.push((name, query));
-                continue;
-            }
-            let before = self.size();
-            let rows = self.closed_query(&cte.query)?;
-            let columns = columns(rows.columns, &cte.alias)?;
-            self.named.push(Named {
-                name,
-                columns,
-                body: Body::Query(rows.query),
-                size: self.size() - before,
-            });
-        }
-        Ok(recursive)
-    }
-
     /// A query in which names of the blocks around mean nothing.
     pub(super) fn closed_query(&mut self, q: &ast::Query) -> Result<Rows> {
         let blocks = std::mem::take(&mut self.blocks);
@@ -413,98 +250,6 @@ impl Lowering {
         self.blocks = blocks;
         rows
     }
-
-    /// A union whose second part refers to its own name; nothing if it does not.
-    fn recursive(
-        &mut self,
-        cte: &ast::Cte,
-        name: &SmolStr,
-        left: &SetExpr,
-        right: &SetExpr,
-    ) -> Result<Option<(SmolStr, Query)>> {
-        let blocks = std::mem::take(&mut self.blocks);
-        let first = self.body(left)?;
-        let Some(own) = first.columns.clone() else {
-            let fault = Fault::new(left.span(), "a recursion must name its columns");
-            return Err(fault.hint("select columns instead of `*`"));
-        };
-        let known = columns(Some(own.clone()), &cte.alias)?.unwrap_or_default();
-        let names: Vec<SmolStr> = known.iter().map(|column| column.name.clone()).collect();
-        let first = self.renamed(first.query, &own, &names);
-        let unique = self.alias(name);
-        self.named.push(Named {
-            name: name.clone(),
-            columns: Some(
-                names
-                    .iter()
-                    .map(|name| Column {
-                        name: name.clone(),
-                        field: name.clone(),
-                    })
-                    .collect(),
-            ),
-            body: Body::Recursive(unique.clone(), false),
-            size: 1,
-        });
-        let second = self.body(right)?;
-        let second = self.like_first(second, Some(&names), right.span())?;
-        self.blocks = blocks;
-        let last = self.named.len() - 1;
-        if matches!(self.named[last].body, Body::Recursive(_, false)) {
-            self.named.truncate(last);
-            return Ok(None);
-        }
-        if let Some(order) = &cte.query.order_by {
-            return Err(Fault::new(
-                order.span(),
-                "a recursion has no order of its own",
-            ));
-        }
-        if tail(&cte.query)?.limit.is_some() {
-            let fault = Fault::new(cte.alias.name.span, "a recursion cannot be limited");
-            return Err(fault.hint("limit the query that selects from it"));
-        }
-        let query = query_of(Source::UnionAll(vec![first, second]));
-        Ok(Some((unique, query)))
-    }
-}
-
-/// The columns of a source as its alias calls them.
-pub(super) fn columns(
-    own: Option<Vec<SmolStr>>,
-    alias: &ast::TableAlias,
-) -> Result<Option<Vec<Column>>> {
-    let Some(own) = own else {
-        return match alias.columns.first() {
-            None => Ok(None),
-            Some(first) => {
-                let message = "the columns have no order: they are `*` of a collection";
-                Err(Fault::new(first.name.span, message))
-            }
-        };
-    };
-    if let Some(extra) = alias.columns.get(own.len()) {
-        let message = format!("there are only {} columns", own.len());
-        return Err(Fault::new(extra.name.span, message));
-    }
-    let mut columns: Vec<Column> = Vec::new();
-    for (i, field) in own.into_iter().enumerate() {
-        let name = match alias.columns.get(i) {
-            Some(column) => column_name(&column.name)?,
-            None => field.clone(),
-        };
-        if columns.iter().any(|known| known.name == name) {
-            let message = format!("two columns are called `{name}`");
-            return Err(Fault::new(alias.name.span, message));
-        }
-        columns.push(Column { name, field });
-    }
-    Ok(Some(columns))
-}
-
-/// Whether a source is called as the alias of a table says.
-pub(super) fn is_called(named: &Named, name: &ast::Ident) -> bool {
-    means(name, &named.name)
 }
 
 /// The place that a number in `ORDER BY` or `GROUP BY` means.
@@ -549,7 +294,7 @@ pub(super) fn ordered(expr: Expr, order: &ast::OrderByExpr) -> Result<OrderBy> {
     })
 }
 
-fn tail(q: &ast::Query) -> Result<Tail<'_>> {
+pub(super) fn tail(q: &ast::Query) -> Result<Tail<'_>> {
     let order = match &q.order_by {
         None => &[][..],
         Some(order) => match &order.kind {

@@ -11,7 +11,7 @@ use super::error::{Fault, Result};
 /// Bytes of a statement.
 const MAX_TEXT: usize = 1 << 20;
 /// Each operator may be a level of the tree, which is walked and dropped recursively.
-const MAX_OPERATORS: usize = 2000;
+const MAX_OPERATORS: usize = 1000;
 /// Parentheses in each other. The parser tries what is in them several ways, each level anew.
 const MAX_NESTING: usize = 24;
 

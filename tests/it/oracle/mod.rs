@@ -9,6 +9,7 @@ mod expressions;
 mod functions;
 mod generate;
 mod naive;
+mod over;
 mod parts;
 mod projections;
 mod queries;

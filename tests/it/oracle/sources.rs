@@ -2,6 +2,7 @@
 
 use super::evaluate::{Scope, World, eval, list, run};
 use super::functions::call;
+use super::over::with_values;
 use super::value::V;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -74,7 +75,7 @@ pub(super) struct Joined<'q> {
 }
 
 impl<'q> Joined<'q> {
-    fn of_source(alias: &'q str, (key, value): (Key, V)) -> Joined<'q> {
+    pub(super) fn of_source(alias: &'q str, (key, value): (Key, V)) -> Joined<'q> {
         Joined {
             keys: vec![Some(Rc::new(key.clone()))],
             found: vec![(alias, Some(Rc::new((key, value))))],
@@ -179,7 +180,10 @@ fn tested(join: &Value) -> Option<bool> {
 fn source_rows<'q>(source: &'q Value, world: &World, parent: Option<&Scope>) -> Vec<Joined<'q>> {
     let rows = match text(source, "type") {
         "collectionRef" => collection_rows(text(source, "collection"), world),
-        "queryRef" => run(&source["query"], world, parent, None),
+        "queryRef" => {
+            let rows = run(&source["query"], world, parent, None);
+            with_values(&source["over"], rows, world, parent)
+        }
         "unionFrom" => {
             let aliases = aliases_of(source);
             let branch = |branch| {
