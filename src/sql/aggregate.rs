@@ -6,7 +6,7 @@ use super::block::{Clause, Kind, Lowering, Typed, call, value};
 use super::call::{Args, aggregate};
 use super::error::{Fault, Result};
 use super::expr::literal;
-use crate::query::{AggregateFunction, Expr, Function};
+use crate::query::{AggregateFunction, Datum, Expr, Function};
 use crate::value::Value;
 
 pub(super) const NAMES: [&str; 16] = [
@@ -164,13 +164,17 @@ fn constant(e: &ast::Expr) -> Result<Value> {
 }
 
 /// What an expression gives for a group without rows.
-pub(super) fn of_nothing(expr: &Expr) -> Expr {
+pub(super) fn of_nothing(expr: &Expr) -> Value {
     use AggregateFunction as A;
     match expr {
-        Expr::Aggregate(A::Count | A::CountDistinct | A::Sum, _) => value(0),
-        Expr::Aggregate(A::ArrayAgg, _) => value(Vec::<Value>::new()),
-        Expr::Aggregate(..) | Expr::Ref(_) => value(Value::Null),
-        Expr::Call(function, args) => Expr::Call(*function, args.iter().map(of_nothing).collect()),
-        other => other.clone(),
+        Expr::Value(value) => value.clone(),
+        Expr::Aggregate(A::Count | A::CountDistinct | A::Sum, _) => Value::Int(0),
+        Expr::Aggregate(A::ArrayAgg, _) => Vec::<Value>::new().into(),
+        Expr::Call(function, args) => {
+            let args: Vec<Value> = args.iter().map(of_nothing).collect();
+            let result = function.call(args.len(), &|i| Datum::Ref(args[i].as_ref()));
+            result.into_value()
+        }
+        _ => Value::Null,
     }
 }

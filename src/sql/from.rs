@@ -236,7 +236,13 @@ impl Lowering {
                 Err(fault.hint("a join of all pairs is CROSS JOIN"))
             }
             JoinConstraint::On(on) => {
+                let place = on.span();
                 let on = self.within(Clause::On, |this| this.plain(on))?;
+                if self.is_outer(&on) {
+                    let message =
+                        "a column of the query around can only stand in WHERE of a subquery";
+                    return Err(Fault::new(place, message));
+                }
                 Ok(conjuncts(on))
             }
             JoinConstraint::Using(columns) => {

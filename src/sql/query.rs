@@ -1,16 +1,14 @@
 //! Whole queries: `WITH`, unions and their like, `ORDER BY` and `LIMIT` around them.
 
 use smol_str::SmolStr;
-use sqlparser::ast::{
-    self, LimitClause, OrderByKind, OrderBySort, SetExpr, SetOperator, SetQuantifier, Spanned,
-};
+use sqlparser::ast::{self, LimitClause, OrderByKind, OrderBySort, SetExpr, Spanned};
 use sqlparser::tokenizer::Span;
 
-use super::block::{Body, Clause, Column, Lowering, Named, call, field};
+use super::block::{Clause, Lowering};
 use super::error::{Fault, Result};
 use super::expr::literal;
-use super::names::{column_name, find, means};
-use crate::query::{Entry, Expr, Function, Join, JoinKind, OrderBy, Query, Source};
+use super::names::find;
+use crate::query::{Entry, Expr, OrderBy, Query, Source};
 use crate::value::{Direction, Nulls, Value};
 
 /// How deep queries may be nested: they are walked recursively, with much on the stack.
@@ -38,7 +36,7 @@ pub(super) struct Rows {
     /// Whether it has one row always, or one for what the links say.
     pub(super) single: bool,
     /// What its value is where it has no row.
-    pub(super) default: Expr,
+    pub(super) default: Value,
 }
 
 /// A field of a subquery that must equal an expression around it.
@@ -55,7 +53,7 @@ impl Rows {
             links: Vec::new(),
             residual: Vec::new(),
             single: false,
-            default: Expr::Value(Value::Null),
+            default: Value::Null,
         }
     }
 }

@@ -1,19 +1,15 @@
 //! One `SELECT`.
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{
-    self, Distinct, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
-    WildcardAdditionalOptions,
-};
+use sqlparser::ast::{self, Distinct, GroupByExpr, Select, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
 
 use super::aggregate::of_nothing;
-use super::block::{
-    Block, Clause, Lowering, Source, call, field, has_refs, is_null, settled, value,
-};
+use super::block::{Block, Clause, Lowering, call, field, has_refs, is_null, settled, value};
 use super::error::{Fault, Result};
+use super::item::Item;
 use super::join::{arranged, conjuncts};
-use super::names::{column_name, find, means, simple};
+use super::names::means;
 use super::query::{Link, Purpose, Rows, Tail, object, ordered, ordinal, query_of};
 use super::window::OVER;
 use crate::query::{AggregateFunction, Entry, Expr, Function, Query};
@@ -70,16 +66,29 @@ impl Lowering {
             let condition = self.within(Clause::Having, |this| this.plain(e))?;
             having.push((condition, e.span()));
         }
-        let aggregated = items.iter().filter_map(Item::expr).any(Expr::has_aggregate);
+        let windows = self.block().windows.iter().flat_map(|window| {
+            let order = window.order_by.iter().map(|by| &by.expr);
+            order.chain(&window.args).chain(&window.partition_by)
+        });
+        let aggregated = windows
+            .chain(items.iter().filter_map(Item::expr))
+            .any(Expr::has_aggregate);
         let grouped = !keys.is_empty() || aggregated;
         if let (false, Some(e)) = (grouped, &s.having) {
             let fault = Fault::new(e.span(), "HAVING needs GROUP BY or an aggregate in SELECT");
             return Err(fault.hint("conditions on rows are WHERE"));
         }
         let global = grouped && keys.is_empty();
-        if global && !links.is_empty() && matches!(purpose, Purpose::Exists(_)) {
-            let message = "an aggregate without GROUP BY always has a row";
-            return Err(Fault::new(span, message));
+        if matches!(purpose, Purpose::Exists(_)) && keys.is_empty() {
+            let aggregate = s.projection.iter().find(|item| is_aggregate(item));
+            if let Some(item) = aggregate {
+                let message = "an aggregate without GROUP BY always has a row";
+                return Err(Fault::new(item.span(), message));
+            }
+        }
+        if let (true, false, Some(e)) = (global, links.is_empty(), &s.having) {
+            let message = "HAVING without GROUP BY in a subquery that depends on the row";
+            return Err(Fault::new(e.span(), message));
         }
         let distinct = match &s.distinct {
             None | Some(Distinct::All) => false,
@@ -128,12 +137,8 @@ impl Lowering {
         }
         rows.single = global && rows.query.limit.is_none() && rows.query.offset == 0;
         rows.single &= rows.query.having.is_empty();
-        if global && let Some(default) = default {
-            rows.default = if links.is_empty() {
-                value(crate::value::Value::Null)
-            } else {
-                default
-            };
+        if global && !links.is_empty() {
+            rows.default = default.unwrap_or_default();
         }
         rows.links = links
             .into_iter()
@@ -145,9 +150,9 @@ impl Lowering {
         joins.append(&mut block.joins);
         joins.append(&mut block.semis);
         rows.query.from = source;
-        // A condition that is always met is none.
         rows.query.filters = filters;
         if joins.is_empty()
+            && windows.is_empty()
             && let Some(Expr::Ref(path)) = &rows.query.select
             && path.len() == 1
         {
@@ -474,6 +479,20 @@ impl Rows {
             entries.retain(|entry| !matches!(entry, Entry::Field(known, _) if known == "one"));
             entries.push(Entry::Field(name.clone(), expr));
         }
+    }
+}
+
+/// Whether an item is a call of an aggregate.
+fn is_aggregate(item: &SelectItem) -> bool {
+    let (SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. }) = item else {
+        return false;
+    };
+    match e {
+        ast::Expr::Function(f) if f.over.is_none() => {
+            let name = f.name.to_string().to_ascii_lowercase();
+            super::aggregate::NAMES.contains(&name.as_str())
+        }
+        _ => false,
     }
 }
 

@@ -191,11 +191,11 @@ impl Lowering {
         };
         self.attach(JoinKind::Left, query, &sub, on, depends);
         let found = field(&sub, &column);
-        Ok(match default {
-            Expr::Value(Value::Null) => found.into(),
-            default => {
+        Ok(match default.as_ref().is_nullish() {
+            true => found.into(),
+            false => {
                 let missing = is_null(field(&sub, &first_link));
-                call(Function::CaseWhen, [missing, default, found]).into()
+                call(Function::CaseWhen, [missing, value(default), found]).into()
             }
         })
     }

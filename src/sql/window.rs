@@ -156,7 +156,11 @@ impl Lowering {
                 });
                 Some(Expr::Object(entries.collect()))
             }
-            other => other.map(|e| lift(e, std::slice::from_ref(&alias))),
+            // A whole row is a value among others here.
+            other => other.map(|e| {
+                let row = lift(e, std::slice::from_ref(&alias));
+                Expr::Object(vec![Entry::Spread(row)])
+            }),
         };
         let mut order_by = query.order_by;
         for by in &mut order_by {

@@ -317,6 +317,18 @@ fn errors_say_what_is_wrong_and_where() {
             None,
         ),
         (
+            "SELECT u.a FROM u WHERE EXISTS (SELECT count(*) FROM o WHERE o.x = u.x)",
+            "an aggregate without GROUP BY always has a row",
+            "count",
+            None,
+        ),
+        (
+            "SELECT u.a FROM u WHERE EXISTS (SELECT 1 FROM o JOIN p ON o.i = u.i WHERE o.x = u.x)",
+            "a column of the query around can only stand in WHERE of a subquery",
+            "o.i = u.i",
+            None,
+        ),
+        (
             "SELECT a FROM t FOR UPDATE",
             "FOR UPDATE is not there",
             "SELECT a FROM t",
