@@ -9,6 +9,7 @@ use super::call::aggregate;
 use super::error::{Fault, Result};
 use super::query::{Purpose, Rows, object, source_of};
 use super::select::{is_matched, over};
+use super::window::has_windows;
 use crate::query::{AggregateFunction, Expr, Function, Join, JoinKind, Query};
 use crate::value::Value;
 
@@ -216,6 +217,11 @@ impl Lowering {
     }
 
     fn check_left(&self, of: &Expr, span: Span) -> Result<()> {
+        if of.has_aggregate() || has_windows(of) {
+            let message = "an aggregate or a window function cannot be looked for in a subquery";
+            let fault = Fault::new(span, message);
+            return Err(fault.hint("select it in a subquery, and look at it outside"));
+        }
         match has_refs(of) {
             true => Ok(()),
             false => {

@@ -4,7 +4,7 @@ use smol_str::{SmolStr, format_smolstr};
 use sqlparser::ast::{self, Spanned, WindowFrameBound, WindowFrameUnits, WindowType};
 use sqlparser::tokenizer::Span;
 
-use super::block::{Clause, Kind, Lowering, Typed, call, value};
+use super::block::{Clause, Kind, Lowering, Typed, call, settled, value};
 use super::call::Args;
 use super::error::{Fault, Result};
 use super::expr::literal;
@@ -96,7 +96,7 @@ impl Lowering {
         }
         let mut partition_by = Vec::new();
         for e in &spec.partition_by {
-            partition_by.push(self.plain(e)?);
+            partition_by.push(settled(self.plain(e)?));
         }
         let mut order_by = Vec::new();
         for by in &spec.order_by {
@@ -114,6 +114,14 @@ impl Lowering {
             order_by,
             frame,
         };
+        let order = over.order_by.iter().map(|by| &by.expr);
+        let parts = over.args.iter().chain(&over.partition_by).chain(order);
+        if parts.into_iter().any(has_windows) {
+            return Err(Fault::new(
+                span,
+                "a window function inside a window function",
+            ));
+        }
         over.check().map_err(|e| Fault::of(e, span))?;
         let expr = match name {
             // The sum of nothing is null in SQL, and 0 in the query model.
@@ -224,7 +232,8 @@ fn lifted(expr: Expr, from: &[SmolStr], fields: &mut Vec<(SmolStr, Expr)>) -> Ex
     }
 }
 
-fn has_windows(expr: &Expr) -> bool {
+/// Whether a window's value is a part of an expression.
+pub(super) fn has_windows(expr: &Expr) -> bool {
     expr.any(&mut |e| matches!(e, Expr::Ref(path) if path[0] == OVER))
 }
 
