@@ -250,7 +250,7 @@ fn arguments(f: &ast::Function) -> Result<Args<'_>> {
         match clause {
             ast::FunctionArgumentClause::OrderBy(order) => args.order_by = order,
             other => {
-                let message = format!("`{other}` is not there");
+                let message = format!("`{other}` is not supported");
                 return Err(Fault::new(f.span(), message));
             }
         }
@@ -258,7 +258,7 @@ fn arguments(f: &ast::Function) -> Result<Args<'_>> {
     if f.null_treatment.is_some() {
         return Err(Fault::new(
             f.span(),
-            "IGNORE NULLS and RESPECT NULLS are not there",
+            "IGNORE NULLS and RESPECT NULLS are not supported",
         ));
     }
     Ok(args)

@@ -45,7 +45,7 @@ impl Lowering {
         for join in &table.joins {
             let span = join.relation.span();
             if join.global {
-                return Err(Fault::new(span, "GLOBAL is not there"));
+                return Err(Fault::new(span, "GLOBAL is not supported"));
             }
             let (kind, constraint) = match &join.join_operator {
                 JoinOperator::Join(on) | JoinOperator::Inner(on) => (JoinKind::Inner, on),
@@ -209,7 +209,7 @@ impl Lowering {
                 Ok((source_of(rows.query, &unique), known))
             }
             TableFactor::Derived { lateral: true, .. } => {
-                let fault = Fault::new(span, "LATERAL is not there");
+                let fault = Fault::new(span, "LATERAL is not supported");
                 Err(fault.hint("a subquery in SELECT or WHERE may refer to the row"))
             }
             TableFactor::NestedJoin { .. } => unsupported("a join with an alias"),
@@ -254,7 +254,7 @@ impl Lowering {
                 Ok(on)
             }
             JoinConstraint::Natural | JoinConstraint::UsingAlias(..) => {
-                let fault = Fault::new(span, "NATURAL is not there");
+                let fault = Fault::new(span, "NATURAL is not supported");
                 Err(fault.hint("name the columns: USING (…)"))
             }
         }

@@ -132,7 +132,7 @@ impl Lowering {
             (!q.pipe_operators.is_empty(), "|>"),
         ];
         if let Some((_, name)) = rest.iter().find(|(there, _)| *there) {
-            return Err(Fault::new(span, format!("{name} is not there")));
+            return Err(Fault::new(span, format!("{name} is not supported")));
         }
         let tail = tail(q)?;
         let named = self.named.len();
@@ -271,11 +271,14 @@ pub(super) fn ordered(expr: Expr, order: &ast::OrderByExpr) -> Result<OrderBy> {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
         Some(OrderBySort::Using(_)) => {
-            return Err(Fault::new(order.span(), "ORDER BY … USING is not there"));
+            return Err(Fault::new(
+                order.span(),
+                "ORDER BY … USING is not supported",
+            ));
         }
     };
     if order.with_fill.is_some() {
-        return Err(Fault::new(order.span(), "WITH FILL is not there"));
+        return Err(Fault::new(order.span(), "WITH FILL is not supported"));
     }
     Ok(OrderBy {
         expr,
@@ -298,7 +301,7 @@ pub(super) fn tail(q: &ast::Query) -> Result<Tail<'_>> {
         Some(order) => match &order.kind {
             OrderByKind::Expressions(exprs) => exprs,
             OrderByKind::All(_) => {
-                return Err(Fault::new(order.span(), "ORDER BY ALL is not there"));
+                return Err(Fault::new(order.span(), "ORDER BY ALL is not supported"));
             }
         },
     };
@@ -311,7 +314,7 @@ pub(super) fn tail(q: &ast::Query) -> Result<Tail<'_>> {
             limit_by,
         }) => {
             if let Some(by) = limit_by.first() {
-                return Err(Fault::new(by.span(), "LIMIT BY is not there"));
+                return Err(Fault::new(by.span(), "LIMIT BY is not supported"));
             }
             limit = most.as_ref().map_or(Ok(None), |e| rows(e, "LIMIT"))?;
             if let Some(skip) = skip {

@@ -95,7 +95,7 @@ impl Lowering {
             Some(Distinct::Distinct) => true,
             Some(Distinct::On(on)) => {
                 let place = on.first().map_or(span, Spanned::span);
-                let fault = Fault::new(place, "DISTINCT ON is not there");
+                let fault = Fault::new(place, "DISTINCT ON is not supported");
                 return Err(fault.hint("first(x ORDER BY y) with GROUP BY gives one row a group"));
             }
         };
@@ -289,7 +289,7 @@ impl Lowering {
         };
         match e {
             ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_) => {
-                let fault = Fault::new(e.span(), "grouping sets are not there");
+                let fault = Fault::new(e.span(), "grouping sets are not supported");
                 return Err(fault.hint("one query for each of them, joined with UNION ALL"));
             }
             ast::Expr::Value(_) if chosen.is_none() => {
@@ -499,7 +499,7 @@ fn is_aggregate(item: &SelectItem) -> bool {
 fn unsupported(s: &Select) -> Result<()> {
     let span = s.span();
     let fault = |e: &dyn Fn() -> Option<Span>, what: &str| match e() {
-        Some(place) => Err(Fault::new(place, format!("{what} is not there"))),
+        Some(place) => Err(Fault::new(place, format!("{what} is not supported"))),
         None => Ok(()),
     };
     fault(&|| s.into.as_ref().map(|_| span), "SELECT INTO")?;
@@ -517,10 +517,13 @@ fn unsupported(s: &Select) -> Result<()> {
     fault(&|| s.named_window.first().map(|_| span), "WINDOW")?;
     fault(&|| s.exclude.as_ref().map(|_| span), "EXCLUDE")?;
     match &s.group_by {
-        GroupByExpr::All(_) => Err(Fault::new(span, "GROUP BY ALL is not there")),
+        GroupByExpr::All(_) => Err(Fault::new(span, "GROUP BY ALL is not supported")),
         GroupByExpr::Expressions(exprs, modifiers) if !modifiers.is_empty() => {
             let place = exprs.first().map_or(span, Spanned::span);
-            Err(Fault::new(place, "WITH ROLLUP and the like are not there"))
+            Err(Fault::new(
+                place,
+                "WITH ROLLUP and the like are not supported",
+            ))
         }
         GroupByExpr::Expressions(..) => Ok(()),
     }

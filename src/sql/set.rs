@@ -23,7 +23,7 @@ impl Lowering {
             other => {
                 return Err(Fault::new(
                     right.span(),
-                    format!("{op} {other} is not there"),
+                    format!("{op} {other} is not supported"),
                 ));
             }
         };
@@ -33,7 +33,7 @@ impl Lowering {
                 self.restricted(op, left, right)
             }
             _ => {
-                let fault = Fault::new(right.span(), format!("{op} ALL is not there"));
+                let fault = Fault::new(right.span(), format!("{op} ALL is not supported"));
                 Err(fault.hint(format!("{op} looks at different rows")))
             }
         }

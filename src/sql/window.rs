@@ -36,7 +36,7 @@ impl Lowering {
         let spec = match over {
             WindowType::WindowSpec(spec) if spec.window_name.is_none() => spec,
             _ => {
-                let fault = Fault::new(span, "named windows are not there");
+                let fault = Fault::new(span, "named windows are not supported");
                 return Err(fault.hint("write the window out: OVER (PARTITION BY … ORDER BY …)"));
             }
         };

@@ -108,7 +108,7 @@ fn value(rng: &mut Rng, column: &str, row: usize) -> Value {
             "r_regionkey" | "n_nationkey" | "s_suppkey" | "p_partkey" | "c_custkey" | "o_orderkey",
             _,
         ) => json!(row),
-        (_, "nationkey") => json!(rng.usize(..8)),
+        (_, "nationkey") => json!([0, 1, 2, 3, 4, 5, 5, 6][rng.usize(..8)]),
         (_, "suppkey") => json!(rng.usize(..6)),
         (_, "partkey") => json!(rng.usize(..8)),
         (_, "custkey") => json!(rng.usize(..8)),
@@ -116,7 +116,7 @@ fn value(rng: &mut Rng, column: &str, row: usize) -> Value {
         (_, "phone") => texts(rng, &["13-1", "31-2", "23-3", "44-4"]),
         ("p_name", _) => texts(rng, &["forest green", "green lime", "navy", "forest red"]),
         (_, "name" | "address" | "mfgr") => json!(format!("{name} {row}")),
-        (_, "brand") => texts(rng, &["Brand#12", "Brand#23", "Brand#34", "Brand#45"]),
+        (_, "brand") => json!(["Brand#12", "Brand#23", "Brand#34", "Brand#45"][row % 4]),
         (_, "type") => texts(
             rng,
             &[
@@ -126,8 +126,8 @@ fn value(rng: &mut Rng, column: &str, row: usize) -> Value {
                 "LARGE BRASS",
             ],
         ),
-        (_, "size") => json!([3, 9, 14, 15][rng.usize(..4)]),
-        (_, "container") => texts(rng, &["SM CASE", "MED BOX", "LG PKG"]),
+        (_, "size") => json!([3, 9, 14, 15][row % 4]),
+        (_, "container") => json!(["SM CASE", "MED BOX", "LG PKG", "LG PKG"][row % 4]),
         (_, "quantity") => json!(rng.usize(1..90)),
         (_, "availqty") => json!(rng.usize(1..200)),
         (_, "shippriority") => json!(rng.usize(..2)),
@@ -191,7 +191,7 @@ fn results_equal_duckdbs_after_every_batch() {
     let tables = tables();
     let mut peer = Peer::start("sql.mjs");
     let mut with_rows = [0; 23];
-    for seed in 0..4 {
+    for seed in 0..2 {
         let mut rng = Rng::with_seed(seed);
         let batches = batches(&mut rng, &tables);
         for n in 1..=22 {
