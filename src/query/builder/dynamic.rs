@@ -144,6 +144,19 @@ impl Query {
         self.join_as(JoinKind::Cross, source.into(), None)
     }
 
+    /// Keeps the rows that have a partner in another source, each once; stands behind all other
+    /// joins.
+    #[must_use]
+    pub fn semi_join(self, source: impl Into<Source>, on: impl Into<Expr>) -> Query {
+        self.join_as(JoinKind::Semi, source.into(), Some(on.into()))
+    }
+
+    /// Keeps the rows that have no partner in another source; stands behind all other joins.
+    #[must_use]
+    pub fn anti_join(self, source: impl Into<Source>, on: impl Into<Expr>) -> Query {
+        self.join_as(JoinKind::Anti, source.into(), Some(on.into()))
+    }
+
     pub(super) fn join_as(mut self, kind: JoinKind, source: Source, on: Option<Expr>) -> Query {
         self.joins.push(Join { kind, source, on });
         self
