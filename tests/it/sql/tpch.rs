@@ -81,8 +81,8 @@ const ROWS: [(&str, usize); 8] = [
     ("part", 8),
     ("partsupp", 30),
     ("customer", 8),
-    ("orders", 25),
-    ("lineitem", 90),
+    ("orders", 50),
+    ("lineitem", 250),
 ];
 
 /// A value of a column of the row with a number: of few, so that all queries find something.
@@ -108,11 +108,12 @@ fn value(rng: &mut Rng, column: &str, row: usize) -> Value {
             "r_regionkey" | "n_nationkey" | "s_suppkey" | "p_partkey" | "c_custkey" | "o_orderkey",
             _,
         ) => json!(row),
+        ("s_nationkey", _) => json!([3, 4, 5, 1, 0, 2][row % 6]),
         (_, "nationkey") => json!([0, 1, 2, 3, 4, 5, 5, 6][rng.usize(..8)]),
         (_, "suppkey") => json!(rng.usize(..6)),
         (_, "partkey") => json!(rng.usize(..8)),
         (_, "custkey") => json!(rng.usize(..8)),
-        (_, "orderkey") => json!(rng.usize(..25)),
+        (_, "orderkey") => json!(rng.usize(..50)),
         (_, "phone") => texts(rng, &["13-1", "31-2", "23-3", "44-4"]),
         ("p_name", _) => texts(rng, &["forest green", "green lime", "navy", "forest red"]),
         (_, "name" | "address" | "mfgr") => json!(format!("{name} {row}")),
@@ -160,7 +161,7 @@ fn batches(rng: &mut Rng, tables: &Value) -> Vec<Vec<Value>> {
         }
     }
     rng.shuffle(&mut messages);
-    let mut batches: Vec<Vec<Value>> = messages.chunks(60).map(<[Value]>::to_vec).collect();
+    let mut batches: Vec<Vec<Value>> = messages.chunks(120).map(<[Value]>::to_vec).collect();
     for _ in 0..4 {
         let change = |rng: &mut Rng| {
             let (table, rows) = ROWS[rng.usize(..ROWS.len())];
