@@ -42,7 +42,7 @@ pub(super) struct Named {
 #[derive(Clone)]
 pub(super) enum Body {
     /// It stands wherever it is named.
-    Query(Query),
+    Query(Box<Query>),
     /// It is defined in terms of itself under this name; whether it was referred to.
     Recursive(SmolStr, bool),
 }

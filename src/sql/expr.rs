@@ -366,26 +366,14 @@ fn access(root: Expr, chain: &[AccessExpr]) -> Result<Expr> {
     for step in chain {
         let name = match step {
             AccessExpr::Dot(ast::Expr::Identifier(name)) => Some(name.value.as_str()),
-            AccessExpr::Subscript(Subscript::Index { index }) => match index {
-                ast::Expr::Value(constant) => constant.value.clone().into_string().map(|_| ""),
-                _ => None,
-            },
+            AccessExpr::Subscript(Subscript::Index { index }) => text_of(index),
             _ => None,
         };
-        match (name, step) {
-            (Some(""), AccessExpr::Subscript(Subscript::Index { index })) => {
-                let ast::Expr::Value(constant) = index else {
-                    unreachable!("it is a constant")
-                };
-                let text = constant.value.clone().into_string().unwrap_or_default();
-                path.push(text.into());
-            }
-            (Some(name), _) => path.push(name.into()),
-            (None, _) => {
-                let fault = Fault::new(step.span(), "elements of arrays cannot be reached");
-                return Err(fault.hint("fields of objects can: column.field, column -> 'field'"));
-            }
-        }
+        let Some(name) = name else {
+            let fault = Fault::new(step.span(), "elements of arrays cannot be reached");
+            return Err(fault.hint("fields of objects can: column.field, column -> 'field'"));
+        };
+        path.push(name.into());
     }
     Ok(Expr::Ref(path))
 }

@@ -10,7 +10,7 @@ use super::join::conjuncts;
 use super::names::{find, name, simple};
 use super::query::source_of;
 use super::with::{columns, is_called};
-use crate::query::{self, Expr, Function, JoinKind};
+use crate::query::{self, Expr, Function, JoinKind, Query};
 
 /// One more source and how it is joined.
 pub(super) struct Step {
@@ -160,7 +160,7 @@ impl Lowering {
                     .map(|columns| columns.iter().map(|c| c.name.clone()).collect());
                 let fields = named.columns.clone();
                 let source = match &mut named.body {
-                    Body::Query(query) => source_of(query.clone(), &unique),
+                    Body::Query(query) => source_of(Query::clone(query), &unique),
                     Body::Recursive(name, referred) => {
                         *referred = true;
                         query::Source::Collection {

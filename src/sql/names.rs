@@ -97,11 +97,11 @@ impl Lowering {
     /// What a name means: a column of this block, or of the one around it.
     pub(super) fn resolve(&self, path: &[Ident]) -> Result<Expr> {
         if path.len() > 1
-            && let Some(found) = self.look(path, &Self::qualified)?
+            && let Some(found) = self.look(path, Self::qualified)?
         {
             return Ok(found);
         }
-        if let Some(found) = self.look(path, &Self::unqualified)? {
+        if let Some(found) = self.look(path, Self::unqualified)? {
             return Ok(found);
         }
         let block = self.blocks.last();
@@ -124,7 +124,7 @@ impl Lowering {
     fn look(
         &self,
         path: &[Ident],
-        find: &dyn Fn(&Block, &[Ident]) -> Result<Option<Expr>>,
+        find: fn(&Block, &[Ident]) -> Result<Option<Expr>>,
     ) -> Result<Option<Expr>> {
         for (distance, block) in self.blocks.iter().rev().enumerate() {
             if let Some(found) = find(block, path)? {

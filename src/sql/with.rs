@@ -34,7 +34,7 @@ impl Lowering {
             self.named.push(Named {
                 name,
                 columns,
-                body: Body::Query(rows.query),
+                body: Body::Query(Box::new(rows.query)),
                 size: self.size() - before,
             });
         }

@@ -129,7 +129,7 @@ fn hostile_statements_end() {
                 many(") x", n)
             ),
             format!("SELECT {}", many("(", n)),
-            format!("{}", many("((SELECT ", n)),
+            many("((SELECT ", n),
             format!("SELECT a FROM t WHERE a IN ({}1)", many("1, ", n)),
             format!(
                 "SELECT a FROM t WHERE {}",
