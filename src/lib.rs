@@ -91,6 +91,7 @@
 //! | [`protocol`] | messages of the State Protocol, and the plain state they add up to |
 //! | [`schema`] | collections: their columns and rules, and the events that change them |
 //! | [`query`] | the query IR, its functions, from and to JSON, [builders](query::builder) |
+//! | `sql` | SQL as a second way into the IR, between `query` and `plan`, behind the feature `sql` |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, pending changes on top, what a batch changes, shared arrangements |
 //! | `ranked` | a sorted set that knows positions |
@@ -115,6 +116,8 @@ mod ranked;
 pub mod schema;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "sql")]
+pub mod sql;
 pub mod store;
 #[cfg(feature = "http")]
 pub mod stream;

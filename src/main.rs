@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         // The reader has seen enough, as `head` has.
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::note(format_args!("error: {error:#}"));
+            cli::fail(&error);
             ExitCode::FAILURE
         }
     }

@@ -107,11 +107,12 @@ pub(super) struct WorkersArgs {
 #[command(after_help = "\
 Examples:
   tailwater query totals.json --events day.jsonl.gz
+  tailwater query by-city.sql --events people.jsonl
   tail -f events.jsonl | tailwater query totals.json --events - --batch 1 --emit changes
 
 Messages that are wrong are named on stderr and skipped; then the exit status is 1.")]
 pub(super) struct QueryArgs {
-    /// The query, as JSON
+    /// The query, as JSON or, in a file whose name ends in .sql, as SQL
     pub(super) query: PathBuf,
 
     /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
@@ -162,7 +163,7 @@ Examples:
   tailwater explain totals.json
   tailwater explain totals.json --format dot | dot -Tsvg > totals.svg")]
 pub(super) struct ExplainArgs {
-    /// The queries, as JSON
+    /// The queries, as JSON or SQL (.sql)
     #[arg(required = true, value_name = "QUERY")]
     pub(super) queries: Vec<PathBuf>,
 
@@ -195,7 +196,7 @@ Examples:
 The server may ask for a bearer token: it is taken from TAILWATER_UPSTREAM_TOKEN.
 `q` or Ctrl-C quits; the last tables stay on the terminal.")]
 pub(super) struct WatchArgs {
-    /// The queries, as JSON, or the addresses of results of `tailwater serve`; each becomes a table
+    /// The queries, as JSON or SQL (.sql), or the addresses of results of `tailwater serve`; each becomes a table
     #[arg(required = true, value_name = "QUERY")]
     pub(super) queries: Vec<String>,
 
@@ -243,7 +244,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
 
-    /// Answer the queries in the JSON files of this directory, which is watched: a file that comes,
+    /// Answer the queries in the .json and .sql files of this directory, which is watched: a file that comes,
     /// changes or goes is a query that does. `dashboard.json` in it lays out the page
     #[arg(long, value_name = "DIR")]
     pub(super) queries: Option<PathBuf>,

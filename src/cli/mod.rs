@@ -19,12 +19,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 pub(crate) use args::Args;
 use args::Command;
 use tailwater::query::{Query, QueryFile};
 use tailwater::schema::Catalog;
+use tailwater::sql::SqlError;
 
 /// Runs the command of the arguments.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -50,6 +51,16 @@ pub(crate) fn note(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", printable(&message.to_string()));
 }
 
+/// Says what ended a command.
+pub(crate) fn fail(error: &anyhow::Error) {
+    let text = format!("error: {error:#}");
+    // A statement is shown in lines of its own.
+    match error.chain().any(|cause| cause.is::<SqlError>()) {
+        true => text.lines().for_each(|line| note(format_args!("{line}"))),
+        false => note(format_args!("{text}")),
+    }
+}
+
 /// The text with control characters escaped, so that data cannot steer the terminal.
 fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -69,18 +80,17 @@ fn read_text(path: &Path) -> Result<String> {
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
+/// A query file, which its name says to be SQL or JSON.
 fn read_query(path: &Path) -> Result<Query> {
-    if path
+    let text = read_text(path)?;
+    let is_sql = path
         .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
-    {
-        bail!(
-            "{}: queries in SQL are not there yet; write the query as JSON",
-            path.display()
-        );
-    }
-    let file = QueryFile::from_json(&read_text(path)?);
-    Ok(file.with_context(|| path.display().to_string())?.query)
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+    let named = || path.display().to_string();
+    Ok(match is_sql {
+        true => QueryFile::from_sql(&text).with_context(named)?.query,
+        false => QueryFile::from_json(&text).with_context(named)?.query,
+    })
 }
 
 /// The catalog of a schema file; without one, every event type is a collection.

@@ -66,7 +66,10 @@ fn silence_workers() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
-        if !thread.name().is_some_and(|name| name.starts_with("timely:")) {
+        if !thread
+            .name()
+            .is_some_and(|name| name.starts_with("timely:"))
+        {
             report(panic);
         }
     }));

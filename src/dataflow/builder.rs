@@ -15,7 +15,7 @@ use super::local::{Inlet, Valve};
 use super::operator::{Pool, Unary, binary, unary, unary_eager};
 use super::window::Window;
 use super::{Diff, Net, Origin, Time, Tuples};
-use super::{aggregate, distinct, include, join, project, recursive, union};
+use super::{aggregate, distinct, include, join, over, project, recursive, union};
 use crate::plan::{Expr, Node};
 use crate::store::Store;
 
@@ -180,7 +180,8 @@ impl<'a, 's> Builder<'a, 's> {
                 let right_side = side(&join.right, &join.right_keys, right_net);
                 let meter = self.meter(node);
                 let operator = join::Join::new(join, left_side, right_side, meter.clone());
-                let outer = join.kind.keeps_left() || join.kind.keeps_right();
+                let kind = join.kind;
+                let outer = kind.keeps_left() || kind.keeps_right() || kind.is_test();
                 let is_bound = |node: &Node| node.any(&mut |n| matches!(n, Node::Bound(_)));
                 // What is bound may bring one feed to both sides.
                 let both = is_bound(&join.left) && is_bound(&join.right);
@@ -214,6 +215,14 @@ impl<'a, 's> Builder<'a, 's> {
                 let tuples = self.input(input, false);
                 let (tuples, _) = self.by(tuples, fields);
                 let operator = distinct::Distinct::new(fields.clone(), *keyed);
+                (self.unary(tuples, self.meter(node), operator), Net::Always)
+            }
+            Node::Over {
+                input, partition, ..
+            } => {
+                let tuples = self.input(input, true);
+                let (tuples, net) = self.by(tuples, partition);
+                let operator = over::Over::new(node, net == Net::Always);
                 (self.unary(tuples, self.meter(node), operator), Net::Always)
             }
             Node::Window {

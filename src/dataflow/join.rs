@@ -1,9 +1,11 @@
-//! Join: inner, left, right, full and cross, with further conditions.
+//! Join: inner, left, right, full, cross, semi and anti, with further conditions.
 //!
 //! In a tick, first the right side's changes meet the left side as it was, then the left side's
 //! changes meet the right side as it is. Each side is an index by join key: an arrangement that
 //! queries share where the side is a collection, a private one otherwise. Null and missing keys
 //! match nothing.
+
+mod semi;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -467,6 +469,7 @@ impl Binary for Join {
         let undo = self.undo(left, right);
         match self.kind {
             JoinKind::Inner | JoinKind::Cross => self.inner(left, right, &undo, output),
+            JoinKind::Semi | JoinKind::Anti => self.test(left, right, &undo, output),
             _ if self.residual.is_empty() => self.outer(left, right, &undo, output),
             _ => self.outer_residual(left, right, &undo, output),
         }

@@ -19,6 +19,7 @@ mod local;
 #[cfg(test)]
 mod model;
 mod operator;
+mod over;
 mod project;
 mod recursive;
 mod runtime;

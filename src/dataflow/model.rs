@@ -81,11 +81,13 @@ fn join(
     }))
 }
 
-const KINDS: [JoinKind; 4] = [
+const KINDS: [JoinKind; 6] = [
     JoinKind::Inner,
     JoinKind::Left,
     JoinKind::Right,
     JoinKind::Full,
+    JoinKind::Semi,
+    JoinKind::Anti,
 ];
 
 #[test]

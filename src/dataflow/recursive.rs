@@ -193,6 +193,7 @@ impl<'i> Inside<'i, '_> {
             | Node::Clock { .. }
             | Node::Aggregate { .. }
             | Node::Window { .. }
+            | Node::Over { .. }
             | Node::Include(_)
             | Node::Recursive(_) => unreachable!("the planner refuses these within a recursion"),
         }

@@ -17,6 +17,7 @@ pub(super) fn is_sharable(node: &Node) -> bool {
         Node::Join(_)
             | Node::Aggregate { .. }
             | Node::Distinct { .. }
+            | Node::Over { .. }
             | Node::Window { .. }
             | Node::Union(_)
             | Node::Include(_)
@@ -51,6 +52,7 @@ pub(super) fn inputs_mut(node: &mut Node) -> Vec<&mut Node> {
         | Node::Aggregate { input, .. }
         | Node::Project { input, .. }
         | Node::Distinct { input, .. }
+        | Node::Over { input, .. }
         | Node::Window { input, .. } => vec![input],
         Node::Join(join) => vec![&mut join.left, &mut join.right],
         Node::Union(inputs) => inputs.iter_mut().collect(),

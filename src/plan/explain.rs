@@ -202,6 +202,19 @@ fn step(node: &Node, ids: &[usize]) -> Explanation {
             )
         }
         Node::Distinct { fields, .. } => ("distinct", vec![("fields", join(fields, ", "))]),
+        Node::Over {
+            partition,
+            order: by,
+            values,
+            ..
+        } => (
+            "over",
+            vec![
+                ("for each", join(partition, ", ")),
+                ("order", order(by)),
+                ("compute", join(values, ", ")),
+            ],
+        ),
         Node::Window {
             partition,
             order: by,

@@ -5,7 +5,7 @@ use super::env::Env;
 use super::expr::{Expr, Shape};
 use super::key::KeyKind;
 use super::scope::{Context, Names, Scope, Source};
-use super::{Join, Node, Plan, Scan, build, union};
+use super::{Join, Node, Plan, Scan, build, over, union};
 use crate::query::{self, Function, JoinKind, Query, QueryError};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -52,9 +52,19 @@ pub(super) fn from<'q>(
     };
     let mut inputs = vec![new(node)];
     let mut scope = Scope::new(env, vec![first]);
-    let mut joins = Vec::new();
+    let (mut joins, mut tests) = (Vec::new(), Vec::new());
+    let tested = query
+        .joins
+        .iter()
+        .filter(|join| join.kind.is_test())
+        .count();
+    let regular = query.joins.len() - tested;
     for (i, join) in query.joins.iter().enumerate() {
         let place = format!("join[{i}]");
+        if join.kind.is_test() && i < regular {
+            let message = format!("a {} join stands behind all others", join.kind.as_str());
+            return Err(QueryError::new("type", message).within(&place));
+        }
         let (node, source) =
             source(&join.source, env).map_err(|e| e.within(&format!("{place}.from")))?;
         let Names::Alias(alias) = &source.names else {
@@ -71,9 +81,21 @@ pub(super) fn from<'q>(
                 format!("a query has at most {MAX_SOURCES} sources"),
             ));
         }
-        inputs.push(new(node));
         scope.sources.push(source);
-        joins.push(condition(join, &scope).map_err(|e| e.within(&place))?);
+        let on = condition(join, &scope).map_err(|e| e.within(&place))?;
+        if join.kind.is_test() {
+            // It is known to its own condition alone.
+            scope.sources.pop();
+            tests.push((join.kind, new(node), on));
+        } else {
+            inputs.push(new(node));
+            joins.push(on);
+        }
+    }
+    let place = scope.sources.len();
+    for (_, input, on) in &mut tests {
+        on.residual
+            .retain(|e| e.sources() != 1 << place || !push_to(input, e));
     }
     let mut nullable = 0u64;
     for (i, (join, on)) in query.joins.iter().zip(&mut joins).enumerate() {
@@ -145,6 +167,18 @@ pub(super) fn from<'q>(
         filters: rest,
     }
     .finish()?;
+    for (kind, right, on) in tests {
+        node = Node::Join(Box::new(Join {
+            kind,
+            left: node,
+            right: right.finish()?,
+            left_arity: place,
+            right_arity: 1,
+            left_keys: on.left,
+            right_keys: on.right,
+            residual: on.residual,
+        }));
+    }
     if let Some((contexts, _)) = parent {
         node = in_context(node, contexts, links)?;
     }
@@ -180,9 +214,12 @@ fn push(inputs: &mut [Input], expr: &Expr) -> bool {
     if bits.count_ones() != 1 {
         return false;
     }
-    inputs[bits.trailing_zeros() as usize]
-        .filters
-        .push(expr.map_sources(&|_| 0));
+    push_to(&mut inputs[bits.trailing_zeros() as usize], expr)
+}
+
+/// Gives a condition to the one source that it speaks of.
+fn push_to(input: &mut Input, expr: &Expr) -> bool {
+    input.filters.push(expr.map_sources(&|_| 0));
     true
 }
 
@@ -327,7 +364,7 @@ pub(super) fn source(source: &query::Source, env: &Env<'_>) -> Result<(Node, Sou
             });
             Ok((node, named(alias, shape, KeyKind::Source)))
         }
-        query::Source::Query { query, alias } => {
+        query::Source::Query { query, alias, over } => {
             let plan = build::query(query, env, None)
                 .map_err(|e| e.within("query"))?
                 .plan;
@@ -338,7 +375,14 @@ pub(super) fn source(source: &query::Source, env: &Env<'_>) -> Result<(Node, Sou
                 return Err(QueryError::new("query", message));
             }
             let (node, shape) = as_source(plan);
-            Ok((node, named(alias, shape, key)))
+            match over.is_empty() {
+                true => Ok((node, named(alias, shape, key))),
+                false => {
+                    let (node, shape) = over::over(node, shape, key.clone(), over, env)
+                        .map_err(|e| e.within("over"))?;
+                    Ok((node, named(alias, shape, key)))
+                }
+            }
         }
         query::Source::UnionFrom(sources) => union::of_sources(sources, env),
         query::Source::UnionAll(queries) => union::of_queries(queries, env),

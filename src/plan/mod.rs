@@ -13,6 +13,7 @@ mod include;
 mod key;
 mod leaves;
 mod origin;
+mod over;
 mod recursive;
 mod scope;
 mod union;
@@ -27,7 +28,9 @@ pub(crate) use expr::Rendered;
 pub use expr::{Expr, Label, NativeCall, Part, Shape};
 pub use key::KeyKind;
 
-use crate::query::{AggregateFunction, JoinKind, Materialization, Query, QueryError};
+use crate::query::{
+    AggregateFunction, Frame, JoinKind, Materialization, OverFunction, Query, QueryError,
+};
 use crate::schema::{Catalog, CollectionDef};
 use crate::value::{
     Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
@@ -111,6 +114,19 @@ pub enum Node {
         /// How long it is; without an end if `None`.
         limit: Option<usize>,
     },
+    /// One row a tuple: the row, and behind its fields values of the rows around it.
+    Over {
+        /// The rows.
+        input: Box<Node>,
+        /// How many fields they have.
+        fields: usize,
+        /// What the rows have in common that are looked at together.
+        partition: Vec<Expr>,
+        /// Their order; ties are broken by key.
+        order: Vec<OrderKey>,
+        /// What is computed of them.
+        values: Vec<OverValue>,
+    },
     /// Tuples with a row added that holds the value of an included query.
     Include(Box<Include>),
     /// The fixed point of queries that refer to themselves, and what is made of it.
@@ -125,6 +141,37 @@ pub enum Node {
         /// The number of rows in a tuple.
         arity: usize,
     },
+}
+
+/// A value of the rows around a row.
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
+pub struct OverValue {
+    /// What is computed.
+    pub function: OverFunction,
+    /// Of what.
+    pub args: Vec<Expr>,
+    /// The rows of an aggregate.
+    pub frame: Frame,
+}
+
+impl std::fmt::Display for OverValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({})", self.function.as_str(), expr::List(&self.args))?;
+        let bound = |rows: Option<usize>| rows.map_or("all".to_owned(), |n| n.to_string());
+        match (self.function, self.frame) {
+            (
+                OverFunction::Aggregate(_),
+                Frame {
+                    peers: false,
+                    before,
+                    after,
+                },
+            ) => {
+                write!(f, " of {} before to {} behind", bound(before), bound(after))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A condition that becomes true or false of a tuple as time passes.
@@ -325,6 +372,7 @@ impl Node {
             | Node::Aggregate { input, .. }
             | Node::Project { input, .. }
             | Node::Distinct { input, .. }
+            | Node::Over { input, .. }
             | Node::Window { input, .. } => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Union(inputs) => inputs.iter().collect(),
@@ -342,6 +390,7 @@ impl Node {
             Node::Filter { input, .. } | Node::Clock { input, .. } | Node::Window { input, .. } => {
                 input.arity()
             }
+            Node::Join(join) if join.kind.is_test() => join.left_arity,
             Node::Join(join) => join.left_arity + join.right_arity,
             Node::Include(include) => include.input.arity() + 1,
             Node::Recursive(recursive) => recursive.input.arity(),
@@ -351,6 +400,7 @@ impl Node {
             | Node::Aggregate { .. }
             | Node::Project { .. }
             | Node::Distinct { .. }
+            | Node::Over { .. }
             | Node::Bound(_) => 1,
         }
     }
@@ -412,6 +462,13 @@ fn key_part(row: &Option<Row>) -> ValueRef<'_> {
 
 /// Where a tuple stands in an order; ties are broken by key, ascending.
 pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
+    let mut key = peer_key(order, tuple);
+    tuple.iter().for_each(|row| key.push_key(key_part(row)));
+    key.finish()
+}
+
+/// What tuples in one place of an order have in common.
+pub(crate) fn peer_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKeyBuilder {
     let mut key = SortKeyBuilder::default();
     for component in order {
         key.push(
@@ -421,8 +478,7 @@ pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
             component.collation.as_ref(),
         );
     }
-    tuple.iter().for_each(|row| key.push_key(key_part(row)));
-    key.finish()
+    key
 }
 
 /// Appends the values of expressions such that equal lists have equal bytes. False, with `out` in

@@ -112,6 +112,7 @@ fn check(node: &Node, bindings: &[Binding]) -> Result<()> {
     match node {
         Node::Aggregate { .. } => wrong("under an aggregate"),
         Node::Window { .. } => wrong("under a limit or an offset"),
+        Node::Over { .. } => wrong("under values of the rows around"),
         Node::Include(_) => wrong("in or under an included query"),
         Node::Clock { .. } => wrong("under a comparison with `now`"),
         Node::Recursive(_) => wrong("in another recursion"),

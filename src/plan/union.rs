@@ -150,8 +150,10 @@ pub(super) fn static_fields(query: &Query) -> Option<Vec<SmolStr>> {
             }
             Some(names)
         }
-        (None, query::Source::Query { query, .. }) if query.joins.is_empty() => {
-            static_fields(query)
+        (None, query::Source::Query { query, over, .. }) if query.joins.is_empty() => {
+            let mut names = static_fields(query)?;
+            names.extend(over.iter().map(|(name, _)| name.clone()));
+            Some(names)
         }
         _ => None,
     }

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::error::QueryError;
 use super::function::{AggregateFunction, Function};
+use super::over::Over;
 use crate::value::{Collation, Direction, Nulls, Value};
 
 /// A query. Clauses apply in this order: `from` and `joins`, `filters`, `group_by`, `having`,
@@ -59,6 +60,8 @@ pub enum Source {
         query: Box<Query>,
         /// What the outer query calls it.
         alias: SmolStr,
+        /// Further fields of its rows, each made of the rows around.
+        over: Vec<(SmolStr, Over)>,
     },
     /// The rows of all sources: each has a value under its own source's alias only.
     UnionFrom(Vec<Source>),
@@ -89,6 +92,10 @@ pub enum JoinKind {
     Full,
     /// Every pair of rows, without a condition.
     Cross,
+    /// The rows before it that have a partner, each once and alone; behind all other joins.
+    Semi,
+    /// The rows before it that have no partner; behind all other joins.
+    Anti,
 }
 
 impl JoinKind {
@@ -100,7 +107,14 @@ impl JoinKind {
             JoinKind::Right => "right",
             JoinKind::Full => "full",
             JoinKind::Cross => "cross",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
         }
+    }
+
+    /// Whether the joined source is only looked at.
+    pub fn is_test(self) -> bool {
+        matches!(self, JoinKind::Semi | JoinKind::Anti)
     }
 
     /// Whether unmatched rows of the left side stay.

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod function;
 mod ir;
+mod over;
 mod parse;
 mod tree;
 mod typed_query;
@@ -22,4 +23,5 @@ pub use ir::{
     Closure, Entry, Expr, Include, Join, JoinKind, Materialization, NativeFunction, OrderBy, Query,
     Source,
 };
+pub use over::{Frame, Over, OverFunction};
 pub use typed_query::{RowFunction, RowTypeError, TypedQuery};

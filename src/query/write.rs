@@ -2,10 +2,12 @@
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
+use smol_str::SmolStr;
 
 use super::error::QueryError;
 use super::function::Function;
 use super::ir::{Entry, Expr, Include, Join, Materialization, OrderBy, Query, Source};
+use super::over::{Frame, Over};
 use super::parse;
 use super::tree::Tree;
 use crate::value::{CaseFirst, Collation, Nulls, Sensitivity, ValueRef};
@@ -112,10 +114,15 @@ impl Serialize for Source {
                 map.serialize_entry("collection", name)?;
                 map.serialize_entry("alias", alias)?;
             }
-            Source::Query { query, alias } => {
+            Source::Query { query, alias, over } => {
                 map = typed(serializer, "queryRef")?;
                 map.serialize_entry("query", query)?;
                 map.serialize_entry("alias", alias)?;
+                optional(
+                    &mut map,
+                    "over",
+                    (!over.is_empty()).then_some(&Values(over)),
+                )?;
             }
             Source::UnionFrom(sources) => {
                 map = typed(serializer, "unionFrom")?;
@@ -126,6 +133,39 @@ impl Serialize for Source {
                 map.serialize_entry("queries", queries)?;
             }
         }
+        map.end()
+    }
+}
+
+/// `over`.
+struct Values<'q>(&'q [(SmolStr, Over)]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, over)| (name, over)))
+    }
+}
+
+impl Serialize for Over {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("function", self.function.as_str())?;
+        list(&mut map, "args", &self.args)?;
+        list(&mut map, "partitionBy", &self.partition_by)?;
+        list(&mut map, "orderBy", &self.order_by)?;
+        let rows = (!self.frame.peers).then_some(Rows(self.frame));
+        optional(&mut map, "frame", rows.as_ref())?;
+        map.end()
+    }
+}
+
+struct Rows(Frame);
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        optional(&mut map, "before", self.0.before.as_ref())?;
+        optional(&mut map, "after", self.0.after.as_ref())?;
         map.end()
     }
 }

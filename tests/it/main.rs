@@ -19,6 +19,8 @@ mod regressions;
 #[cfg(feature = "cli")]
 mod serve;
 mod sharing;
+#[cfg(feature = "sql")]
+mod sql;
 mod state;
 #[cfg(all(feature = "http", feature = "server"))]
 mod streams;

@@ -2,6 +2,7 @@
 //! histories in Node, and its result after every batch is compared with ours. `tests/peers/README.md` says
 //! what is compared how, and where they differ.
 
+pub(crate) mod compare;
 mod duckdb;
 pub(crate) mod process;
 mod tanstack;

@@ -6,6 +6,7 @@
 
 mod bag;
 mod moments;
+mod sliding;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use super::Updates;
 use super::operator::Unary;
 use crate::plan::{Aggregate as Wanted, Expr};
 use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, Value, ValueRef, hash_bytes};
+pub(super) use sliding::Sliding;
 use state::{Keep, Read, State, needs};
 
 /// One row a group: the array of its values as key, the values, the aggregates.

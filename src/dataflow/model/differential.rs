@@ -18,7 +18,7 @@ use timely::worker::Worker;
 use super::world::each_row;
 use crate::dataflow::{Diff, Time};
 use crate::plan::{Aggregate, Expr, Join, Node, OrderKey, Scan};
-use crate::query::{AggregateFunction, Function};
+use crate::query::{AggregateFunction, Function, JoinKind};
 use crate::store::Changes;
 use crate::value::{Direction, Nulls, Row, Value, ValueRef};
 
@@ -266,6 +266,13 @@ fn differential_join<'s>(
             (l.clone(), r.clone())
         })
         .filter(move |(l, r)| passes(&residual, &concat(l, r)));
+    if join.kind.is_test() {
+        let matched = pairs.map(|(l, _)| l).distinct();
+        return match join.kind {
+            JoinKind::Semi => matched,
+            _ => left.map(|l| (l, ())).antijoin(matched).map(|(l, ())| l),
+        };
+    }
     let mut tuples = pairs.clone().map(|(l, r)| concat(&l, &r));
     if join.kind.keeps_left() {
         let no_right = vec![None; join.right_arity];

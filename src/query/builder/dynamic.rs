@@ -69,6 +69,7 @@ impl Source {
         Source::Query {
             query: Box::new(query.into()),
             alias: alias.into(),
+            over: Vec::new(),
         }
     }
 }
@@ -141,6 +142,19 @@ impl Query {
     #[must_use]
     pub fn cross_join(self, source: impl Into<Source>) -> Query {
         self.join_as(JoinKind::Cross, source.into(), None)
+    }
+
+    /// Keeps the rows that have a partner in another source, each once; stands behind all other
+    /// joins.
+    #[must_use]
+    pub fn semi_join(self, source: impl Into<Source>, on: impl Into<Expr>) -> Query {
+        self.join_as(JoinKind::Semi, source.into(), Some(on.into()))
+    }
+
+    /// Keeps the rows that have no partner in another source; stands behind all other joins.
+    #[must_use]
+    pub fn anti_join(self, source: impl Into<Source>, on: impl Into<Expr>) -> Query {
+        self.join_as(JoinKind::Anti, source.into(), Some(on.into()))
     }
 
     pub(super) fn join_as(mut self, kind: JoinKind, source: Source, on: Option<Expr>) -> Query {

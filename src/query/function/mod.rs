@@ -10,6 +10,7 @@ mod cache;
 mod civil;
 mod logic;
 mod number;
+mod strict;
 mod text;
 mod time;
 mod zone;
@@ -48,10 +49,11 @@ functions! {
     Lte "lte" 2..=2,
     /// Whether an array holds the value; unknown if the value is null or missing.
     In "in" 2..=2,
-    /// Whether a string matches a pattern of `%` (anything) and `_` (one UTF-16 unit).
-    Like "like" 2..=2,
+    /// Whether a string matches a pattern of `%` (anything) and `_` (one UTF-16 unit). Behind a
+    /// third argument, one unit, a character of the pattern stands for itself.
+    Like "like" 2..=3,
     /// As `like`, whatever the case.
-    Ilike "ilike" 2..=2,
+    Ilike "ilike" 2..=3,
     /// Kleene's and.
     And "and" 1..=usize::MAX,
     /// Kleene's or.
@@ -131,6 +133,41 @@ functions! {
     DateAdd "dateAdd" 3..=4,
     /// `dateDiff(unit, from, to[, zone])`: whole units between; null for what is no time.
     DateDiff "dateDiff" 3..=4,
+    /// The sum of two numbers; null for anything else, and where it is none.
+    Plus "plus" 2..=2,
+    /// The difference of two numbers; null for anything else, and where it is none.
+    Minus "minus" 2..=2,
+    /// The product of two numbers; null for anything else, and where it is none.
+    Times "times" 2..=2,
+    /// The quotient of two numbers; null for a divisor of 0 and for anything else.
+    Quotient "quotient" 2..=2,
+    /// The whole part of a quotient; null for a divisor of 0 and for no numbers.
+    Div "div" 2..=2,
+    /// The arguments as one string; null if one is null or missing.
+    Append "append" 1..=usize::MAX,
+    /// Characters of a string; null for anything else.
+    CharLength "charLength" 1..=1,
+    /// `position(s, part)`: the character of a string, from 1, at which a part begins; 0 where it
+    /// is not in it, null unless both are strings.
+    Position "position" 2..=2,
+    /// `substr(s, start[, length])` in characters, of which the first is 1; null unless they are a
+    /// string and whole numbers.
+    Substr "substr" 2..=3,
+    /// The first argument; null if it equals the second.
+    NullIf "nullIf" 2..=2,
+    /// The greatest argument in the order of all values; null and missing do not count.
+    Greatest "greatest" 1..=usize::MAX,
+    /// The least argument in the order of all values; null and missing do not count.
+    Least "least" 1..=usize::MAX,
+    /// A number, also from decimal text and a boolean; null for anything else.
+    ToNumber "toNumber" 1..=1,
+    /// A whole number; fractions are rounded, halves to the even one. Null for anything else.
+    ToInteger "toInteger" 1..=1,
+    /// Any value as text, objects as JSON; null of null and missing.
+    ToText "toText" 1..=1,
+    /// A boolean, also from a whole number and words such as `true` and `off`; null for anything
+    /// else.
+    ToBoolean "toBoolean" 1..=1,
 }
 
 impl Function {
@@ -186,8 +223,13 @@ impl Function {
             Upper | Lower | Length | Concat | Trim | Substring | Replace | Split => {
                 text::call(self, n, arg)
             }
+            Like | Ilike if n == 3 => text::matches_escaped(self, arg(0), arg(1), arg(2)),
             Like | Ilike | StartsWith | EndsWith | RegexMatch => {
                 text::matches(self, arg(0), arg(1))
+            }
+            Plus | Minus | Times | Quotient | Div | Append | CharLength | Position | Substr
+            | NullIf | Greatest | Least | ToNumber | ToInteger | ToText | ToBoolean => {
+                strict::call(self, n, arg)
             }
             Date | Datetime | Strftime | ToTimestamp | DateTrunc | DateExtract | DateAdd
             | DateDiff => time::call(self, n, arg).map_or(UNKNOWN, Datum::Own),
@@ -196,7 +238,7 @@ impl Function {
     }
 }
 
-fn check_arity(name: &str, low: usize, high: usize, n: usize) -> Result<(), String> {
+pub(super) fn check_arity(name: &str, low: usize, high: usize, n: usize) -> Result<(), String> {
     if (low..=high).contains(&n) {
         return Ok(());
     }
@@ -354,9 +396,10 @@ mod tests {
         ];
         let mut rng = fastrand::Rng::with_seed(1);
         for &(function, name, low, high) in Function::ALL {
-            use Function::{Add, CaseWhen, Coalesce, Divide, Lower, Multiply, Subtract, Upper};
+            use Function::*;
             let passes_on = [
-                Add, CaseWhen, Coalesce, Divide, Lower, Multiply, Subtract, Upper,
+                Add, CaseWhen, Coalesce, Divide, Greatest, Least, Lower, Multiply, NullIf,
+                Subtract, Upper,
             ];
             for _ in 0..2000 {
                 let n = rng.usize(low..=high.min(low + 2));

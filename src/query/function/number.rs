@@ -132,13 +132,13 @@ fn divide(a: ValueRef<'_>, b: ValueRef<'_>) -> Value {
 }
 
 /// A value that is a number.
-enum Number {
+pub(super) enum Number {
     Int(i128),
     Float(f64),
 }
 
 impl Number {
-    fn of(value: ValueRef<'_>) -> Option<Number> {
+    pub(super) fn of(value: ValueRef<'_>) -> Option<Number> {
         match value {
             ValueRef::Int(i) => Some(Number::Int(i)),
             ValueRef::Float(f) => Some(Number::Float(f)),
@@ -146,7 +146,7 @@ impl Number {
         }
     }
 
-    fn float(&self) -> f64 {
+    pub(super) fn float(&self) -> f64 {
         match *self {
             Number::Int(i) => i as f64,
             Number::Float(f) => f,
@@ -154,7 +154,7 @@ impl Number {
     }
 }
 
-fn finite(f: f64) -> Option<Value> {
+pub(super) fn finite(f: f64) -> Option<Value> {
     f.is_finite().then(|| Value::float(f))
 }
 

@@ -78,8 +78,8 @@ pub(super) fn matches<'a>(function: Function, s: Datum<'a>, t: Datum<'a>) -> Dat
         return boolean(false);
     };
     boolean(match function {
-        Function::Like => like(s, t),
-        Function::Ilike => like(&s.to_lowercase(), &t.to_lowercase()),
+        Function::Like => like(s, t, None),
+        Function::Ilike => like(&s.to_lowercase(), &t.to_lowercase(), None),
         Function::StartsWith => s.starts_with(t),
         Function::EndsWith => s.ends_with(t),
         Function::RegexMatch => match regex(t) {
@@ -87,6 +87,32 @@ pub(super) fn matches<'a>(function: Function, s: Datum<'a>, t: Datum<'a>) -> Dat
             None => return UNKNOWN,
         },
         other => unreachable!("{other:?} is no test of strings"),
+    })
+}
+
+/// `like` with a third argument, a unit that makes the next one stand for itself: unknown if one is
+/// null or missing, false where one is no string or the third no unit.
+pub(super) fn matches_escaped<'a>(
+    function: Function,
+    s: Datum<'a>,
+    pattern: Datum<'a>,
+    escape: Datum<'a>,
+) -> Datum<'a> {
+    let args = [s.as_ref(), pattern.as_ref(), escape.as_ref()];
+    if args.iter().any(|v| v.is_nullish()) {
+        return UNKNOWN;
+    }
+    let [Some(s), Some(pattern), Some(escape)] = args.map(ValueRef::as_str) else {
+        return boolean(false);
+    };
+    let escape = match escape.encode_utf16().collect::<Vec<_>>()[..] {
+        [] => None,
+        [unit] => Some(unit),
+        _ => return boolean(false),
+    };
+    boolean(match function {
+        Function::Ilike => like(&s.to_lowercase(), &pattern.to_lowercase(), escape),
+        _ => like(s, pattern, escape),
     })
 }
 
@@ -203,8 +229,9 @@ pub(crate) fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
     }
 }
 
-/// Matches a whole string against `%` and `_`; linear but for one step back per `%`.
-fn like(text: &str, pattern: &str) -> bool {
+/// Matches a whole string against `%` and `_`; linear but for one step back per `%`. Behind `escape`,
+/// a unit of the pattern stands for itself.
+fn like(text: &str, pattern: &str, escape: Option<u16>) -> bool {
     use std::str::EncodeUtf16;
     const ANY: u16 = b'%' as u16;
     const ONE: u16 = b'_' as u16;
@@ -212,15 +239,18 @@ fn like(text: &str, pattern: &str) -> bool {
     // Where to go on after a mismatch: the pattern behind the last `%`, the text it took up to.
     let mut retry: Option<(EncodeUtf16<'_>, EncodeUtf16<'_>)> = None;
     loop {
-        let (p, t) = (pattern.clone().next(), text.clone().next());
-        match (p, t) {
-            (Some(ANY), _) => {
-                pattern.next();
+        let mut after = pattern.clone();
+        let p = after.next();
+        let literal = p.is_some() && p == escape;
+        let p = if literal { after.next() } else { p };
+        match (p, text.clone().next()) {
+            (Some(ANY), _) if !literal => {
+                pattern = after;
                 retry = Some((pattern.clone(), text.clone()));
             }
-            (None, None) => return true,
-            (Some(p), Some(t)) if p == ONE || p == t => {
-                pattern.next();
+            (None, None) if !literal => return true,
+            (Some(p), Some(t)) if (p == ONE && !literal) || p == t => {
+                pattern = after;
                 text.next();
             }
             _ => {

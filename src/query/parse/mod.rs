@@ -2,6 +2,7 @@
 
 mod expr;
 mod order;
+mod over;
 
 use smol_str::SmolStr;
 
@@ -245,11 +246,13 @@ fn source(tree: &Tree) -> Result<Source> {
             })
         }
         "queryRef" => {
-            only(tree, &["type", "query", "alias"])?;
+            only(tree, &["type", "query", "alias", "over"])?;
             let query = Box::new(at("query", required(tree, "query")?, query)?);
+            let over = clause(tree, "over");
             Ok(Source::Query {
                 query,
                 alias: alias(tree)?,
+                over: over.map_or(Ok(Vec::new()), |t| at("over", t, over::values))?,
             })
         }
         "unionFrom" => {
@@ -277,9 +280,14 @@ fn join(tree: &Tree) -> Result<Join> {
             "right" => Ok(JoinKind::Right),
             "full" | "outer" => Ok(JoinKind::Full),
             "cross" => Ok(JoinKind::Cross),
+            "semi" => Ok(JoinKind::Semi),
+            "anti" => Ok(JoinKind::Anti),
             other => {
                 let error = QueryError::new("", format!("unknown join type `{other}`"));
-                Err(error.suggest(other, ["inner", "left", "right", "full", "cross"]))
+                Err(error.suggest(
+                    other,
+                    ["inner", "left", "right", "full", "cross", "semi", "anti"],
+                ))
             }
         })?,
     };

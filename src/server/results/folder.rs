@@ -1,4 +1,4 @@
-//! A folder of query files, which are served as they are at any time.
+//! A folder of query files, in JSON and SQL, which are served as they are at any time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if !name.ends_with(".json") || name.starts_with('.') {
+        if !(name.ends_with(".json") || name.ends_with(".sql")) || name.starts_with('.') {
             continue;
         }
         // A file may be gone by now.
@@ -77,6 +77,9 @@ impl Seen {
     ) {
         for gone in self.0.keys().filter(|name| !files.contains_key(*name)) {
             registry.mend(gone);
+            if files.contains_key(&sibling(gone)) {
+                continue;
+            }
             if stem(gone) == DASHBOARD {
                 registry.set_dashboard(None);
                 continue;
@@ -88,11 +91,19 @@ impl Seen {
             }
         }
         for (name, stamp) in &files {
-            if self.0.get(name) == Some(stamp) {
+            let other = sibling(name);
+            if is_sql(name) && files.contains_key(&other) {
+                let error = format!("`{other}` has the name already");
+                registry.report(name, name, error);
+                continue;
+            }
+            // Where the other one is gone, this one takes its place.
+            let alone = self.0.contains_key(&other) == files.contains_key(&other);
+            if alone && self.0.get(name) == Some(stamp) {
                 continue;
             }
             match fs::read_to_string(folder.join(name)) {
-                Ok(text) => take(registry, stem(name), &text).await,
+                Ok(text) => take(registry, name, &text).await,
                 Err(error) => registry.report(name, stem(name), error.to_string()),
             }
         }
@@ -100,26 +111,41 @@ impl Seen {
     }
 }
 
+fn is_sql(file: &str) -> bool {
+    file.ends_with(".sql")
+}
+
+/// The file of the same query in the other language.
+fn sibling(file: &str) -> String {
+    let extension = if is_sql(file) { "json" } else { "sql" };
+    format!("{}.{extension}", stem(file))
+}
+
+/// The name of a query file without what says its language.
 fn stem(file: &str) -> &str {
-    file.strip_suffix(".json").unwrap_or(file)
+    let stem = file.strip_suffix(".json").or(file.strip_suffix(".sql"));
+    stem.unwrap_or(file)
 }
 
 /// Serves what a file says, or reports what is wrong with it.
-pub(super) async fn take(registry: &Arc<Registry>, name: &str, text: &str) {
-    let file = format!("{name}.json");
-    match read(registry, name, text.trim_start_matches('\u{feff}')).await {
-        Ok(()) => registry.mend(&file),
-        Err(error) => registry.report(&file, name, error),
+pub(super) async fn take(registry: &Arc<Registry>, file: &str, text: &str) {
+    match read(registry, file, text.trim_start_matches('\u{feff}')).await {
+        Ok(()) => registry.mend(file),
+        Err(error) => registry.report(file, stem(file), error),
     }
 }
 
-async fn read(registry: &Arc<Registry>, name: &str, text: &str) -> Result<(), String> {
+async fn read(registry: &Arc<Registry>, file: &str, text: &str) -> Result<(), String> {
+    let name = stem(file);
     if name == DASHBOARD {
         let layout = serde_json::from_str(text).map_err(|error| error.to_string())?;
         registry.set_dashboard(Some(layout));
         return Ok(());
     }
-    let file = QueryFile::from_json(text).map_err(|error| error.to_string())?;
+    let file = match is_sql(file) {
+        true => QueryFile::from_sql(text).map_err(|error| error.to_string())?,
+        false => QueryFile::from_json(text).map_err(|error| error.to_string())?,
+    };
     let old = registry.entry(name);
     let registered = registry.register(name, file, Origin::File, old.as_ref());
     let registered = registered.await;

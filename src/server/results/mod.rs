@@ -182,7 +182,7 @@ impl Queries {
         let kept = data.map(|data| data.join("http-queries"));
         let registry = Registry::new(places, self.keep, kept.clone());
         for (name, text) in &self.files {
-            folder::take(&registry, name, text).await;
+            folder::take(&registry, &format!("{name}.json"), text).await;
         }
         if let Some(folder) = &self.folder {
             let loaded = folder::load(&registry, folder).await;

@@ -264,3 +264,18 @@ fn changes_of_a_live_stream_do_not_wait_for_its_end() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn queries_may_be_sql() {
+    let dir = with(&query(""), &[user("a", 1), user("b", 3), user("c", 2)]);
+    let sql = "-- title: Old ones\nSELECT age FROM users WHERE age > 1 ORDER BY age DESC";
+    dir.write("q.SQL", sql.as_bytes());
+    dir.run("query q.SQL --events e.jsonl").prints(&[
+        r#"{"key":"b","value":{"age":3}}"#,
+        r#"{"key":"c","value":{"age":2}}"#,
+    ]);
+    let plan = dir.run("explain q.SQL");
+    assert!(plan.out.contains("gt(users.age, 1)"), "{plan:?}");
+    let shown = dir.run("watch q.SQL --events e.jsonl --plain");
+    assert!(shown.out.contains("age"), "{shown:?}");
+}

@@ -48,7 +48,11 @@ fn threads_and_processes_print_what_one_prints() {
     let alone = dir.run(&format!("{RUN} --emit changes --batch 7"));
     assert_eq!(alone.out.lines().count(), 72, "{alone:?}");
     let threads = dir.run(&format!("{RUN} --emit changes --batch 7 --workers 3"));
-    assert_eq!((threads.status, &threads.out), (0, &alone.out), "{threads:?}");
+    assert_eq!(
+        (threads.status, &threads.out),
+        (0, &alone.out),
+        "{threads:?}"
+    );
 
     hosts(&dir, 2);
     let follower = start(&dir, "e.jsonl", 1);
@@ -108,7 +112,10 @@ fn what_does_not_go_together_is_wrong_usage() {
         ("--workers 0", "must be a whole number from 1 on"),
         ("--hosts hosts.txt", "--process"),
         ("--process 0", "--hosts"),
-        ("--workers 2 --memory-limit 1GB", "limits of memory know nothing of other workers"),
+        (
+            "--workers 2 --memory-limit 1GB",
+            "limits of memory know nothing of other workers",
+        ),
     ] {
         let done = dir.run(&format!("{RUN} {args}"));
         assert_eq!(done.status, 2, "{args}: {done:?}");
@@ -117,7 +124,8 @@ fn what_does_not_go_together_is_wrong_usage() {
     let done = dir.run(&format!("{RUN} --hosts hosts.txt --process 3"));
     assert_eq!(done.status, 1);
     assert!(
-        done.err.contains("there is no process 3 among 1 hosts (they count from 0)"),
+        done.err
+            .contains("there is no process 3 among 1 hosts (they count from 0)"),
         "{done:?}"
     );
 }

@@ -115,6 +115,9 @@ impl Maker<'_> {
                 )
             }
             Ty::Str => {
+                if self.chance(20) {
+                    return self.strict_text(atoms, depth);
+                }
                 if self.chance(40) {
                     let name = self.pick(&["upper", "lower", "trim"]);
                     return func(name, vec![self.expression(atoms, Ty::Str, depth)]);
@@ -144,6 +147,27 @@ impl Maker<'_> {
         }
     }
 
+    /// A text by one of SQL's functions.
+    fn strict_text(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        let ty = self.pick(&[Ty::Str, Ty::Str, Ty::Mixed]);
+        let first = self.expression(atoms, ty, depth);
+        match self.rng.u32(..4) {
+            0 => func("append", vec![first, self.printable(atoms, depth)]),
+            1 => func("toText", vec![first]),
+            2 => {
+                let start = val(json!(self.pick(&[-1, 0, 1, 2])));
+                func(
+                    "substr",
+                    vec![first, start, val(json!(self.pick(&[0, 1, 3])))],
+                )
+            }
+            _ => {
+                let name = self.pick(&["nullIf", "greatest", "least"]);
+                func(name, vec![first, self.expression(atoms, Ty::Str, depth)])
+            }
+        }
+    }
+
     /// A text made of another one.
     fn part(&mut self, atoms: &[Atom], depth: u32) -> Value {
         let ty = self.pick(&[Ty::Str, Ty::Str, Ty::Str, Ty::Mixed]);
@@ -161,6 +185,19 @@ impl Maker<'_> {
     }
 
     fn number(&mut self, atoms: &[Atom], depth: u32) -> Value {
+        if self.chance(20) {
+            let ty = self.pick(&[Ty::Num, Ty::Num, Ty::Mixed]);
+            let first = self.expression(atoms, ty, depth);
+            let one = ["toNumber", "toInteger", "charLength"];
+            let two = ["plus", "minus", "times", "quotient", "div", "nullIf"];
+            return match self.chance(25) {
+                true => func(self.pick(&one), vec![first]),
+                false => {
+                    let second = self.expression(atoms, Ty::Num, depth);
+                    func(self.pick(&two), vec![first, second])
+                }
+            };
+        }
         let first = self.expression(atoms, Ty::Num, depth);
         match self.rng.u32(..10) {
             6 | 7 => {

@@ -1,6 +1,7 @@
 //! The functions of query expressions, on values that are already computed.
 
 use super::parts::{number_of_two, of_texts, rounded};
+use super::strict::{escaped, strict};
 use super::value::V;
 use std::cmp::Ordering;
 
@@ -13,7 +14,7 @@ pub(crate) fn call(name: &str, args: &[V]) -> V {
         "lt" => compared(args, |a, b| relation(a, b) == Ordering::Less),
         "lte" => compared(args, |a, b| relation(a, b) != Ordering::Greater),
         "in" => one_of(&args[0], &args[1]),
-        "like" => compared(args, |text, pattern| like(text, pattern, false)),
+        "like" if args.len() == 2 => compared(args, |text, pattern| like(text, pattern, false)),
         "ilike" => compared(args, |text, pattern| like(text, pattern, true)),
         "and" => and(args),
         "or" => or(args),
@@ -39,6 +40,10 @@ pub(crate) fn call(name: &str, args: &[V]) -> V {
         "caseWhen" => case_when(args),
         "array" => V::Arr(args.iter().cloned().map(V::or_null).collect()),
         "abs" | "floor" | "ceil" | "round" => rounded(name, args),
+        "like" => escaped(args),
+        "plus" | "minus" | "times" | "quotient" | "div" | "append" | "charLength" | "position"
+        | "substr" | "nullIf" | "greatest" | "least" | "toNumber" | "toInteger" | "toText"
+        | "toBoolean" => strict(name, args),
         "mod" | "power" => number_of_two(name, &args[0], &args[1]),
         "trim" | "substring" | "replace" | "split" => of_texts(name, args),
         "startsWith" | "endsWith" => compared(args, |text, part| match (text, part) {

@@ -9,6 +9,7 @@ mod expressions;
 mod functions;
 mod generate;
 mod naive;
+mod over;
 mod parts;
 mod projections;
 mod queries;
@@ -18,6 +19,7 @@ mod select;
 mod shrink;
 mod sources;
 mod store;
+mod strict;
 mod times;
 mod value;
 

@@ -170,6 +170,21 @@ impl Maker<'_> {
             atoms.extend(new);
             fields.extend(under(&alias, &new_fields));
         }
+        // What is only looked at comes last. In a recursion, fewer rows must not make more.
+        let recurs = self.due.is_some() || !self.recursive.is_empty();
+        if !recurs && self.chance(8) {
+            let (source, alias, new_fields) = self.source(depth);
+            let mut join = self.join(source, &atoms, &columns(&alias, &new_fields));
+            if join["type"] != "cross" {
+                join["type"] = self.pick(&["semi", "anti"]).into();
+                let joins = query.as_object_mut().unwrap().entry("join");
+                joins
+                    .or_insert(json!([]))
+                    .as_array_mut()
+                    .unwrap()
+                    .push(join);
+            }
+        }
         Given { atoms, fields }
     }
 
@@ -189,12 +204,10 @@ impl Maker<'_> {
         }
         let sub = (depth > 0 && self.chance(22)).then(|| self.query(depth - 1, false));
         let alias = self.name("t");
-        if let Some((query, fields)) = sub {
-            return (
-                json!({"type": "queryRef", "query": query, "alias": alias}),
-                alias,
-                fields,
-            );
+        if let Some((query, mut fields)) = sub {
+            let mut source = json!({"type": "queryRef", "query": query, "alias": alias});
+            self.over(&mut source, &mut fields);
+            return (source, alias, fields);
         }
         let collection = self.rng.usize(..COLLECTIONS.len());
         let fields = fields_of(collection);
@@ -204,6 +217,60 @@ impl Maker<'_> {
             alias,
             fields,
         )
+    }
+
+    /// Adds values of the rows around, perhaps, where the query names its fields.
+    fn over(&mut self, source: &mut Value, fields: &mut Vec<Field>) {
+        let select = source["query"]["select"].as_object();
+        let plain =
+            |name: &String| !name.starts_with('.') && !name.starts_with('_') && !name.contains('.');
+        let named =
+            select.is_some_and(|select| select.keys().all(plain) && select.get("type").is_none());
+        let recurs = self.due.is_some() || !self.recursive.is_empty();
+        let known: Vec<Field> = fields
+            .iter()
+            .filter(|(path, _)| path.len() == 1)
+            .cloned()
+            .collect();
+        if !named || recurs || known.is_empty() || !self.chance(25) {
+            return;
+        }
+        let mut over = json!({});
+        for _ in 0..self.pick(&[1, 1, 2]) {
+            let name = self.name("w");
+            let (path, ty) = self.pick(&known);
+            let of = reference(&path);
+            let (function, args, ty) = match self.rng.u32(..8) {
+                0 => ("rowNumber", vec![], Ty::Num),
+                1 => ("rank", vec![], Ty::Num),
+                2 => ("denseRank", vec![], Ty::Num),
+                3 => ("lag", vec![of], ty),
+                4 => ("lead", vec![of, val(json!(2)), val(json!(0))], Ty::Mixed),
+                5 => ("count", vec![of], Ty::Num),
+                6 => ("min", vec![of], ty),
+                _ => ("countDistinct", vec![of], Ty::Num),
+            };
+            let mut spec = json!({"function": function, "args": args});
+            if self.chance(60) {
+                spec["partitionBy"] = json!([reference(&self.pick(&known).0)]);
+            }
+            if self.chance(80) {
+                let direction = self.pick(&["asc", "desc"]);
+                let nulls = self.pick(&["first", "last"]);
+                spec["orderBy"] = json!([{"expression": reference(&self.pick(&known).0),
+                    "compareOptions": {"direction": direction, "nulls": nulls}}]);
+            }
+            match self.rng.u32(..4) {
+                0 => {
+                    spec["frame"] = json!({"before": self.rng.u32(..3), "after": self.rng.u32(..2)})
+                }
+                1 => spec["frame"] = json!({"after": 0}),
+                _ => {}
+            }
+            over[&name] = spec;
+            fields.push((vec![name], ty));
+        }
+        source["over"] = over;
     }
 
     fn join(&mut self, source: Value, old: &[Atom], new: &[Atom]) -> Value {

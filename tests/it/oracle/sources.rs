@@ -2,6 +2,7 @@
 
 use super::evaluate::{Scope, World, eval, list, run};
 use super::functions::call;
+use super::over::with_values;
 use super::value::V;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -74,7 +75,7 @@ pub(super) struct Joined<'q> {
 }
 
 impl<'q> Joined<'q> {
-    fn of_source(alias: &'q str, (key, value): (Key, V)) -> Joined<'q> {
+    pub(super) fn of_source(alias: &'q str, (key, value): (Key, V)) -> Joined<'q> {
         Joined {
             keys: vec![Some(Rc::new(key.clone()))],
             found: vec![(alias, Some(Rc::new((key, value))))],
@@ -158,17 +159,31 @@ fn aliases_of(source: &Value) -> Vec<&str> {
 
 /// The aliases of all sources of a query.
 pub(super) fn aliases_of_query(query: &Value) -> Vec<&str> {
-    let joined = list(query, "join").iter().map(|join| &join["from"]);
+    let joined = list(query, "join").iter();
+    let joined = joined.filter(|join| tested(join).is_none());
+    let joined = joined.map(|join| &join["from"]);
     std::iter::once(&query["from"])
         .chain(joined)
         .flat_map(aliases_of)
         .collect()
 }
 
+/// Whether a join only looks for partners: what there must be, one or none.
+fn tested(join: &Value) -> Option<bool> {
+    match join["type"].as_str() {
+        Some("semi") => Some(true),
+        Some("anti") => Some(false),
+        _ => None,
+    }
+}
+
 fn source_rows<'q>(source: &'q Value, world: &World, parent: Option<&Scope>) -> Vec<Joined<'q>> {
     let rows = match text(source, "type") {
         "collectionRef" => collection_rows(text(source, "collection"), world),
-        "queryRef" => run(&source["query"], world, parent, None),
+        "queryRef" => {
+            let rows = run(&source["query"], world, parent, None);
+            with_values(&source["over"], rows, world, parent)
+        }
         "unionFrom" => {
             let aliases = aliases_of(source);
             let branch = |branch| {
@@ -251,6 +266,14 @@ pub(super) fn joined_rows<'q>(
     for (i, join) in list(query, "join").iter().enumerate() {
         let right = source_rows(&join["from"], world, parent);
         let right_aliases = aliases_of(&join["from"]);
+        if let Some(wanted) = tested(join) {
+            let within: Vec<&str> = aliases.iter().copied().chain(right_aliases).collect();
+            let holds = |pair: &Joined<'q>| {
+                join_condition_holds(join, &Scope::of_row(world, &within, pair, parent))
+            };
+            left.retain(|row| right.iter().any(|other| holds(&row.and(other))) == wanted);
+            continue;
+        }
         let nothing = (
             Joined::unmatched(i + 1, &aliases),
             Joined::unmatched(1, &right_aliases),

@@ -99,6 +99,55 @@ async fn files_come_change_break_and_go() {
     server.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_requests_may_be_sql() {
+    let dir = Dir::new();
+    fs::create_dir_all(dir.path()).unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("big.sql", "-- title: Big ones\nSELECT n FROM t WHERE n > 1");
+    write("bad.sql", "SELECT n FROM t WHERE");
+    write("both.json", &json!({"from": from("t")}).to_string());
+    write("both.sql", "SELECT n FROM t WHERE n > 2");
+    let (server, site) = Site::start(Queries::new().folder(dir.path())).await;
+    site.append(&[
+        put("t", "1", json!({"n": 1})),
+        put("t", "2", json!({"n": 2})),
+    ])
+    .await;
+    site.await_rows("big", |rows| rows.len() == 1).await;
+    site.await_rows("both", |rows| rows.len() == 2).await;
+    assert_eq!(
+        site.describe("big").await["view"],
+        json!({"title": "Big ones"})
+    );
+    let list = site.get("/v1/query").await.json();
+    let error = |i: usize| list["broken"][i]["error"].as_str().unwrap().to_owned();
+    assert!(error(0).starts_with("expected: an expression"), "{list}");
+    assert_eq!(list["broken"][1]["file"], "both.sql");
+    assert_eq!(error(1), "`both.json` has the name already");
+
+    // The other one takes its place.
+    fs::remove_file(dir.path().join("both.json")).unwrap();
+    site.await_rows("both", |rows| rows.is_empty()).await;
+    fs::remove_file(dir.path().join("both.sql")).unwrap();
+    until(async || (site.get("/v1/query/both/rows").await.status == 404).then_some(())).await;
+
+    let body = json!({"name": "sum", "query": "SELECT sum(n) AS n FROM t"});
+    assert_eq!(
+        site.send("POST", "/v1/query", Some(&body)).await.status,
+        201
+    );
+    site.await_rows("sum", |rows| rows[0].1 == json!({"n": 3}))
+        .await;
+    let body = json!({"name": "wrong", "query": "SELECT n FRM t"});
+    let answer = site.send("POST", "/v1/query", Some(&body)).await;
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (400, &json!("bad-query"))
+    );
+    server.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_said() {
     let queries = Queries::new().folder("/nowhere/at/all");

@@ -151,6 +151,8 @@ fn other_joins_includes_and_cases() {
             JoinKind::Full => query.full_join(source, on()),
             JoinKind::Cross => query.cross_join(source),
             JoinKind::Left => query.left_join(source, on()),
+            JoinKind::Semi => query.semi_join(source, on()),
+            JoinKind::Anti => query.anti_join(source, on()),
         }
     };
     let users = || Query::from::<User>("u");

@@ -42,9 +42,13 @@ impl Registration {
     }
 
     fn file(&self) -> Result<QueryFile, Problem> {
-        let query = Query::from_json(self.query.get()).map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad-query", error.to_string())
-        })?;
+        // A text is SQL.
+        let query = match serde_json::from_str::<String>(self.query.get()) {
+            Ok(sql) => Query::from_sql(&sql).map_err(|error| error.to_string()),
+            Err(_) => Query::from_json(self.query.get()).map_err(|error| error.to_string()),
+        };
+        let query =
+            query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad-query", error))?;
         let mut file = QueryFile::new(query);
         file.source.clone_from(&self.source);
         if let Some(view) = &self.view {
