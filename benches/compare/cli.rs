@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::{self, File};
-use std::ops::Range;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -138,7 +138,9 @@ fn answered(query: &Path, events: &Path) -> Result<BTreeSet<usize>, Failure> {
 
 /// The number in `{"batch":N,…`.
 fn batch_of(line: &str) -> Result<usize, Failure> {
-    let rest = line.strip_prefix("{\"batch\":").ok_or("no batch in an answer")?;
+    let rest = line
+        .strip_prefix("{\"batch\":")
+        .ok_or("no batch in an answer")?;
     let end = rest.find(',').ok_or("an answer ends early")?;
     Ok(rest[..end].parse()?)
 }
@@ -199,7 +201,7 @@ impl Pipe {
             output,
             line,
         } = self;
-        let read = |output: &mut BufReader<ChildStdout>| -> Result<(), String> {
+        let mut read = |output: &mut BufReader<ChildStdout>| -> Result<(), String> {
             while let Some(last) = last {
                 line.clear();
                 output.read_line(line).map_err(|error| error.to_string())?;

@@ -147,7 +147,13 @@ fn build(package: &str) -> Result<(), String> {
         eprintln!("building peers/{package}, which takes minutes the first time");
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--manifest-path",
+    ]);
     cargo.arg(peers().join(package).join("Cargo.toml"));
     // Variables of the cargo that runs this bench would make the build another one.
     cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
@@ -166,7 +172,10 @@ pub(crate) fn generate(workload: &str, dir: &Path, quick: bool) -> Result<(), St
 fn install_node() -> Result<(), String> {
     let dir = peers().join("node");
     if dir.join("node_modules/.package-lock.json").exists()
-        && newer(&dir.join("node_modules/.package-lock.json"), &dir.join("package-lock.json"))
+        && newer(
+            &dir.join("node_modules/.package-lock.json"),
+            &dir.join("package-lock.json"),
+        )
     {
         return Ok(());
     }

@@ -6,8 +6,6 @@ pub(crate) struct Phase {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) title: &'static str,
-    /// Whether more is better.
-    pub(crate) more: bool,
 }
 
 const fn phase(name: &'static str, unit: &'static str, title: &'static str, more: bool) -> Phase {
@@ -20,13 +18,13 @@ const fn phase(name: &'static str, unit: &'static str, title: &'static str, more
 }
 
 pub(crate) const PHASES: [Phase; 7] = [
-    phase("load", "rows/s", "load, rows/s", true),
-    phase("latency_p50", "µs", "one change, p50 µs", false),
-    phase("latency_p99", "µs", "p99 µs", false),
-    phase("latency_p999", "µs", "p99.9 µs", false),
-    phase("batch", "changes/s", "batches, changes/s", true),
-    phase("memory", "MiB", "peak MiB", false),
-    phase("install", "ms", "install, ms", false),
+    phase("load", "rows/s", "load, rows/s"),
+    phase("latency_p50", "µs", "one change, p50 µs"),
+    phase("latency_p99", "µs", "p99 µs"),
+    phase("latency_p999", "µs", "p99.9 µs"),
+    phase("batch", "changes/s", "batches, changes/s"),
+    phase("memory", "MiB", "peak MiB"),
+    phase("install", "ms", "install, ms"),
 ];
 
 /// The figures of one run, or the medians of several; what was not measured is not there.

@@ -20,7 +20,12 @@ pub(crate) fn write(dir: &Path, quick: bool) -> io::Result<()> {
     file.flush()?;
     let mut file = BufWriter::new(File::create(dir.join("changes.jsonl"))?);
     for _ in 0..CHANGES {
-        line(&mut file, rng.usize(..rows), rng.usize(..10 * rows), "update")?;
+        line(
+            &mut file,
+            rng.usize(..rows),
+            rng.usize(..10 * rows),
+            "update",
+        )?;
     }
     file.flush()
 }

@@ -162,7 +162,9 @@ fn message(id: usize, version: usize) -> String {
 /// Runs the scenarios, and shows the medians.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut table = String::from("| queries |");
-    PHASES.iter().for_each(|(.., title)| table.extend([" ", title, " |"]));
+    PHASES
+        .iter()
+        .for_each(|(.., title)| table.extend([" ", title, " |"]));
     writeln!(table, "\n|---|{}", "---:|".repeat(PHASES.len()))?;
     let mut lines = String::new();
     for scenario in &options.queries {

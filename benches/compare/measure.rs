@@ -95,7 +95,9 @@ impl Session {
                 Ok(()) => ready.push((engine, covers)),
                 Err(error) => {
                     eprintln!("{} is left out: {error}", engine.name);
-                    results.notes.push(format!("{} is left out: {error}", engine.name));
+                    results
+                        .notes
+                        .push(format!("{} is left out: {error}", engine.name));
                 }
             }
         }
@@ -114,13 +116,21 @@ impl Session {
         let (mut done, all) = (0, runs * self.results.cells.len());
         for run in 1..=runs {
             for at in 0..self.results.cells.len() {
-                let (engine, set) = (self.results.cells[at].engine, self.results.cells[at].set.clone());
+                let (engine, set) = (
+                    self.results.cells[at].engine,
+                    self.results.cells[at].set.clone(),
+                );
                 done += 1;
-                eprint!("[{done}/{all}] run {run}/{runs}  {set:<4} {:<22} ", engine.name);
+                eprint!(
+                    "[{done}/{all}] run {run}/{runs}  {set:<4} {:<22} ",
+                    engine.name
+                );
                 let start = Instant::now();
                 match self.cell(engine, &set) {
                     Ok((figures, version)) => {
-                        let texts = figures.iter().map(|(p, v)| format!("{} {}", p.name, shown(v)));
+                        let texts = figures
+                            .iter()
+                            .map(|(p, v)| format!("{} {}", p.name, shown(v)));
                         let texts: Vec<String> = texts.collect();
                         let seconds = start.elapsed().as_secs_f64();
                         eprintln!("{}  ({seconds:.0} s)", texts.join("  "));
@@ -219,7 +229,12 @@ fn run_program(
         Ok(Value::Object(figures)) if status.success() => Ok(figures),
         _ => {
             let complaint = fs::read_to_string(&stderr).unwrap_or_default();
-            let complaint = complaint.trim().lines().next_back().unwrap_or_default().to_owned();
+            let complaint = complaint
+                .trim()
+                .lines()
+                .next_back()
+                .unwrap_or_default()
+                .to_owned();
             Err(format!("failed ({status}): {complaint}"))
         }
     }

@@ -59,7 +59,9 @@ impl Options {
                 "--queries" => options.queries = list(value()?),
                 "--runs" => {
                     let runs = value()?;
-                    options.runs = runs.parse().map_err(|_| format!("--runs {runs}: no number"))?;
+                    options.runs = runs
+                        .parse()
+                        .map_err(|_| format!("--runs {runs}: no number"))?;
                 }
                 "--markdown" => options.markdown = Some(value()?),
                 "--json" => options.json = Some(value()?),
@@ -85,11 +87,21 @@ impl Options {
         }
         if let Some(name) = self.engines.iter().find(|name| engine(name).is_none()) {
             let known: Vec<&str> = ENGINES.iter().map(|engine| engine.name).collect();
-            return Err(format!("unknown engine {name}; known are {}", known.join(" ")));
+            return Err(format!(
+                "unknown engine {name}; known are {}",
+                known.join(" ")
+            ));
         }
         let sets = workload.map_or_else(|| SCENARIOS.to_vec(), Workload::sets);
-        if let Some(name) = self.queries.iter().find(|name| !sets.contains(&name.as_str())) {
-            return Err(format!("unknown query set {name}; known are {}", sets.join(" ")));
+        if let Some(name) = self
+            .queries
+            .iter()
+            .find(|name| !sets.contains(&name.as_str()))
+        {
+            return Err(format!(
+                "unknown query set {name}; known are {}",
+                sets.join(" ")
+            ));
         }
         if self.engines.is_empty() {
             let all = workload.map_or(&[][..], |workload| workload.engines);

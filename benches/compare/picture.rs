@@ -9,7 +9,11 @@ use crate::measure::Results;
 /// What is shown: the phase, its title, and which end is the good one.
 const PANELS: [(&str, &str, &str); 4] = [
     ("load", "Load, rows/s", "more is better"),
-    ("latency_p50", "One change to its subscriber, p50 µs", "less is better"),
+    (
+        "latency_p50",
+        "One change to its subscriber, p50 µs",
+        "less is better",
+    ),
     ("batch", "Batches of 1,000, changes/s", "more is better"),
     ("memory", "Peak memory, MiB", "less is better"),
 ];
@@ -36,7 +40,10 @@ struct Bar {
 
 pub(crate) fn svg(results: &Results) -> String {
     let set = results.cells.last().map_or("", |cell| cell.set.as_str());
-    let panels: Vec<Vec<Bar>> = PANELS.iter().map(|(phase, ..)| bars(results, set, phase)).collect();
+    let panels: Vec<Vec<Bar>> = PANELS
+        .iter()
+        .map(|(phase, ..)| bars(results, set, phase))
+        .collect();
     let rows = panels.iter().map(Vec::len).max().unwrap_or(0);
     let height = HEAD + rows as f64 * ROW + 16.0;
     let total = 2.0 * height + 24.0;
@@ -45,7 +52,11 @@ pub(crate) fn svg(results: &Results) -> String {
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {total}\" role=\"img\">\
          <title>{} of {}, engine by engine</title><style>{STYLE}</style>",
-        if set == "all" { "All queries at once" } else { set },
+        if set == "all" {
+            "All queries at once"
+        } else {
+            set
+        },
         results.workload.name
     )
     .expect("a string");

@@ -13,8 +13,12 @@ pub(crate) fn markdown(results: &Results, quick: bool) -> String {
     let mut out = String::new();
     let mut sets: Vec<&str> = results.cells.iter().map(|cell| cell.set.as_str()).collect();
     sets.dedup();
-    writeln!(out, "Workload `{}`: {}.", results.workload.name, results.workload.about)
-        .expect("a string");
+    writeln!(
+        out,
+        "Workload `{}`: {}.",
+        results.workload.name, results.workload.about
+    )
+    .expect("a string");
     for set in sets {
         let titles: Vec<&str> = PHASES.iter().map(|phase| phase.title).collect();
         let align = "---:|".repeat(PHASES.len());

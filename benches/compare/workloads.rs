@@ -136,6 +136,7 @@ const NEXMARK: Workload = Workload {
         ("tailwater", All),
         ("tailwater-cli", Each),
         ("dbsp", All),
+        ("tanstack-db", Only(&["q0", "q1", "q3", "q4"])),
         ("duckdb", All),
         ("sqlite", All),
     ],

@@ -59,7 +59,10 @@ pub(crate) fn expected(query: &str, state: &State) -> Vec<String> {
                     groups.entry(&user.country).or_default().push(event.bytes);
                 }
             }
-            groups.iter().map(|(c, bytes)| country_line(c, bytes)).collect()
+            groups
+                .iter()
+                .map(|(c, bytes)| country_line(c, bytes))
+                .collect()
         }
         _ => unreachable!("the workload has five queries"),
     }
@@ -83,9 +86,7 @@ fn country_line(country: &str, bytes: &[i64]) -> String {
     let extreme = |value: Option<&i64>| value.copied().unwrap_or(0);
     let (min, max) = (extreme(bytes.iter().min()), extreme(bytes.iter().max()));
     let (avg, country) = (sum as f64 / n as f64, quote(country));
-    format!(
-        r#"{{"country":{country},"n":{n},"sum":{sum},"avg":{avg},"min":{min},"max":{max}}}"#
-    )
+    format!(r#"{{"country":{country},"n":{n},"sum":{sum},"avg":{avg},"min":{min},"max":{max}}}"#)
 }
 
 fn title_field(e: &Event) -> String {

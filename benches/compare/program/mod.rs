@@ -179,8 +179,13 @@ pub(crate) fn percentiles(mut steps: Vec<f64>) -> impl Iterator<Item = Figure> {
 
 /// Ends the protocol.
 pub(crate) fn print(figures: &[Figure], version: &str) {
-    let fields = figures.iter().map(|(name, value)| format!("\"{name}\":{value},"));
-    println!("{{{}\"version\":\"{version}\"}}", fields.collect::<String>());
+    let fields = figures
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value},"));
+    println!(
+        "{{{}\"version\":\"{version}\"}}",
+        fields.collect::<String>()
+    );
 }
 
 /// Applies up to `changes` changes in batches; the seconds that took, and the messages they had.

@@ -3,4 +3,5 @@
 export const COLLECTIONS = {
   events: ['users', 'events'],
   headline: ['items'],
+  nexmark: ['person', 'auction', 'bid', 'side'],
 }

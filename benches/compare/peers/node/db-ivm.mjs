@@ -1,9 +1,22 @@
 // db-ivm: TanStack's operators alone, in pipelines written by hand. The current rows live in maps outside and
 // give the retractions; a map of each result is the subscriber's.
 
-import { avg, count, D2, filter, groupBy, join, map, max, min, MultiSet, orderByWithFractionalIndex, output, sum } from '@tanstack/db-ivm'
+import {
+  consolidate,
+  D2,
+  filter,
+  groupBy,
+  groupByOperators,
+  join,
+  map,
+  MultiSet,
+  orderByWithFractionalIndex,
+  output,
+} from '@tanstack/db-ivm'
 import { COLLECTIONS } from './collections.mjs'
 import { Engine, run, versionOf } from './program.mjs'
+
+const { avg, count, max, min, sum } = groupByOperators
 
 const joined = ({ events, users }) =>
   events.pipe(map(([, e]) => [e.userId, e]), join(users, 'inner'))
@@ -21,7 +34,12 @@ const QUERIES = {
         orderByWithFractionalIndex((row) => [row.n, row.language], { comparator: descending }),
       ),
     Q3: (inputs) =>
-      joined(inputs).pipe(map(([, [e, u]]) => [e.id, { id: e.id, title: e.title, bytes: e.bytes, name: u.name }])),
+      joined(inputs).pipe(
+        map(([, [e, u]]) => [e.id, [e, u]]),
+        // A batch that changes both sides inserts and deletes pairs that never were.
+        consolidate(),
+        map(([id, [e, u]]) => [id, { id, title: e.title, bytes: e.bytes, name: u.name }]),
+      ),
     Q4: ({ events }) =>
       events.pipe(orderByWithFractionalIndex((e) => [e.timestamp, e.id], { comparator: descending, limit: 50 })),
     Q5: ({ events, users }) => {
@@ -37,9 +55,19 @@ const QUERIES = {
 class Result {
   rows = new Map()
 
+  /** Of a key's changes, as TanStack DB does it: their sum tells whether it stays, the last insert is its row. */
   apply(changes) {
-    for (const [[key, row], weight] of changes) if (weight < 0 && this.rows.get(key) === row) this.rows.delete(key)
-    for (const [[key, row], weight] of changes) if (weight > 0) this.rows.set(key, row)
+    const touched = new Map()
+    for (const [[key, row], weight] of changes) {
+      let change = touched.get(key)
+      if (!change) touched.set(key, (change = { weight: this.rows.has(key) ? 1 : 0 }))
+      change.weight += weight
+      if (weight > 0) change.row = row
+    }
+    for (const [key, { weight, row }] of touched) {
+      if (weight <= 0) this.rows.delete(key)
+      else if (row !== undefined) this.rows.set(key, row)
+    }
   }
 
   get() {

@@ -1,5 +1,6 @@
 // DuckDB in memory: rows are appended in chunks, changes are statements of one transaction, and after each step
-// every query is run again and its columns are read.
+// every query is run again and its columns are read. Queries are not prepared: a prepared one keeps a plan that was made
+// for the rows of that time, and answers wrongly (1.5.6: rows missing, text garbled).
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +47,7 @@ class DuckDB extends Engine {
   async install(names) {
     for (const name of names) {
       const sql = readFileSync(join(this.#dir, 'queries', `${name}.sql`), 'utf8')
-      this.#queries.set(name, await this.#connection.prepare(sql))
+      this.#queries.set(name, sql)
     }
     await this.loaded()
   }
@@ -110,8 +111,8 @@ class DuckDB extends Engine {
   }
 
   async loaded() {
-    for (const [name, query] of this.#queries) {
-      const reader = await query.runAndReadAll()
+    for (const [name, sql] of this.#queries) {
+      const reader = await this.#connection.runAndReadAll(sql)
       this.#results.set(name, { names: reader.columnNames(), columns: reader.getColumnsJS() })
     }
   }

@@ -1,12 +1,30 @@
 // TanStack DB: collections with a sync function, live queries of its builder with a subscriber. Indexes are made
 // as queries need them (`autoIndex`), with its `BasicIndex`, as its documentation advises.
 
-import { avg, BasicIndex, and, count, createCollection, createLiveQueryCollection, eq, gt, max, min, sum } from '@tanstack/db'
+import {
+  and,
+  avg,
+  BasicIndex,
+  count,
+  createCollection,
+  createLiveQueryCollection,
+  eq,
+  gt,
+  gte,
+  inArray,
+  lte,
+  max,
+  min,
+  multiply,
+  sum,
+} from '@tanstack/db'
 import { COLLECTIONS } from './collections.mjs'
 import { Engine, run, versionOf } from './program.mjs'
 
 const lexical = { direction: 'desc', stringSort: 'lexical' }
 const joined = (q, { events, users }) => q.from({ e: events }).join({ u: users }, ({ e, u }) => eq(e.userId, u.id), 'inner')
+
+const bidRow = (b, price) => ({ auction: b.auction, bidder: b.bidder, price, dateTime: b.dateTime, extra: b.extra })
 
 const QUERIES = {
   events: {
@@ -32,6 +50,28 @@ const QUERIES = {
           max: max(e.bytes),
         })),
   },
+  nexmark: {
+    q0: (q, { bid }) => q.from({ b: bid }).select(({ b }) => bidRow(b, b.price)),
+    q1: (q, { bid }) => q.from({ b: bid }).select(({ b }) => bidRow(b, multiply(0.908, b.price))),
+    q3: (q, { auction, person }) =>
+      q
+        .from({ a: auction })
+        .join({ p: person }, ({ a, p }) => eq(a.seller, p.id), 'inner')
+        .where(({ a, p }) => and(eq(a.category, 10), inArray(p.state, ['OR', 'ID', 'CA'])))
+        .select(({ a, p }) => ({ name: p.name, city: p.city, state: p.state, id: a.id })),
+    q4: (q, { auction, bid }) =>
+      q
+        .from({
+          f: q
+            .from({ a: auction })
+            .join({ b: bid }, ({ a, b }) => eq(a.id, b.auction), 'inner')
+            .where(({ a, b }) => and(gte(b.dateTime, a.dateTime), lte(b.dateTime, a.expires)))
+            .groupBy(({ a }) => [a.id, a.category])
+            .select(({ a, b }) => ({ id: a.id, category: a.category, final: max(b.price) })),
+        })
+        .groupBy(({ f }) => f.category)
+        .select(({ f }) => ({ category: f.category, final: avg(f.final) })),
+  },
   headline: {
     Q1: (q, { items }) => q.from({ i: items }).orderBy(({ i }) => i.rank),
   },
@@ -43,7 +83,7 @@ class Source {
   constructor(id) {
     this.collection = createCollection({
       id,
-      getKey: (row) => row.id,
+      getKey: (row) => row.id ?? row.key,
       startSync: true,
       gcTime: 0,
       autoIndex: 'eager',
@@ -91,6 +131,8 @@ class TanStack extends Engine {
   }
 
   prepare(messages) {
+    // Rows without an id have the key of their message.
+    for (const { key, value } of messages) if (value && value.id === undefined) value.key = key
     const parts = [...this.#sources].map(([name, source]) => [source, messages.filter((message) => message.type === name)])
     return parts.filter(([, part]) => part.length > 0)
   }
@@ -100,7 +142,8 @@ class TanStack extends Engine {
   }
 
   rows(name) {
-    return this.#live.get(name).toArray
+    const own = ([field]) => !field.startsWith('$')
+    return this.#live.get(name).toArray.map((row) => Object.fromEntries(Object.entries(row).filter(own)))
   }
 }
 

@@ -1,7 +1,9 @@
 //! What the programs in Rust share: messages, and their rows decoded.
 
 pub(crate) mod events;
-pub(crate) mod tpch;
 mod message;
+#[allow(dead_code, reason = "not every program answers it")]
+pub(crate) mod nexmark;
+pub(crate) mod tpch;
 
 pub(crate) use message::Message;

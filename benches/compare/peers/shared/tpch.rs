@@ -75,5 +75,10 @@ pub(crate) fn date(text: &str) -> i64 {
 
 /// 19940131 as `1994-01-31`.
 pub(crate) fn date_text(date: i64) -> String {
-    format!("{:04}-{:02}-{:02}", date / 10_000, date / 100 % 100, date % 100)
+    format!(
+        "{:04}-{:02}-{:02}",
+        date / 10_000,
+        date / 100 % 100,
+        date % 100
+    )
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use dbsp::{CircuitHandle, RootCircuit};
+use dbsp::{DBSPHandle, RootCircuit, Runtime};
 
-use crate::live::Live;
+use crate::live::Subscriber;
 use crate::program::Engine;
 use crate::shared::Message;
 
 /// The inputs of a workload, and its queries.
-pub(crate) trait World: Sized + 'static {
+pub(crate) trait World: Sized + Send + 'static {
     type Change;
 
     fn decode(message: &Message<'_>) -> Self::Change;
@@ -18,7 +18,7 @@ pub(crate) trait World: Sized + 'static {
 }
 
 /// The subscribers by their queries' names.
-pub(crate) type Subscribers = Vec<(String, Box<dyn Live>)>;
+pub(crate) type Subscribers = Vec<(String, Subscriber)>;
 
 pub(crate) struct Dbsp<W: World> {
     running: Option<Running<W>>,
@@ -27,7 +27,7 @@ pub(crate) struct Dbsp<W: World> {
 }
 
 struct Running<W> {
-    circuit: CircuitHandle,
+    circuit: DBSPHandle,
     world: W,
     live: Subscribers,
 }
@@ -53,7 +53,8 @@ impl<W: World> Engine for Dbsp<W> {
     }
 
     fn install(&mut self, queries: &[String]) {
-        let built = RootCircuit::build(|circuit| Ok(W::build(circuit, queries)));
+        let queries = queries.to_vec();
+        let built = Runtime::init_circuit(1, move |circuit| Ok(W::build(circuit, &queries)));
         let (circuit, (world, live)) = built.expect("the circuit holds");
         let mut running = Running {
             circuit,

@@ -123,13 +123,15 @@ impl World for Events {
                 let row = Tup3(e.title.clone(), e.bytes, name.clone());
                 Some((e.id.clone(), row))
             });
-            let line = |id: &String, Tup3(title, bytes, name): &Tup3<Option<String>, i64, String>| {
-                json!({"id": id, "title": title, "bytes": bytes, "name": name})
-            };
+            let line =
+                |id: &String, Tup3(title, bytes, name): &Tup3<Option<String>, i64, String>| json!({"id": id, "title": title, "bytes": bytes, "name": name});
             live.push(("Q3".into(), subscriber(&rows, line)));
         }
         if asked("Q5") {
-            live.push(("Q5".into(), subscriber(&countries(&users, &events), country_line)));
+            live.push((
+                "Q5".into(),
+                subscriber(&countries(&users, &events), country_line),
+            ));
         }
         let world = Events {
             users: user_input,

@@ -6,6 +6,9 @@ use dbsp::typed_batch::{IndexedZSetReader, SpineSnapshot};
 use dbsp::{DBData, OrdIndexedZSet, OutputHandle, RootCircuit, Stream};
 use serde_json::Value;
 
+/// The worker's thread makes them, this one reads them.
+pub(crate) type Subscriber = Box<dyn Live + Send>;
+
 pub(crate) trait Live {
     fn settle(&mut self);
     /// The rows as JSON.
@@ -20,7 +23,7 @@ type Output<K, D> = OutputHandle<SpineSnapshot<OrdIndexedZSet<K, D>>>;
 pub(crate) fn subscriber<K: DBData, D: DBData>(
     rows: &Indexed<K, D>,
     line: fn(&K, &D) -> Value,
-) -> Box<dyn Live> {
+) -> Subscriber {
     Box::new(Unordered {
         out: rows.accumulate_output(),
         line,
@@ -32,7 +35,7 @@ pub(crate) fn subscriber<K: DBData, D: DBData>(
 pub(crate) fn ordered<K: DBData, D: DBData>(
     rows: &Indexed<K, D>,
     line: fn(&K, &D) -> Value,
-) -> Box<dyn Live> {
+) -> Subscriber {
     Box::new(Ordered {
         out: rows.accumulate_output(),
         line,

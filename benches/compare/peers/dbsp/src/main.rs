@@ -1,10 +1,11 @@
-//! The engine `dbsp`: circuits written by hand, in a root circuit on this thread. Rows come in by
+//! The engine `dbsp`: circuits written by hand, with one worker. Rows come in by
 //! `add_input_map`, which keeps them by key; each result is accumulated over a transaction and
 //! applied to the subscriber's copy.
 
 mod engine;
 mod events;
 mod live;
+mod nexmark;
 #[path = "../../../program/mod.rs"]
 mod program;
 mod row;
@@ -16,8 +17,9 @@ use std::error::Error;
 
 use engine::Dbsp;
 use events::Events;
-use tpch::Tpch;
+use nexmark::Nexmark;
 use program::{Work, locked_version};
+use tpch::Tpch;
 
 #[global_allocator]
 static ALLOCATOR: dbsp::mimalloc::MiMalloc = dbsp::mimalloc::MiMalloc;
@@ -27,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let version = locked_version(include_str!("../Cargo.lock"), "dbsp");
     match work.workload() {
         "events" => work.run::<Dbsp<Events>>(version),
+        "nexmark" => work.run::<Dbsp<Nexmark>>(version),
         "tpch" => work.run::<Dbsp<Tpch>>(version),
         workload => Err(format!("no circuits for {workload}").into()),
     }

@@ -6,7 +6,7 @@ use dbsp::{RootCircuit, ZWeight};
 use serde_json::json;
 
 use crate::engine::{Subscribers, World};
-use crate::live::{Indexed, Live, ordered, subscriber};
+use crate::live::{Indexed, Subscriber, ordered, subscriber};
 use crate::row::rows;
 use crate::shared::Message;
 use crate::shared::tpch::{self as row, date, date_text};
@@ -141,7 +141,8 @@ impl World for Tpch {
     fn build(circuit: &RootCircuit, queries: &[String]) -> (Tpch, Subscribers) {
         let (regions, region_input) = circuit.add_input_map(String::clone_from);
         let (nations, nation_input) = circuit.add_input_map(Nation::clone_from);
-        let (suppliers, supplier_input) = circuit.add_input_map(|old: &mut i64, new: &i64| *old = *new);
+        let (suppliers, supplier_input) =
+            circuit.add_input_map(|old: &mut i64, new: &i64| *old = *new);
         let (customers, customer_input) = circuit.add_input_map(Customer::clone_from);
         let (orders, order_input) = circuit.add_input_map(Order::clone_from);
         let (lines, line_input) = circuit.add_input_map(Line::clone_from);
@@ -197,7 +198,7 @@ struct Sources {
 }
 
 impl Sources {
-    fn q1(&self) -> Box<dyn Live> {
+    fn q1(&self) -> Subscriber {
         let groups = self
             .lines
             .filter(|(_, l)| l.shipped <= 19_980_902)
@@ -217,7 +218,7 @@ impl Sources {
         })
     }
 
-    fn q3(&self) -> Box<dyn Live> {
+    fn q3(&self) -> Subscriber {
         let customers = self
             .customers
             .filter(|(_, c)| c.segment == "BUILDING")
@@ -247,7 +248,7 @@ impl Sources {
         })
     }
 
-    fn q5(&self) -> Box<dyn Live> {
+    fn q5(&self) -> Subscriber {
         let regions = self.regions.filter(|(_, name)| name == "ASIA");
         let nations = self
             .nations
@@ -277,10 +278,13 @@ impl Sources {
             })
             .aggregate_linear(|revenue| *revenue)
             .map_index(|(name, revenue)| (Tup2(-revenue, name.clone()), Tup0()));
-        ordered(&groups, |Tup2(revenue, name), _| json!({"n_name": name, "revenue": -revenue}))
+        ordered(
+            &groups,
+            |Tup2(revenue, name), _| json!({"n_name": name, "revenue": -revenue}),
+        )
     }
 
-    fn q6(&self) -> Box<dyn Live> {
+    fn q6(&self) -> Subscriber {
         let revenue = self
             .lines
             .filter(|(_, l)| {
@@ -292,7 +296,7 @@ impl Sources {
         subscriber(&revenue, |_, revenue| json!({"revenue": revenue}))
     }
 
-    fn q10(&self) -> Box<dyn Live> {
+    fn q10(&self) -> Subscriber {
         let orders = self
             .orders
             .filter(|(_, o)| (19_931_001..19_940_101).contains(&o.date))

@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::text::{Names, Text, TextMap};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Event<S> {
+pub(crate) struct Event<S> {
     id: S,
     user: S,
     language: S,
@@ -24,7 +24,7 @@ struct Event<S> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct User<S> {
+pub(crate) struct User<S> {
     id: S,
     name: S,
     country: S,
@@ -133,10 +133,11 @@ impl<S: Text> World for Events<S> {
             sink(groups, &out, Some);
             let (ranks, texts) = (names.clone(), names.clone());
             let order = move |(language, agg): &(S, Agg)| (Reverse(agg.n), language.rank(&ranks));
-            let line = move |(language, agg): &(S, Agg)| {
-                json!({"language": language.text(&texts), "n": agg.n, "bytes": agg.sum})
-            };
-            live.push(("Q2".into(), subscriber::<Ordered<S, _>, _, _>(out, order, line)));
+            let line = move |(language, agg): &(S, Agg)| json!({"language": language.text(&texts), "n": agg.n, "bytes": agg.sum});
+            live.push((
+                "Q2".into(),
+                subscriber::<Ordered<S, _>, _, _>(out, order, line),
+            ));
         }
         if asked("Q4") {
             let (out, ranks) = (Output::default(), names.clone());

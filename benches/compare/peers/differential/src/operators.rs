@@ -219,10 +219,12 @@ where
                         let old = std::mem::replace(&mut group.shown, new);
                         if old != new {
                             session.give_iterator(
-                                old.into_iter().map(|agg| ((group.key.clone(), agg), time, -1)),
+                                old.into_iter()
+                                    .map(|agg| ((group.key.clone(), agg), time, -1)),
                             );
                             session.give_iterator(
-                                new.into_iter().map(|agg| ((group.key.clone(), agg), time, 1)),
+                                new.into_iter()
+                                    .map(|agg| ((group.key.clone(), agg), time, 1)),
                             );
                         }
                     }
@@ -281,9 +283,12 @@ pub(crate) fn window<'s, D: Data, K: Ord + Clone + 'static>(
                             _ => (None, new.next()),
                         };
                         if gone.map(|(_, row)| row) != come.map(|(_, row)| row) {
-                            session
-                                .give_iterator(gone.into_iter().map(|(_, row)| (row.clone(), time, -1)));
-                            session.give_iterator(come.into_iter().map(|(_, row)| (row.clone(), time, 1)));
+                            session.give_iterator(
+                                gone.into_iter().map(|(_, row)| (row.clone(), time, -1)),
+                            );
+                            session.give_iterator(
+                                come.into_iter().map(|(_, row)| (row.clone(), time, 1)),
+                            );
                         }
                     }
                     std::mem::swap(&mut shown, &mut next);

@@ -11,6 +11,8 @@ use crate::operators::{Input, T};
 pub(crate) struct Table<K, D: Data, H> {
     rows: HashMap<K, D, H>,
     input: Option<Input<D>>,
+    /// Whether the input has been given the rows that were there before it.
+    fed: bool,
 }
 
 impl<K, D: Data, H: Default> Default for Table<K, D, H> {
@@ -18,6 +20,7 @@ impl<K, D: Data, H: Default> Default for Table<K, D, H> {
         Table {
             rows: HashMap::default(),
             input: None,
+            fed: false,
         }
     }
 }
@@ -39,19 +42,23 @@ impl<K: Hash + Eq, D: Data, H: BuildHasher + Default> Table<K, D, H> {
         input.replace(old, row);
     }
 
-    /// The rows as a collection, those that are there first.
+    /// The rows as a collection. Those that are there go in when time advances: what is sent while a
+    /// dataflow is being built would be lost.
     pub(crate) fn input<'s>(&mut self, scope: Scope<'s, T>) -> VecCollection<'s, T, D, isize> {
-        let (mut input, rows) = Input::new(scope);
-        for row in self.rows.values() {
-            input.replace(None, Some(row.clone()));
-        }
+        let (input, rows) = Input::new(scope);
         self.input = Some(input);
         rows
     }
 
     pub(crate) fn advance(&mut self, to: T) {
-        if let Some(input) = &mut self.input {
-            input.advance(to);
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        if !std::mem::replace(&mut self.fed, true) {
+            for row in self.rows.values() {
+                input.replace(None, Some(row.clone()));
+            }
         }
+        input.advance(to);
     }
 }

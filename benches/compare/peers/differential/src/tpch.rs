@@ -12,8 +12,8 @@ use timely::dataflow::Scope;
 use crate::engine::World;
 use crate::live::{Live, subscriber};
 use crate::operators::{Output, R, T, arrange, sink, window};
-use crate::shared::tpch::{self as row, date, date_text};
 use crate::shared::Message;
+use crate::shared::tpch::{self as row, date, date_text};
 use crate::table::Table;
 use crate::text::{Names, Symbol, Text};
 use crate::totals::{Totals, totals};
@@ -320,9 +320,8 @@ impl Sources<'_> {
         let groups = groups.map(|(customer, (_, [revenue]))| (customer, revenue));
         let nations = self.nations.clone().map(|n| (n.key, n.name));
         let customers = arrange(self.customers.clone().map(|c| (c.nation, c)));
-        let customers = customers.join_core(arrange(nations), |_, c, name| {
-            Some((c.key, (*c, *name)))
-        });
+        let customers =
+            customers.join_core(arrange(nations), |_, c, name| Some((c.key, (*c, *name))));
         let joined = arrange(customers).join_core(arrange(groups), |_, (c, nation), revenue| {
             Some((*c, *nation, *revenue))
         });

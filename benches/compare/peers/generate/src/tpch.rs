@@ -31,7 +31,10 @@ pub(crate) fn write(dir: &Path, quick: bool) -> io::Result<()> {
     // A tenth comes in later.
     let fresh = sales.split_off(sales.len() * 9 / 10);
     let rows = sales.iter().flat_map(|sale| sale.messages.iter().cloned());
-    lines::write(&dir.join("load.jsonl"), dimensions(scale).into_iter().chain(rows))?;
+    lines::write(
+        &dir.join("load.jsonl"),
+        dimensions(scale).into_iter().chain(rows),
+    )?;
 
     let mut rng = Rng::with_seed(SEED);
     rng.shuffle(&mut sales);
@@ -50,7 +53,8 @@ fn dimensions(scale: f64) -> Vec<Value> {
         rows.push(insert("region", &r.r_regionkey.to_string(), row));
     }
     for n in NationGenerator::new(scale, 1, 1).iter() {
-        let row = json!({"n_nationkey": n.n_nationkey, "n_name": n.n_name, "n_regionkey": n.n_regionkey});
+        let row =
+            json!({"n_nationkey": n.n_nationkey, "n_name": n.n_name, "n_regionkey": n.n_regionkey});
         rows.push(insert("nation", &n.n_nationkey.to_string(), row));
     }
     for s in SupplierGenerator::new(scale, 1, 1).iter() {

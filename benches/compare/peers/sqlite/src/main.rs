@@ -1,10 +1,10 @@
 //! The engine `sqlite`: a database in memory with indexes and statistics, prepared statements, one
 //! transaction a step, after which every query is run again and its rows are read.
 
-#[path = "../../../program/mod.rs"]
-mod program;
 #[path = "../../shared/message.rs"]
 mod message;
+#[path = "../../../program/mod.rs"]
+mod program;
 
 use std::collections::HashMap;
 use std::error::Error;

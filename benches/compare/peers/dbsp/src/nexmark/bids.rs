@@ -5,14 +5,15 @@ use dbsp::utils::{Tup2, Tup3};
 use serde_json::json;
 
 use super::{Bid, Bids};
-use crate::live::{Live, subscriber};
+use crate::live::{Subscriber, subscriber};
 
 const HOUR: i64 = 3_600_000;
 
-pub(super) fn q0(bids: &Bids) -> Box<dyn Live> {
-    subscriber(bids, |_, b| {
-        json!({"auction": b.auction, "bidder": b.bidder, "price": b.price, "dateTime": b.time, "extra": b.extra})
-    })
+pub(super) fn q0(bids: &Bids) -> Subscriber {
+    subscriber(
+        bids,
+        |_, b| json!({"auction": b.auction, "bidder": b.bidder, "price": b.price, "dateTime": b.time, "extra": b.extra}),
+    )
 }
 
 /// Thousandths of the price in the other currency.
@@ -20,7 +21,7 @@ fn dollars(bid: &Bid) -> i64 {
     bid.price * 908
 }
 
-pub(super) fn q1(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q1(bids: &Bids) -> Subscriber {
     let rows = bids.map_index(|(number, b)| (*number, Tup2(dollars(b), b.clone())));
     subscriber(&rows, |_, Tup2(price, b)| {
         let price = *price as f64 / 1e3;
@@ -28,16 +29,17 @@ pub(super) fn q1(bids: &Bids) -> Box<dyn Live> {
     })
 }
 
-pub(super) fn q2(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q2(bids: &Bids) -> Subscriber {
     let rows = bids
         .filter(|(_, b)| b.auction % 123 == 0)
         .map_index(|(number, b)| (*number, Tup2(b.auction, b.price)));
-    subscriber(&rows, |_, Tup2(auction, price)| {
-        json!({"auction": auction, "price": price})
-    })
+    subscriber(
+        &rows,
+        |_, Tup2(auction, price)| json!({"auction": auction, "price": price}),
+    )
 }
 
-pub(super) fn q14(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q14(bids: &Bids) -> Subscriber {
     let rows = bids
         .filter(|(_, b)| (1_000_000_001..50_000_000_000).contains(&dollars(b)))
         .map_index(|(number, b)| {
@@ -58,7 +60,7 @@ pub(super) fn q14(bids: &Bids) -> Box<dyn Live> {
     })
 }
 
-pub(super) fn q18(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q18(bids: &Bids) -> Subscriber {
     let last = bids
         .map_index(|(number, b)| {
             let row = Tup3(b.time, *number, b.clone());

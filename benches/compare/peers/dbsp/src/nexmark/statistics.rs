@@ -6,11 +6,11 @@ use dbsp::utils::{Tup0, Tup2, Tup3, Tup4, Tup5};
 use serde_json::{Value, json};
 
 use super::{Bid, Bids, window};
-use crate::live::{Indexed, Live, subscriber};
+use crate::live::{Indexed, Subscriber, subscriber};
 
 const DAY: i64 = 86_400_000;
 
-pub(super) fn q5(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q5(bids: &Bids) -> Subscriber {
     let counts = bids
         .flat_map_index(|(_, b)| {
             let (auction, start) = (b.auction, window(b.time, 2_000));
@@ -26,12 +26,13 @@ pub(super) fn q5(bids: &Bids) -> Box<dyn Live> {
         .join_index(&most, |Tup2(start, num), auction, _| {
             Some((Tup2(*auction, *start), *num))
         });
-    subscriber(&rows, |Tup2(auction, start), num| {
-        json!({"auction": auction, "start": start, "num": num})
-    })
+    subscriber(
+        &rows,
+        |Tup2(auction, start), num| json!({"auction": auction, "start": start, "num": num}),
+    )
 }
 
-pub(super) fn q7(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q7(bids: &Bids) -> Subscriber {
     let most = bids
         .map_index(|(_, b)| (window(b.time, 10_000), b.price))
         .aggregate(Max)
@@ -44,18 +45,20 @@ pub(super) fn q7(bids: &Bids) -> Box<dyn Live> {
         .join_index(&most, |Tup2(_, price), bid, _| {
             Some((bid.0, Tup2(*price, bid.clone())))
         });
-    subscriber(&rows, |_, Tup2(price, Tup5(_, auction, bidder, time, extra))| {
-        json!({"auction": auction, "price": price, "bidder": bidder, "dateTime": time, "extra": extra})
-    })
+    subscriber(
+        &rows,
+        |_, Tup2(price, Tup5(_, auction, bidder, time, extra))| json!({"auction": auction, "price": price, "bidder": bidder, "dateTime": time, "extra": extra}),
+    )
 }
 
-pub(super) fn q12(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q12(bids: &Bids) -> Subscriber {
     let counts = bids
         .map_index(|(_, b)| (Tup2(b.bidder, window(b.time, 10_000)), Tup0()))
         .aggregate_linear(|_| 1 as ZWeight);
-    subscriber(&counts, |Tup2(bidder, start), bids| {
-        json!({"bidder": bidder, "start": start, "bids": bids})
-    })
+    subscriber(
+        &counts,
+        |Tup2(bidder, start), bids| json!({"bidder": bidder, "start": start, "bids": bids}),
+    )
 }
 
 /// 1 to 3.
@@ -119,7 +122,7 @@ fn statistics_line(Tup3(counts, bidders, auctions): &Statistics) -> Value {
     })
 }
 
-pub(super) fn q15(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q15(bids: &Bids) -> Subscriber {
     let rows = statistics(bids, |b| Tup2(String::new(), window(b.time, DAY)));
     subscriber(&rows, |Tup2(_, day), row| {
         let mut line = statistics_line(row);
@@ -128,7 +131,7 @@ pub(super) fn q15(bids: &Bids) -> Box<dyn Live> {
     })
 }
 
-pub(super) fn q16(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q16(bids: &Bids) -> Subscriber {
     fn group(bid: &Bid) -> Group {
         Tup2(bid.channel.clone(), window(bid.time, DAY))
     }
@@ -147,7 +150,7 @@ pub(super) fn q16(bids: &Bids) -> Box<dyn Live> {
     })
 }
 
-pub(super) fn q17(bids: &Bids) -> Box<dyn Live> {
+pub(super) fn q17(bids: &Bids) -> Subscriber {
     let prices = bids.map_index(|(_, b)| (Tup2(b.auction, window(b.time, DAY)), b.price));
     let counts = prices.aggregate_linear(|price| Tup2(ranked(rank(*price)), *price));
     let (least, most) = (prices.aggregate(Min), prices.aggregate(Max));
