@@ -8,13 +8,8 @@ pub(crate) struct Phase {
     pub(crate) title: &'static str,
 }
 
-const fn phase(name: &'static str, unit: &'static str, title: &'static str, more: bool) -> Phase {
-    Phase {
-        name,
-        unit,
-        title,
-        more,
-    }
+const fn phase(name: &'static str, unit: &'static str, title: &'static str) -> Phase {
+    Phase { name, unit, title }
 }
 
 pub(crate) const PHASES: [Phase; 7] = [

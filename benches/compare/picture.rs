@@ -27,6 +27,7 @@ const ROW: f64 = 22.0;
 const HEAD: f64 = 46.0;
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#57606a}\
+text.tick{font-size:10px}\
 .title{font-size:13px;font-weight:600;fill:#1f2328}.ours{font-weight:600;fill:#1f2328}\
 .bar{fill:#9aa7b4}.bar.ours{fill:#0f8b8d}.grid{stroke:#d0d7de;stroke-width:1}\
 @media(prefers-color-scheme:dark){text{fill:#9198a1}.title,text.ours{fill:#f0f6fc}\
@@ -96,7 +97,14 @@ fn panel(out: &mut String, title: &str, good: &str, bars: &[Bar]) {
     write!(out, "{head}<text x=\"8\" y=\"34\">{good}</text>").expect("a string");
     for power in low as i32..=high as i32 {
         let (x, top) = (place(f64::from(power)), HEAD - 4.0);
-        write!(out, "<path class=\"grid\" d=\"M{x:.1} {top}V{bottom}\"/>").expect("a string");
+        let tick = tick(power);
+        write!(
+            out,
+            "<path class=\"grid\" d=\"M{x:.1} {top}V{bottom}\"/>\
+             <text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
+            top - 3.0
+        )
+        .expect("a string");
     }
     for (i, bar) in bars.iter().enumerate() {
         let y = HEAD + i as f64 * ROW;
@@ -121,5 +129,15 @@ fn panel(out: &mut String, title: &str, good: &str, bars: &[Bar]) {
             shown(bar.value)
         )
         .expect("a string");
+    }
+}
+
+/// A power of ten, short.
+fn tick(power: i32) -> String {
+    let value = 10f64.powi(power);
+    match power {
+        6.. => format!("{}M", value / 1e6),
+        3..6 => format!("{}k", value / 1e3),
+        _ => value.to_string(),
     }
 }

@@ -71,6 +71,7 @@ fn same(a: &Value, b: &Value) -> bool {
 /// A text to sort by, that does not depend on a float's last digits.
 fn sort_text(value: &Value) -> String {
     match value.as_f64() {
+        Some(number) if number.fract() == 0.0 => format!("{number:.0}"),
         Some(number) => format!("{number:.6e}"),
         None => value.to_string(),
     }

@@ -43,7 +43,7 @@ fn message((number, event): (usize, Event)) -> Value {
         Event::Person(p) => {
             let row = json!({
                 "id": p.id, "name": p.name, "emailAddress": p.email_address, "creditCard": p.credit_card,
-                "city": p.city, "state": p.state, "dateTime": p.date_time, "extra": p.extra,
+                "city": p.city, "state": p.state.to_uppercase(), "dateTime": p.date_time, "extra": p.extra,
             });
             insert("person", &p.id.to_string(), row)
         }
