@@ -142,7 +142,7 @@ const NEXMARK: Workload = Workload {
     ],
     schema: files!("nexmark", "schema.sql"),
     index: files!("nexmark", "index.sql"),
-    full: [(20_000, 80_000), (1_000, 3_000), (20, 3_000)],
+    full: [(20_000, 80_000), (1_000, 3_000), (10, 1_000)],
     quick: [(2_000, 8_000), (200, 2_000), (10, 2_000)],
 };
 

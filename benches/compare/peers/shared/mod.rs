@@ -4,6 +4,7 @@ pub(crate) mod events;
 mod message;
 #[allow(dead_code, reason = "not every program answers it")]
 pub(crate) mod nexmark;
+#[allow(dead_code, reason = "a program may have keys from elsewhere")]
 pub(crate) mod tpch;
 
 pub(crate) use message::Message;

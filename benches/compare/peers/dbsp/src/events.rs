@@ -1,8 +1,6 @@
 //! The workload `events`.
 
-use std::cmp::{Ordering, Reverse};
-
-use dbsp::operator::{CmpFunc, MapHandle, Max, Min, Update};
+use dbsp::operator::{MapHandle, Max, Min, Update};
 use dbsp::utils::{Tup0, Tup2, Tup3};
 use dbsp::{RootCircuit, ZWeight};
 use serde_json::{Value, json};
@@ -44,16 +42,6 @@ pub(crate) struct Events {
 pub(crate) enum Change {
     User(String, Update<User, User>),
     Event(String, Update<Event, Event>),
-}
-
-/// The latest first, ties by id.
-struct Latest;
-
-impl CmpFunc<Event> for Latest {
-    fn cmp(a: &Event, b: &Event) -> Ordering {
-        let order = |e: &Event| Reverse(e.timestamp);
-        order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
-    }
 }
 
 impl World for Events {
@@ -103,10 +91,11 @@ impl World for Events {
             live.push(("Q2".into(), ordered(&rows, line)));
         }
         if asked("Q4") {
+            // The latest first, ties by id, which is an event's first field.
             let rows = events
-                .map_index(|(_, e)| (Tup0(), e.clone()))
-                .topk_custom_order::<Latest>(50)
-                .map_index(|(_, e)| (Tup2(-e.timestamp, e.id.clone()), e.clone()));
+                .map_index(|(_, e)| (Tup0(), Tup2(-e.timestamp, e.clone())))
+                .topk_asc(50)
+                .map_index(|(_, Tup2(time, e))| (Tup2(*time, e.id.clone()), e.clone()));
             live.push(("Q4".into(), ordered(&rows, |_, e| event_line(e))));
         }
         if asked("Q3") {
