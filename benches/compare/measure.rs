@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use crate::engines::{Engine, engine};
+use crate::engines::{Engine, Pace, engine};
 use crate::figures::{Figures, shown};
 use crate::options::Options;
 use crate::rows::Rows;
@@ -113,13 +113,24 @@ impl Session {
     }
 
     fn run(&mut self, runs: usize) {
-        let (mut done, all) = (0, runs * self.results.cells.len());
+        let runs_of = |engine: &Engine| match engine.pace {
+            Pace::Library => runs,
+            Pace::Script | Pace::Recompute => runs.div_ceil(2),
+        };
+        let all: usize = self
+            .results
+            .cells
+            .iter()
+            .map(|cell| runs_of(cell.engine))
+            .sum();
+        let mut done = 0;
         for run in 1..=runs {
             for at in 0..self.results.cells.len() {
-                let (engine, set) = (
-                    self.results.cells[at].engine,
-                    self.results.cells[at].set.clone(),
-                );
+                let cell = &self.results.cells[at];
+                let (engine, set, runs) = (cell.engine, cell.set.clone(), runs_of(cell.engine));
+                if run > runs {
+                    continue;
+                }
                 done += 1;
                 eprint!(
                     "[{done}/{all}] run {run}/{runs}  {set:<4} {:<22} ",

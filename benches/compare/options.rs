@@ -12,7 +12,7 @@ cargo bench --bench compare -- [OPTIONS]
   --engines A,B     tailwater, tailwater-cli, differential-interned, differential-string, dbsp,
                     tanstack-db, db-ivm, duckdb, sqlite (all that the workload has)
   --queries A,B     query sets: Q1, Q2 and so on, and all, which is all of them at once (every set)
-  --runs N          runs of each engine and query set; medians are given (3)
+  --runs N          runs of each engine and query set, half as many of the slow ones; medians are given (3)
   --quick           a tenth of the work and, unless --engines and --runs say otherwise, Tailwater alone, once
   --markdown FILE   also write the table to a file
   --json FILE       write the figures: an object a line, with engine, query, phase, value, unit

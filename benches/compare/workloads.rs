@@ -83,7 +83,7 @@ const EVENTS: Workload = Workload {
     ],
     schema: files!("events", "schema.sql"),
     index: files!("events", "index.sql"),
-    full: [(20_000, 80_000), (1_000, 3_000), (40, 3_000)],
+    full: [(20_000, 80_000), (1_000, 3_000), (20, 2_000)],
     quick: [(2_000, 8_000), (200, 2_000), (20, 2_000)],
 };
 

@@ -2,9 +2,9 @@
 
 pub(crate) mod events;
 mod message;
-#[allow(dead_code, reason = "not every program answers it")]
+#[allow(dead_code, reason = "not every program asks for all of it")]
 pub(crate) mod nexmark;
-#[allow(dead_code, reason = "a program may have keys from elsewhere")]
+#[allow(dead_code, reason = "not every program asks for all of it")]
 pub(crate) mod tpch;
 
 pub(crate) use message::Message;
