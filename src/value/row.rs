@@ -3,7 +3,7 @@
 //! A row is one allocation, shared by the store, arrangements and results through a 16-byte handle
 //! of an inline content hash and a thin pointer. Rows order by hash first: sorting and merging need
 //! *some* total order, not the semantic one, and this one almost never follows the pointer.
-//! Measured in `benches/engine` against the same bytes without the inline hash.
+//! Measured by `benches/compare` against the same bytes without the inline hash.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,0 +1,1 @@
+SELECT * FROM events WHERE language = 'en' AND bytes > 500

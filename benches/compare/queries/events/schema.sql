@@ -1,0 +1,2 @@
+CREATE TABLE users (id VARCHAR PRIMARY KEY, name VARCHAR, active BOOLEAN, age BIGINT, country VARCHAR);
+CREATE TABLE events (id VARCHAR PRIMARY KEY, "userId" VARCHAR, language VARCHAR, title VARCHAR, bytes BIGINT, timestamp BIGINT);

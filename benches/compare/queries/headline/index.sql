@@ -1,0 +1,1 @@
+CREATE INDEX item_rank ON items (rank, id);

@@ -1,0 +1,3 @@
+SELECT auction, "dateTime" - "dateTime" % 86400000 AS day, count(*) AS "totalBids", count(*) FILTER (WHERE price < 10000) AS "rank1Bids", count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS "rank2Bids", count(*) FILTER (WHERE price >= 1000000) AS "rank3Bids",
+  min(price) AS "minPrice", max(price) AS "maxPrice", avg(price) AS "avgPrice", sum(price) AS "sumPrice"
+FROM bid GROUP BY auction, "dateTime" - "dateTime" % 86400000

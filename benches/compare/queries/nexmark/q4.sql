@@ -1,0 +1,4 @@
+SELECT category, avg(final) AS final FROM (
+  SELECT a.id, a.category, max(b.price) AS final FROM auction a JOIN bid b ON a.id = b.auction
+  WHERE b."dateTime" BETWEEN a."dateTime" AND a.expires GROUP BY a.id, a.category
+) f GROUP BY category

@@ -1,0 +1,3 @@
+SELECT b.auction, b.price, b.bidder, b."dateTime", b.extra FROM bid b
+JOIN (SELECT "dateTime" - "dateTime" % 10000 AS start, max(price) AS price FROM bid GROUP BY "dateTime" - "dateTime" % 10000) m
+  ON b."dateTime" - b."dateTime" % 10000 = m.start AND b.price = m.price
