@@ -55,10 +55,6 @@ pub(super) struct Canvas {
 }
 
 impl Panel {
-    pub(super) fn title(&self) -> &str {
-        &self.title
-    }
-
     /// Lines beside the rows: title, names, rule.
     pub(super) const FRAME: usize = 3;
 
