@@ -80,7 +80,8 @@ const ROWS: [(&str, usize); 8] = [
     ("supplier", 6),
     ("part", 8),
     ("partsupp", 30),
-    ("customer", 8),
+    // Some without orders.
+    ("customer", 12),
     ("orders", 50),
     ("lineitem", 250),
 ];
