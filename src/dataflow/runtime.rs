@@ -23,7 +23,7 @@ pub(crate) struct Dataflow {
 }
 
 enum Body {
-    Here(Running),
+    Here(Box<Running>),
     Workers(Remote, RefCell<Updates>),
 }
 
@@ -90,7 +90,7 @@ impl Runtime {
         let (body, origins) = match &mut self.0 {
             Place::Here(local) => {
                 let (running, origins) = local.install(root, store, now);
-                (Body::Here(running), origins)
+                (Body::Here(Box::new(running)), origins)
             }
             Place::Workers(leader) => {
                 let (remote, origins) = leader.install(root, now);
@@ -158,7 +158,7 @@ impl Runtime {
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
         match (&mut self.0, dataflow.body) {
-            (Place::Here(local), Body::Here(running)) => local.drop_dataflow(running, never),
+            (Place::Here(local), Body::Here(running)) => local.drop_dataflow(*running, never),
             (Place::Workers(leader), Body::Workers(remote, _)) => leader.drop_dataflow(&remote),
             _ => unreachable!("dataflows stay where they are"),
         }

@@ -4,6 +4,7 @@
 //! this part. A step sends each change to the flows that it may concern, and these work level by
 //! level, so that whoever reads another flow comes after it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::share::{hash_of, inputs_mut, is_sharable, reads};
@@ -188,10 +189,9 @@ impl Flows {
         known: &mut Known,
     ) -> Result<Dataflow, Stopped> {
         for id in reads(built) {
-            if !known.contains_key(&id) {
+            if let Entry::Vacant(entry) = known.entry(id) {
                 let part = self.all[&id].plan.clone();
-                let tuples = self.once(&part, ground)?;
-                known.insert(id, tuples);
+                entry.insert(self.once(&part, ground)?);
             }
         }
         let mut dataflow = self.runtime.install(built, ground.store, ground.now);

@@ -72,7 +72,7 @@ impl World {
         let mut dataflow = self.runtime.install(node, &mut self.store, 0);
         route(&self.all_rows(), &mut dataflow.feeds);
         self.runtime.begin(&mut dataflow);
-        self.runtime.finish(&dataflow);
+        self.runtime.finish(&mut dataflow);
         dataflow
     }
 

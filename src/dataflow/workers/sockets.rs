@@ -28,8 +28,8 @@ pub(super) fn connect(workers: &Workers, health: &Arc<Health>) -> Result<Built, 
     let listener = TcpListener::bind(&workers.hosts[workers.process][..])
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| unreachable(workers, workers.process, &error))?;
-    for process in 0..workers.process {
-        sockets[process] = Some(find(workers, process, end)?);
+    for (process, socket) in sockets.iter_mut().enumerate().take(workers.process) {
+        *socket = Some(find(workers, process, end)?);
     }
     while let Some(missing) = (workers.process + 1..sockets.len()).find(|i| sockets[*i].is_none()) {
         match listener.accept() {
