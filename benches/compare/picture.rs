@@ -69,7 +69,7 @@ pub(crate) fn svg(results: &Results) -> String {
     }
     let note = "logarithmic scales; medians; each engine in a process of its own";
     let y = total - 8.0;
-    write!(out, "<text x=\"8\" y=\"{y}\">{note}</text></svg>\n").expect("a string");
+    writeln!(out, "<text x=\"8\" y=\"{y}\">{note}</text></svg>").expect("a string");
     out
 }
 
