@@ -15,8 +15,10 @@ pub(crate) fn markdown(results: &Results, quick: bool) -> String {
     sets.dedup();
     writeln!(
         out,
-        "Workload `{}`: {}.",
-        results.workload.name, results.workload.about
+        "Workload `{}`: {}{}.",
+        results.workload.name,
+        results.workload.about,
+        if quick { "; a tenth of that" } else { "" }
     )
     .expect("a string");
     for set in sets {
