@@ -73,7 +73,8 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         ));
     }
     if args.stats {
-        note(format_args!("{}", Stats(&run.engine.memory())));
+        let stats = Stats(&run.engine.memory()).to_string();
+        stats.lines().for_each(|line| note(format_args!("{line}")));
     }
     let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
     Ok(if clean {

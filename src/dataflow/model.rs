@@ -143,7 +143,8 @@ fn joins_over_joins() {
         let [a, b, c] = [a, b, c].map(|collection| scan(collection, &[]));
         let greater = Expr::Call(Function::Gt, vec![column(0, 3), column(2, 3)]);
         let mut nodes = Vec::new();
-        for inner in KINDS {
+        let pairing = KINDS.iter().copied().filter(|kind| !kind.is_test());
+        for inner in pairing {
             let pairs = join(inner, &a, &b, &[[(0, 1), (0, 2)]], &[]);
             let other = join(JoinKind::Left, &b, &a, &[[(0, 4), (0, 0)]], &[]);
             let fields = vec![column(0, 1), column(1, 3)];
