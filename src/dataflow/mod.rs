@@ -29,7 +29,7 @@ pub(crate) mod workers;
 
 use timely::dataflow::Stream;
 
-use crate::plan::Scan;
+use crate::plan::{Node, Scan};
 use crate::value::{Row, Tuple};
 pub(crate) use budget::Stopped;
 pub(crate) use runtime::{Dataflow, Runtime};
@@ -58,6 +58,17 @@ pub(crate) enum Origin {
     Scan(Scan),
     /// The tuples of another dataflow, by the number of a [`crate::plan::Node::Common`].
     Common(u64),
+}
+
+impl Origin {
+    /// What a node reads that computes nothing.
+    fn of(node: &Node) -> Option<Origin> {
+        match node {
+            Node::Scan(scan) => Some(Origin::Scan(scan.clone())),
+            Node::Common { id, .. } => Some(Origin::Common(*id)),
+            _ => None,
+        }
+    }
 }
 
 impl Feed {

@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 
 use super::local::{Local, Running};
 use super::workers::{Leader, Lost, Remote};
-use super::{Feed, Stopped, Updates};
+use super::{Feed, Origin, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::Store;
 
@@ -23,6 +23,8 @@ pub(crate) struct Dataflow {
 }
 
 enum Body {
+    /// Nothing is computed: what comes in is what goes out.
+    Direct(RefCell<Updates>),
     Here(Box<Running>),
     Workers(Remote, RefCell<Updates>),
 }
@@ -88,10 +90,14 @@ impl Runtime {
     /// tick must bring all current rows.
     pub(crate) fn install(&mut self, root: &Node, store: &mut Store, now: i64) -> Dataflow {
         let (body, origins) = match &mut self.0 {
-            Place::Here(local) => {
-                let (running, origins) = local.install(root, store, now);
-                (Body::Here(Box::new(running)), origins)
-            }
+            Place::Here(local) => match Origin::of(root) {
+                // A thousand filters are a thousand lists, and not as many timely dataflows.
+                Some(origin) => (Body::Direct(RefCell::default()), vec![origin]),
+                None => {
+                    let (running, origins) = local.install(root, store, now);
+                    (Body::Here(Box::new(running)), origins)
+                }
+            },
             Place::Workers(leader) => {
                 let (remote, origins) = leader.install(root, now);
                 (Body::Workers(remote, RefCell::default()), origins)
@@ -106,6 +112,13 @@ impl Runtime {
     pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
         let feeds = dataflow.feeds.iter_mut().map(|feed| &mut feed.buffer);
         match (&mut self.0, &mut dataflow.body) {
+            (_, Body::Direct(output)) => {
+                let output = output.get_mut();
+                feeds.for_each(|feed| match output.is_empty() {
+                    true => std::mem::swap(output, feed),
+                    false => output.append(&mut std::mem::take(feed)),
+                });
+            }
             (Place::Here(local), Body::Here(running)) => local.begin(running, feeds),
             (Place::Workers(leader), Body::Workers(remote, _)) => {
                 leader.begin(remote, feeds.map(std::mem::take).collect());
@@ -117,6 +130,7 @@ impl Runtime {
     /// Works until the dataflow's tick is done.
     pub(crate) fn finish(&mut self, dataflow: &mut Dataflow) {
         match (&mut self.0, &mut dataflow.body) {
+            (_, Body::Direct(_)) => {}
             (Place::Here(local), Body::Here(running)) => local.finish(running, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.finish(remote, output.get_mut());
@@ -128,6 +142,7 @@ impl Runtime {
     /// Lets the dataflow's clock stand at another time; whether that changes anything.
     pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
         match (&mut self.0, &mut dataflow.body) {
+            (_, Body::Direct(_)) => false,
             (Place::Here(local), Body::Here(running)) => local.set_clock(running, now, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.set_clock(remote, now, output.get_mut())
@@ -145,6 +160,7 @@ impl Runtime {
         limit: Option<usize>,
     ) -> bool {
         match (&mut self.0, &mut dataflow.body) {
+            (_, Body::Direct(_)) => false,
             (Place::Here(local), Body::Here(running)) => {
                 local.set_window(running, offset, limit, never)
             }
@@ -158,6 +174,7 @@ impl Runtime {
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
         match (&mut self.0, dataflow.body) {
+            (_, Body::Direct(_)) => {}
             (Place::Here(local), Body::Here(running)) => local.drop_dataflow(*running, never),
             (Place::Workers(leader), Body::Workers(remote, _)) => leader.drop_dataflow(&remote),
             _ => unreachable!("dataflows stay where they are"),
@@ -195,7 +212,7 @@ impl Dataflow {
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         match &self.body {
             Body::Here(running) => running.stopped(),
-            Body::Workers(..) => None,
+            Body::Direct(_) | Body::Workers(..) => None,
         }
     }
 
@@ -203,7 +220,7 @@ impl Dataflow {
     pub(crate) fn bytes(&self) -> usize {
         match &self.body {
             Body::Here(running) => running.bytes(),
-            Body::Workers(..) => 0,
+            Body::Direct(_) | Body::Workers(..) => 0,
         }
     }
 
@@ -211,7 +228,7 @@ impl Dataflow {
     pub(crate) fn operators(&self) -> Vec<(String, usize)> {
         match &self.body {
             Body::Here(running) => running.operators(),
-            Body::Workers(..) => Vec::new(),
+            Body::Direct(_) | Body::Workers(..) => Vec::new(),
         }
     }
 
@@ -219,13 +236,19 @@ impl Dataflow {
     pub(crate) fn shrink(&mut self) {
         match &mut self.body {
             Body::Here(running) => running.shrink(),
-            Body::Workers(_, output) => output.get_mut().shrink_to_fit(),
+            Body::Direct(output) | Body::Workers(_, output) => {
+                let output = output.get_mut();
+                if output.is_empty() && output.capacity() > super::operator::SMALL {
+                    *output = Updates::new();
+                }
+            }
         }
     }
 
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         match &self.body {
+            Body::Direct(_) => false,
             Body::Here(running) => running.has_clock(),
             Body::Workers(remote, _) => remote.has_clock,
         }
@@ -234,6 +257,7 @@ impl Dataflow {
     /// Whether a recursion ended before its fixed point.
     pub(crate) fn is_cut(&self) -> bool {
         match &self.body {
+            Body::Direct(_) => false,
             Body::Here(running) => running.is_cut(),
             Body::Workers(remote, _) => remote.is_cut,
         }
@@ -244,7 +268,7 @@ impl Dataflow {
     pub(crate) fn output(&mut self) -> RefMut<'_, Updates> {
         match &mut self.body {
             Body::Here(running) => running.output(),
-            Body::Workers(_, output) => output.borrow_mut(),
+            Body::Direct(output) | Body::Workers(_, output) => output.borrow_mut(),
         }
     }
 }
