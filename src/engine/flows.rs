@@ -511,7 +511,9 @@ impl Flows {
                     levels.entry(reading.level).or_default().insert(*reader);
                 }
                 tuples.clear();
-                *self.dataflow(id).output() = tuples;
+                let dataflow = self.dataflow(id);
+                *dataflow.output() = tuples;
+                dataflow.shrink();
             }
         }
         results

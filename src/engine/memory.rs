@@ -314,6 +314,10 @@ impl Engine {
 
     /// After a step: drops the queries that were stopped in it, and says whether there were any.
     pub(super) fn drop_stopped(&mut self, touched: &[FlowId]) -> bool {
+        // Without a limit nothing is stopped, and a step asks nobody.
+        if !self.memory.is_limited() {
+            return false;
+        }
         let mut dropped = false;
         for flow in touched.iter().copied().chain(self.flows.commons()) {
             if !self.flows.runs(flow) {
@@ -331,19 +335,22 @@ impl Engine {
     /// After a step of some flows: drops those that took too much, and says whether there were any.
     pub(super) fn account(&mut self, touched: impl IntoIterator<Item = FlowId>) -> bool {
         let touched: Vec<FlowId> = touched.into_iter().collect();
+        for flow in &touched {
+            self.flows.dataflow(*flow).shrink();
+        }
+        if !self.memory.is_limited() {
+            return false;
+        }
         let mut dropped = self.drop_stopped(&touched);
         for flow in touched.into_iter().chain(self.flows.commons()) {
             if !self.flows.runs(flow) {
                 continue;
             }
-            self.flows.dataflow(flow).shrink();
-            if self.memory.is_limited() {
-                let own = self.measure(flow);
-                let fits = self.memory.fits(own, 0, || self.largest(flow));
-                if let Err(error) = fits {
-                    self.drop_flow(flow, &error);
-                    dropped = true;
-                }
+            let own = self.measure(flow);
+            let fits = self.memory.fits(own, 0, || self.largest(flow));
+            if let Err(error) = fits {
+                self.drop_flow(flow, &error);
+                dropped = true;
             }
         }
         self.make_room() || dropped

@@ -72,25 +72,6 @@ impl Tail<'_> {
     }
 }
 
-/// A query of one source.
-pub(super) fn query_of(from: Source) -> Query {
-    Query {
-        recursive: Vec::new(),
-        max_rounds: None,
-        from,
-        joins: Vec::new(),
-        filters: Vec::new(),
-        group_by: Vec::new(),
-        having: Vec::new(),
-        select: None,
-        distinct: false,
-        order_by: Vec::new(),
-        limit: None,
-        offset: 0,
-        single: false,
-    }
-}
-
 pub(super) fn source_of(query: Query, alias: &SmolStr) -> Source {
     Source::Query {
         query: Box::new(query),
@@ -161,7 +142,7 @@ impl Lowering {
     /// A query whose rows are those of another one.
     fn wrapped(&mut self, query: Query) -> Query {
         let alias = self.alias("q");
-        query_of(source_of(query, &alias))
+        Query::from_source(source_of(query, &alias))
     }
 
     /// What may stand between set operators, without the clauses behind it.

@@ -10,7 +10,7 @@ use super::error::{Fault, Result};
 use super::item::Item;
 use super::join::{arranged, conjuncts};
 use super::names::means;
-use super::query::{Link, Purpose, Rows, Tail, object, ordered, ordinal, query_of};
+use super::query::{Link, Purpose, Rows, Tail, object, ordered, ordinal};
 use super::window::OVER;
 use crate::query::{AggregateFunction, Entry, Expr, Function, Query};
 
@@ -99,7 +99,10 @@ impl Lowering {
                 return Err(fault.hint("first(x ORDER BY y) with GROUP BY gives one row a group"));
             }
         };
-        let mut rows = Rows::new(query_of(crate::query::Source::UnionAll(Vec::new())), None);
+        let mut rows = Rows::new(
+            Query::from_source(crate::query::Source::UnionAll(Vec::new())),
+            None,
+        );
         let order = self.order(&items, &keys, grouped, distinct, tail, purpose)?;
         let default = items.first().and_then(Item::expr).map(of_nothing);
         self.output(&mut rows, items, &keys, grouped, purpose)?;
@@ -531,7 +534,7 @@ fn unsupported(s: &Select) -> Result<()> {
 
 /// A query over the rows of another one.
 pub(super) fn over(query: Query, alias: &SmolStr) -> Query {
-    query_of(super::query::source_of(query, alias))
+    Query::from_source(super::query::source_of(query, alias))
 }
 
 /// Whether there was a partner in a left join, by the field that was equal.

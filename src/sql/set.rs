@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Span;
 
 use super::block::{Lowering, call, field};
 use super::error::{Fault, Result};
-use super::query::{Rows, object, query_of, source_of};
+use super::query::{Rows, object, source_of};
 use crate::query::{Expr, Function, Join, JoinKind, Query, Source};
 
 impl Lowering {
@@ -66,7 +66,7 @@ impl Lowering {
                 queries.push(self.like_first(rows, columns.as_deref(), branch.span())?);
             }
         }
-        let mut query = query_of(Source::UnionAll(queries));
+        let mut query = Query::from_source(Source::UnionAll(queries));
         if !all {
             query.distinct = true;
             if let Some(columns) = &columns {
@@ -111,7 +111,7 @@ impl Lowering {
         }
         let alias = self.alias("q");
         let column = |(from, to): (&SmolStr, &SmolStr)| (to.clone(), field(&alias, from));
-        let mut outer = query_of(source_of(query, &alias));
+        let mut outer = Query::from_source(source_of(query, &alias));
         outer.select = object(from.iter().zip(to).map(column));
         outer
     }
@@ -130,7 +130,7 @@ impl Lowering {
             None => Expr::Ref(vec![alias.clone()]),
         };
         let on = call(Function::Eq, [whole(&l), whole(&r)]);
-        let mut query = query_of(source_of(first.query, &l));
+        let mut query = Query::from_source(source_of(first.query, &l));
         query.joins.push(Join {
             kind: match op {
                 SetOperator::Intersect => JoinKind::Semi,

@@ -8,7 +8,7 @@ use super::block::{Clause, Kind, Lowering, Typed, call, settled, value};
 use super::call::Args;
 use super::error::{Fault, Result};
 use super::expr::literal;
-use super::query::{ordered, query_of};
+use super::query::ordered;
 use crate::query::{
     AggregateFunction, Entry, Expr, Frame, Function, Over, OverFunction, Query, Source,
 };
@@ -203,7 +203,7 @@ impl Lowering {
             order_by,
             limit: query.limit,
             offset: query.offset,
-            ..query_of(source)
+            ..Query::from_source(source)
         }
     }
 }

@@ -6,7 +6,7 @@ use sqlparser::ast::{self, SetExpr, SetOperator, Spanned};
 use super::block::{Body, Column, Lowering, Named};
 use super::error::{Fault, Result};
 use super::names::{column_name, means};
-use super::query::{query_of, tail};
+use super::query::tail;
 use crate::query::{Query, Source};
 
 impl Lowering {
@@ -91,7 +91,7 @@ impl Lowering {
             let fault = Fault::new(cte.alias.name.span, "a recursion cannot be limited");
             return Err(fault.hint("limit the query that selects from it"));
         }
-        let query = query_of(Source::UnionAll(vec![first, second]));
+        let query = Query::from_source(Source::UnionAll(vec![first, second]));
         Ok(Some((unique, query)))
     }
 }
