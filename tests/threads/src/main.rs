@@ -21,6 +21,11 @@ mod db {
         }
     }
 
+    pub(crate) mod error {
+        #[derive(Clone, Debug)]
+        pub(crate) struct DbError;
+    }
+
     pub(crate) mod threads {
         pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
     }
