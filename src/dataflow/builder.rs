@@ -4,51 +4,55 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use timely::dataflow::Scope;
-use timely::dataflow::operators::Concatenate;
-use timely::dataflow::operators::vec::Input as _;
-
 use super::budget::{Budget, Meter};
 use super::clock::Clock;
-use super::exchange::{Target, exchange};
-use super::local::{Inlet, Valve};
-use super::operator::{Pool, Unary, binary, unary, unary_eager};
+use super::exchange::Target;
+use super::fabric::Fabric;
+use super::operator::Unary;
 use super::window::Window;
-use super::{Diff, Net, Origin, Time, Tuples};
-use super::{aggregate, distinct, include, join, over, project, recursive, union};
+use super::{Diff, Net, Origin, Updates};
+use super::{aggregate, distinct, include, join, over, project, union};
 use crate::plan::{Expr, Node};
 use crate::store::Store;
 
+/// A way into a dataflow.
+pub(super) struct Inlet<E> {
+    pub(super) entry: E,
+    pub(super) meter: Meter,
+}
+
+/// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
+pub(super) struct Valve<O, E> {
+    pub(super) operator: Rc<RefCell<O>>,
+    pub(super) inlet: Inlet<E>,
+    pub(super) buffer: Updates,
+}
+
+/// What a node brings out, and when it is net.
+pub(super) type Out<F> = (<F as Fabric>::Tuples, Net);
+
 /// Builds the operators of one query.
-pub(super) struct Builder<'a, 's> {
-    pub(super) scope: Scope<'s, Time>,
+pub(super) struct Builder<'a, F: Fabric> {
+    pub(super) fabric: F,
     store: &'a mut Store,
-    pub(super) pool: Pool,
     now: i64,
     pub(super) budget: Budget,
     /// Whether somebody keeps the tuples of the node that is being built.
     kept: bool,
-    pub(super) feeds: Vec<(Origin, Inlet)>,
-    pub(super) clocks: Vec<Valve<Clock>>,
+    pub(super) feeds: Vec<(Origin, Inlet<F::Entry>)>,
+    pub(super) clocks: Vec<Valve<Clock, F::Entry>>,
     /// Of the window that the result is.
-    pub(super) window: Option<Valve<Window>>,
+    pub(super) window: Option<Valve<Window, F::Entry>>,
     /// What numbers stand for.
-    pub(super) bound: HashMap<usize, (Tuples<'s>, Net)>,
+    pub(super) bound: HashMap<usize, Out<F>>,
     pub(super) cut: Rc<Cell<Diff>>,
 }
 
-impl<'a, 's> Builder<'a, 's> {
-    pub(super) fn new(
-        scope: Scope<'s, Time>,
-        store: &'a mut Store,
-        pool: Pool,
-        now: i64,
-        budget: Budget,
-    ) -> Builder<'a, 's> {
+impl<'a, F: Fabric> Builder<'a, F> {
+    pub(super) fn new(fabric: F, store: &'a mut Store, now: i64, budget: Budget) -> Self {
         Builder {
-            scope,
+            fabric,
             store,
-            pool,
             now,
             budget,
             kept: true,
@@ -61,18 +65,18 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     /// The tuples of the result, on the first worker.
-    pub(super) fn result(&mut self, node: &Node) -> (Tuples<'s>, Net) {
+    pub(super) fn result(&mut self, node: &Node) -> Out<F> {
         let tuples = self.root(node);
         self.gather(tuples)
     }
 
     /// Brings tuples to the first worker.
-    pub(super) fn gather(&self, tuples: (Tuples<'s>, Net)) -> (Tuples<'s>, Net) {
+    pub(super) fn gather(&mut self, tuples: Out<F>) -> Out<F> {
         self.bring(tuples, Target::First)
     }
 
     /// Brings tuples with the same values of some expressions to one worker.
-    fn by(&self, tuples: (Tuples<'s>, Net), exprs: &[Expr]) -> (Tuples<'s>, Net) {
+    fn by(&mut self, tuples: Out<F>, exprs: &[Expr]) -> Out<F> {
         let target = match exprs {
             [] => Target::First,
             exprs => Target::Hashed(exprs.to_vec()),
@@ -80,10 +84,10 @@ impl<'a, 's> Builder<'a, 's> {
         self.bring(tuples, target)
     }
 
-    fn bring(&self, (tuples, net): (Tuples<'s>, Net), target: Target) -> (Tuples<'s>, Net) {
-        match self.scope.peers() {
+    fn bring(&mut self, (tuples, net): Out<F>, target: Target) -> Out<F> {
+        match self.fabric.peers() {
             1 => (tuples, net),
-            _ => (exchange(tuples, target), Net::Always),
+            _ => (self.fabric.exchange(tuples, target), Net::Always),
         }
     }
 
@@ -93,7 +97,7 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     /// The tuples of a node that the operator on top of it keeps, or does not.
-    pub(super) fn input(&mut self, node: &Node, kept: bool) -> (Tuples<'s>, Net) {
+    pub(super) fn input(&mut self, node: &Node, kept: bool) -> Out<F> {
         let before = std::mem::replace(&mut self.kept, kept);
         let tuples = self.node(node);
         self.kept = before;
@@ -101,7 +105,7 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     /// The tuples of the result, whose window can be moved.
-    fn root(&mut self, node: &Node) -> (Tuples<'s>, Net) {
+    fn root(&mut self, node: &Node) -> Out<F> {
         match node {
             Node::Window { input, .. } if node.is_window() => {
                 let (tuples, net) = self.input(input, true);
@@ -116,7 +120,7 @@ impl<'a, 's> Builder<'a, 's> {
                 self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self.meter(node), self);
+                F::recursive(self, recursive, self.meter(node));
                 self.root(&recursive.input)
             }
             node => self.node(node),
@@ -124,7 +128,7 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     /// The tuples of a node.
-    pub(super) fn node(&mut self, node: &Node) -> (Tuples<'s>, Net) {
+    pub(super) fn node(&mut self, node: &Node) -> Out<F> {
         match node {
             Node::Scan(scan) => self.feed(node, Origin::Scan(scan.clone())),
             Node::Common { id, .. } => self.feed(node, Origin::Common(*id)),
@@ -162,7 +166,7 @@ impl<'a, 's> Builder<'a, 's> {
                 inputs.fold(first, |(left, _), input| {
                     let (right, _) = self.node(input);
                     let meter = self.meter(node);
-                    let merged = binary(left, right, meter, self.pool.clone(), union::Union);
+                    let merged = self.fabric.binary(left, right, meter, union::Union);
                     (merged, Net::Never)
                 })
             }
@@ -171,7 +175,7 @@ impl<'a, 's> Builder<'a, 's> {
                 let (left, left_net) = self.by(left, &join.left_keys);
                 let right = self.input(&join.right, true);
                 let (right, right_net) = self.by(right, &join.right_keys);
-                let alone = self.scope.peers() == 1;
+                let alone = self.fabric.peers() == 1;
                 let mut side = |node: &Node, keys, net| match node {
                     Node::Scan(scan) if alone => join::Side::shared(self.store.arrange(scan, keys)),
                     _ => join::Side::private(net == Net::Always),
@@ -189,7 +193,7 @@ impl<'a, 's> Builder<'a, 's> {
                     true => Net::Never,
                     false => Net::OneFeed,
                 };
-                let joined = binary(left, right, meter, self.pool.clone(), operator);
+                let joined = self.fabric.binary(left, right, meter, operator);
                 (joined, net)
             }
             Node::Aggregate {
@@ -202,7 +206,7 @@ impl<'a, 's> Builder<'a, 's> {
                 let meter = self.meter(node);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
-                    true => unary_eager(tuples, meter, operator, self.scope.index() == 0),
+                    true => self.fabric.eager(tuples, meter, operator),
                     false => self.unary(tuples, meter, operator),
                 };
                 (groups, Net::Always)
@@ -238,37 +242,32 @@ impl<'a, 's> Builder<'a, 's> {
                 self.include(include, node, parents)
             }
             Node::Recursive(recursive) => {
-                recursive::build(recursive, self.meter(node), self);
+                F::recursive(self, recursive, self.meter(node));
                 self.node(&recursive.input)
             }
         }
     }
 
-    fn feed(&mut self, node: &Node, origin: Origin) -> (Tuples<'s>, Net) {
-        let (handle, stream) = self.scope.new_input();
-        let inlet = Inlet::new(handle, self.meter(node));
-        self.feeds.push((origin, inlet));
-        (stream, Net::Always)
+    fn feed(&mut self, node: &Node, origin: Origin) -> Out<F> {
+        let (entry, tuples) = self.fabric.input();
+        let meter = self.meter(node);
+        self.feeds.push((origin, Inlet { entry, meter }));
+        (tuples, Net::Always)
     }
 
     /// What came from several workers is net.
     fn net_of_several(&self) -> Net {
-        match self.scope.peers() {
+        match self.fabric.peers() {
             1 => Net::Never,
             _ => Net::Always,
         }
     }
 
-    fn unary(&self, tuples: Tuples<'s>, meter: Meter, operator: impl Unary) -> Tuples<'s> {
-        unary(tuples, meter, self.pool.clone(), operator)
+    fn unary(&mut self, tuples: F::Tuples, meter: Meter, operator: impl Unary) -> F::Tuples {
+        self.fabric.unary(tuples, meter, operator)
     }
 
-    fn include(
-        &mut self,
-        include: &crate::plan::Include,
-        node: &Node,
-        parents: (Tuples<'s>, Net),
-    ) -> (Tuples<'s>, Net) {
+    fn include(&mut self, include: &crate::plan::Include, node: &Node, parents: Out<F>) -> Out<F> {
         self.bound.insert(include.id, parents.clone());
         let children = self.input(&include.child, true);
         let (children, child_net) = self.by(children, &include.child_context);
@@ -276,25 +275,27 @@ impl<'a, 's> Builder<'a, 's> {
         let nets = [net, child_net].map(|net| net == Net::Always);
         let meter = self.meter(node);
         let operator = include::Include::new(include, nets, meter.clone());
-        let tuples = binary(parents, children, meter, self.pool.clone(), operator);
+        let tuples = self.fabric.binary(parents, children, meter, operator);
         (tuples, Net::Always)
     }
 
     /// An operator whose state changes by other ways than its input too, in ticks of their own.
     fn valve<O: Unary>(
         &mut self,
-        tuples: Tuples<'s>,
+        tuples: F::Tuples,
         node: &Node,
         operator: O,
-    ) -> (Tuples<'s>, Valve<O>) {
+    ) -> (F::Tuples, Valve<O, F::Entry>) {
         let operator = Rc::new(RefCell::new(operator));
-        let (handle, injected) = self.scope.new_input();
         // Whoever moves it does so on the first worker.
         let (tuples, _) = self.gather((tuples, Net::Never));
         let meter = self.meter(node);
-        let inlet = Inlet::new(handle, meter.clone());
-        let tuples = self.unary(tuples, meter, operator.clone());
-        let valve = Valve::new(operator, inlet);
-        (self.scope.concatenate([tuples, injected]), valve)
+        let (entry, tuples) = self.fabric.valve(tuples, meter.clone(), operator.clone());
+        let valve = Valve {
+            operator,
+            inlet: Inlet { entry, meter },
+            buffer: Updates::new(),
+        };
+        (tuples, valve)
     }
 }

@@ -1,6 +1,6 @@
 //! A worker of this thread, and the dataflows that it runs.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,12 +14,14 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::worker::Worker;
 
-use super::budget::{self, Budget, Left, Meter, Stopped};
-use super::builder::Builder;
+use super::budget::{self, Budget, Left};
+use super::builder::{Builder, Inlet, Valve};
 use super::clock::Clock;
-use super::operator::{self, Pool};
+use super::operator::Pool;
+use super::outlet::Outlet;
+use super::streams::Streams;
 use super::window::Window;
-use super::{Diff, Net, Origin, Time, Tuples, Updates};
+use super::{Diff, Origin, Time, Tuples, Updates};
 use crate::plan::Node;
 use crate::store::Store;
 use crate::value::Tuple;
@@ -28,7 +30,7 @@ use crate::value::Tuple;
 /// all dataflows, and the others run the same dataflows beside it.
 pub(super) struct Local {
     pub(super) worker: Worker,
-    pool: Pool,
+    pub(super) pool: Pool,
     /// How many bytes are left to all dataflows together.
     left: Left,
 }
@@ -36,27 +38,19 @@ pub(super) struct Local {
 /// So long a worker waits for the others before it looks whether they are still there.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A way into a dataflow.
-pub(super) struct Inlet {
-    handle: Handle<Time, (Tuple, Diff)>,
-    meter: Meter,
-}
+type Entry = Handle<Time, (Tuple, Diff)>;
 
-impl Inlet {
-    pub(super) fn new(handle: Handle<Time, (Tuple, Diff)>, meter: Meter) -> Inlet {
-        Inlet { handle, meter }
-    }
-
+impl Inlet<Entry> {
     /// Lets in what waits, up to a time; whether there was anything.
     fn open(&mut self, buffer: &mut Updates, time: Time, pool: &Pool) -> bool {
         let any = !buffer.is_empty();
         if any {
             self.meter.enter(buffer);
-            self.handle.send_batch(buffer);
+            self.entry.send_batch(buffer);
             pool.put(buffer);
             *buffer = pool.get_small();
         }
-        self.handle.advance_to(time);
+        self.entry.advance_to(time);
         any
     }
 }
@@ -64,35 +58,14 @@ impl Inlet {
 /// A dataflow that runs on this thread.
 pub(super) struct Running {
     index: usize,
-    inlets: Vec<Inlet>,
+    inlets: Vec<Inlet<Entry>>,
     probe: ProbeHandle<Time>,
     time: Time,
-    output: Rc<RefCell<Updates>>,
-    net: Net,
-    /// How many inlets had something in the last tick.
-    fed: usize,
-    clocks: Vec<Valve<Clock>>,
-    window: Option<Valve<Window>>,
+    clocks: Vec<Valve<Clock, Entry>>,
+    window: Option<Valve<Window, Entry>>,
     /// How many rows a recursion would have derived after its last round.
     cut: Rc<Cell<Diff>>,
-    budget: Budget,
-}
-
-/// Where changes that come from no row enter a dataflow: behind the operator whose state causes them.
-pub(super) struct Valve<O> {
-    pub(super) operator: Rc<RefCell<O>>,
-    pub(super) inlet: Inlet,
-    buffer: Updates,
-}
-
-impl<O> Valve<O> {
-    pub(super) fn new(operator: Rc<RefCell<O>>, inlet: Inlet) -> Valve<O> {
-        Valve {
-            operator,
-            inlet,
-            buffer: Updates::new(),
-        }
-    }
+    pub(super) outlet: Outlet,
 }
 
 impl Default for Local {
@@ -128,23 +101,28 @@ impl Local {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let pool = self.pool.clone();
-        let budget = Budget::new(self.left.clone());
+        let budget = self.budget();
         self.worker.dataflow::<Time, _, _>(|scope| {
-            let mut builder = Builder::new(scope, store, pool.clone(), now, budget);
+            let mut builder = {
+                let pool = pool.clone();
+                Builder::new(Streams { scope, pool }, store, now, budget)
+            };
             let (tuples, net) = builder.result(root);
             let (origins, inlets) = builder.feeds.into_iter().unzip();
             let running = Running {
                 index,
                 probe: sink(tuples, pool, buffer),
                 time: 0,
-                output,
-                net,
-                fed: 0,
                 inlets,
                 clocks: builder.clocks,
                 window: builder.window,
                 cut: builder.cut,
-                budget: builder.budget,
+                outlet: Outlet {
+                    changes: output,
+                    net,
+                    fed: 0,
+                    budget: builder.budget,
+                },
             };
             (running, origins)
         })
@@ -162,7 +140,7 @@ impl Local {
         for inlet in &mut running.inlets {
             match feeds.next() {
                 Some(buffer) => fed += usize::from(inlet.open(buffer, time, pool)),
-                None => inlet.handle.advance_to(time),
+                None => inlet.entry.advance_to(time),
             }
         }
         for valve in &mut running.clocks {
@@ -171,7 +149,7 @@ impl Local {
         if let Some(valve) = &mut running.window {
             fed += usize::from(valve.inlet.open(&mut valve.buffer, time, pool));
         }
-        running.fed = fed;
+        running.outlet.fed = fed;
     }
 
     /// Works until the dataflow's tick is done, as long as the other workers do.
@@ -214,7 +192,7 @@ impl Local {
             }
         }
         if ticks > 1 {
-            consolidate(&mut running.output.borrow_mut());
+            consolidate(&mut running.outlet.changes.borrow_mut());
         }
         ticks > 0
     }
@@ -264,6 +242,11 @@ impl Local {
         self.left.set(budget::left(limit, held));
     }
 
+    /// Books for one more dataflow.
+    pub(super) fn budget(&self) -> Budget {
+        Budget::new(self.left.clone())
+    }
+
     /// The bytes of containers that wait for the next tick.
     pub(super) fn bytes(&self) -> usize {
         self.pool.bytes()
@@ -271,35 +254,6 @@ impl Local {
 }
 
 impl Running {
-    /// Sets how many bytes there may be, and how many of them are held beside its operators.
-    pub(super) fn set_limit(&mut self, limit: Option<usize>, beside: usize) {
-        let held = self.budget.bytes() + beside;
-        self.budget.set_left(budget::left(limit, held));
-    }
-
-    /// Why it was stopped. What it brings out from then on is wrong.
-    pub(super) fn stopped(&self) -> Option<Stopped> {
-        self.budget.stopped()
-    }
-
-    /// The bytes that its operators hold.
-    pub(super) fn bytes(&self) -> usize {
-        self.budget.bytes()
-    }
-
-    /// What each of its operators does, and the bytes that it holds.
-    pub(super) fn operators(&self) -> Vec<(String, usize)> {
-        self.budget.operators()
-    }
-
-    /// Gives back the room that a large tick took on its way out.
-    pub(super) fn shrink(&mut self) {
-        let mut output = self.output.borrow_mut();
-        if output.is_empty() && output.capacity() > operator::SMALL {
-            *output = Updates::new();
-        }
-    }
-
     /// Whether it depends on the clock.
     pub(super) fn has_clock(&self) -> bool {
         !self.clocks.is_empty()
@@ -308,17 +262,6 @@ impl Running {
     /// Whether a recursion ended before its fixed point.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.get() != 0
-    }
-
-    /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
-    /// emptied by the caller.
-    pub(super) fn output(&mut self) -> RefMut<'_, Updates> {
-        let mut updates = self.output.borrow_mut();
-        let net = self.net == Net::Always || (self.net == Net::OneFeed && self.fed <= 1);
-        if !net && updates.len() > 1 {
-            consolidate(&mut updates);
-        }
-        updates
     }
 }
 

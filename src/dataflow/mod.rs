@@ -13,23 +13,27 @@ mod clock;
 mod distinct;
 mod exact_sum;
 mod exchange;
+mod fabric;
 mod include;
 mod join;
 mod local;
 #[cfg(test)]
 mod model;
 mod operator;
+mod outlet;
 mod over;
 mod project;
 mod recursive;
 mod runtime;
+mod steps;
+mod streams;
 mod union;
 mod window;
 pub(crate) mod workers;
 
 use timely::dataflow::Stream;
 
-use crate::plan::{Node, Scan};
+use crate::plan::Scan;
 use crate::value::{Row, Tuple};
 pub(crate) use budget::Stopped;
 pub(crate) use runtime::{Dataflow, Runtime};
@@ -58,17 +62,6 @@ pub(crate) enum Origin {
     Scan(Scan),
     /// The tuples of another dataflow, by the number of a [`crate::plan::Node::Common`].
     Common(u64),
-}
-
-impl Origin {
-    /// What a node reads that computes nothing.
-    fn of(node: &Node) -> Option<Origin> {
-        match node {
-            Node::Scan(scan) => Some(Origin::Scan(scan.clone())),
-            Node::Common { id, .. } => Some(Origin::Common(*id)),
-            _ => None,
-        }
-    }
 }
 
 impl Feed {

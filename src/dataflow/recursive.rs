@@ -28,6 +28,7 @@ use super::builder::Builder;
 use super::distinct::Rows;
 use super::join::{concat, cost};
 use super::project::{self, Project};
+use super::streams::Streams;
 use super::{Diff, Net, Time, Tuples, Updates};
 use crate::plan::{Expr, Join, Node, Recursive, encode_join_key};
 use crate::value::{Row, Tuple};
@@ -44,13 +45,21 @@ type Trace = TraceAgent<ValSpine<Vec<u8>, Tuple, Round, Diff>>;
 const RECORD: usize = size_of::<(Tuple, Round, Diff)>() + 64;
 
 /// Builds the definitions of a recursion, and binds their numbers to what they come to.
-pub(super) fn build<'s>(recursive: &Recursive, meter: Meter, builder: &mut Builder<'_, 's>) {
+pub(super) fn build<'s>(
+    recursive: &Recursive,
+    meter: Meter,
+    builder: &mut Builder<'_, Streams<'s>>,
+) {
     let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
     let mut constants = VecDeque::new();
     for (_, node) in &recursive.definitions {
         outside(node, &ids, builder, &mut constants);
     }
-    let (outer, max, cut) = (builder.scope, recursive.max_rounds, builder.cut.clone());
+    let (outer, max, cut) = (
+        builder.fabric.scope,
+        recursive.max_rounds,
+        builder.cut.clone(),
+    );
     let mut traces = Vec::new();
     let finished: Vec<Collection<'s, Time>> = outer.iterative::<u64, _, _>(|inner| {
         let (mut variables, mut bound) = (Vec::new(), HashMap::new());
@@ -115,7 +124,7 @@ fn is_recursive(node: &Node, ids: &[usize]) -> bool {
 fn outside<'s>(
     node: &Node,
     ids: &[usize],
-    builder: &mut Builder<'_, 's>,
+    builder: &mut Builder<'_, Streams<'s>>,
     found: &mut VecDeque<Collection<'s, Time>>,
 ) {
     if is_recursive(node, ids) {

@@ -3,8 +3,10 @@
 use std::cell::{RefCell, RefMut};
 
 use super::local::{Local, Running};
+use super::outlet::{Outlet, shrink};
+use super::steps::Stepped;
 use super::workers::{Leader, Lost, Remote};
-use super::{Feed, Origin, Stopped, Updates};
+use super::{Feed, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::Store;
 
@@ -23,9 +25,8 @@ pub(crate) struct Dataflow {
 }
 
 enum Body {
-    /// Nothing is computed: what comes in is what goes out.
-    Direct(RefCell<Updates>),
-    Here(Box<Running>),
+    Steps(Box<Stepped>),
+    Streams(Box<Running>),
     Workers(Remote, RefCell<Updates>),
 }
 
@@ -90,14 +91,15 @@ impl Runtime {
     /// tick must bring all current rows.
     pub(crate) fn install(&mut self, root: &Node, store: &mut Store, now: i64) -> Dataflow {
         let (body, origins) = match &mut self.0 {
-            Place::Here(local) => match Origin::of(root) {
-                // A thousand filters are a thousand lists, and not as many timely dataflows.
-                Some(origin) => (Body::Direct(RefCell::default()), vec![origin]),
-                None => {
-                    let (running, origins) = local.install(root, store, now);
-                    (Body::Here(Box::new(running)), origins)
-                }
-            },
+            Place::Here(local) if Stepped::can(root) => {
+                let (pool, budget) = (local.pool.clone(), local.budget());
+                let (stepped, origins) = Stepped::new(root, store, now, pool, budget);
+                (Body::Steps(Box::new(stepped)), origins)
+            }
+            Place::Here(local) => {
+                let (running, origins) = local.install(root, store, now);
+                (Body::Streams(Box::new(running)), origins)
+            }
             Place::Workers(leader) => {
                 let (remote, origins) = leader.install(root, now);
                 (Body::Workers(remote, RefCell::default()), origins)
@@ -112,14 +114,8 @@ impl Runtime {
     pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
         let feeds = dataflow.feeds.iter_mut().map(|feed| &mut feed.buffer);
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(output)) => {
-                let output = output.get_mut();
-                feeds.for_each(|feed| match output.is_empty() {
-                    true => std::mem::swap(output, feed),
-                    false => output.append(&mut std::mem::take(feed)),
-                });
-            }
-            (Place::Here(local), Body::Here(running)) => local.begin(running, feeds),
+            (_, Body::Steps(stepped)) => stepped.begin(feeds),
+            (Place::Here(local), Body::Streams(running)) => local.begin(running, feeds),
             (Place::Workers(leader), Body::Workers(remote, _)) => {
                 leader.begin(remote, feeds.map(std::mem::take).collect());
             }
@@ -130,8 +126,8 @@ impl Runtime {
     /// Works until the dataflow's tick is done.
     pub(crate) fn finish(&mut self, dataflow: &mut Dataflow) {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => {}
-            (Place::Here(local), Body::Here(running)) => local.finish(running, never),
+            (_, Body::Steps(stepped)) => stepped.finish(),
+            (Place::Here(local), Body::Streams(running)) => local.finish(running, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.finish(remote, output.get_mut());
             }
@@ -142,8 +138,8 @@ impl Runtime {
     /// Lets the dataflow's clock stand at another time; whether that changes anything.
     pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => false,
-            (Place::Here(local), Body::Here(running)) => local.set_clock(running, now, never),
+            (_, Body::Steps(stepped)) => stepped.set_clock(now),
+            (Place::Here(local), Body::Streams(running)) => local.set_clock(running, now, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.set_clock(remote, now, output.get_mut())
             }
@@ -160,8 +156,8 @@ impl Runtime {
         limit: Option<usize>,
     ) -> bool {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => false,
-            (Place::Here(local), Body::Here(running)) => {
+            (_, Body::Steps(stepped)) => stepped.set_window(offset, limit),
+            (Place::Here(local), Body::Streams(running)) => {
                 local.set_window(running, offset, limit, never)
             }
             (Place::Workers(leader), Body::Workers(remote, output)) => {
@@ -174,8 +170,8 @@ impl Runtime {
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
         match (&mut self.0, dataflow.body) {
-            (_, Body::Direct(_)) => {}
-            (Place::Here(local), Body::Here(running)) => local.drop_dataflow(*running, never),
+            (_, Body::Steps(_)) => {}
+            (Place::Here(local), Body::Streams(running)) => local.drop_dataflow(*running, never),
             (Place::Workers(leader), Body::Workers(remote, _)) => leader.drop_dataflow(&remote),
             _ => unreachable!("dataflows stay where they are"),
         }
@@ -201,55 +197,51 @@ impl Runtime {
 }
 
 impl Dataflow {
+    /// Nothing is known of several workers.
+    fn outlet(&self) -> Option<&Outlet> {
+        match &self.body {
+            Body::Steps(stepped) => Some(&stepped.outlet),
+            Body::Streams(running) => Some(&running.outlet),
+            Body::Workers(..) => None,
+        }
+    }
+
     /// Sets how many bytes there may be, and how many of them are held beside its operators.
-    pub(crate) fn set_limit(&mut self, limit: Option<usize>, beside: usize) {
-        if let Body::Here(running) = &mut self.body {
-            running.set_limit(limit, beside);
+    pub(crate) fn set_limit(&self, limit: Option<usize>, beside: usize) {
+        if let Some(outlet) = self.outlet() {
+            outlet.set_limit(limit, beside);
         }
     }
 
     /// Why it was stopped. What it brings out from then on is wrong.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
-        match &self.body {
-            Body::Here(running) => running.stopped(),
-            Body::Direct(_) | Body::Workers(..) => None,
-        }
+        self.outlet()?.stopped()
     }
 
-    /// The bytes that its operators hold; of several workers nothing is known.
+    /// The bytes that its operators hold.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.body {
-            Body::Here(running) => running.bytes(),
-            Body::Direct(_) | Body::Workers(..) => 0,
-        }
+        self.outlet().map_or(0, Outlet::bytes)
     }
 
     /// What each of its operators does, and the bytes that it holds.
     pub(crate) fn operators(&self) -> Vec<(String, usize)> {
-        match &self.body {
-            Body::Here(running) => running.operators(),
-            Body::Direct(_) | Body::Workers(..) => Vec::new(),
-        }
+        self.outlet().map_or_else(Vec::new, Outlet::operators)
     }
 
     /// Gives back the room that a large tick took on its way out.
-    pub(crate) fn shrink(&mut self) {
-        match &mut self.body {
-            Body::Here(running) => running.shrink(),
-            Body::Direct(output) | Body::Workers(_, output) => {
-                let output = output.get_mut();
-                if output.is_empty() && output.capacity() > super::operator::SMALL {
-                    *output = Updates::new();
-                }
-            }
+    pub(crate) fn shrink(&self) {
+        match &self.body {
+            Body::Steps(stepped) => stepped.outlet.shrink(),
+            Body::Streams(running) => running.outlet.shrink(),
+            Body::Workers(_, output) => shrink(&mut output.borrow_mut()),
         }
     }
 
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         match &self.body {
-            Body::Direct(_) => false,
-            Body::Here(running) => running.has_clock(),
+            Body::Steps(stepped) => stepped.has_clock(),
+            Body::Streams(running) => running.has_clock(),
             Body::Workers(remote, _) => remote.has_clock,
         }
     }
@@ -257,18 +249,19 @@ impl Dataflow {
     /// Whether a recursion ended before its fixed point.
     pub(crate) fn is_cut(&self) -> bool {
         match &self.body {
-            Body::Direct(_) => false,
-            Body::Here(running) => running.is_cut(),
+            Body::Steps(_) => false,
+            Body::Streams(running) => running.is_cut(),
             Body::Workers(remote, _) => remote.is_cut,
         }
     }
 
     /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
     /// emptied by the caller.
-    pub(crate) fn output(&mut self) -> RefMut<'_, Updates> {
-        match &mut self.body {
-            Body::Here(running) => running.output(),
-            Body::Direct(output) | Body::Workers(_, output) => output.borrow_mut(),
+    pub(crate) fn output(&self) -> RefMut<'_, Updates> {
+        match &self.body {
+            Body::Steps(stepped) => stepped.outlet.take(),
+            Body::Streams(running) => running.outlet.take(),
+            Body::Workers(_, output) => output.borrow_mut(),
         }
     }
 }

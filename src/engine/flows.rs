@@ -174,7 +174,7 @@ impl Flows {
         plan: &Node,
         ground: &mut Ground<'_>,
     ) -> Result<Updates, Stopped> {
-        let mut dataflow = self.launch(plan, ground, &mut Known::new())?;
+        let dataflow = self.launch(plan, ground, &mut Known::new())?;
         let tuples = std::mem::take(&mut *dataflow.output());
         self.runtime.drop_dataflow(dataflow);
         release(plan, ground.store);
@@ -290,7 +290,7 @@ impl Flows {
         // What is within the part is the part's from now on.
         self.forget_parts(other);
         let (built, parts) = self.share(part, true, ground, known);
-        let Ok(mut dataflow) = self.launch(&built, ground, known) else {
+        let Ok(dataflow) = self.launch(&built, ground, known) else {
             // There is no room for it, and so there is none for what would read it.
             self.stop_unread(&built, ground.store);
             self.rebuild(other, ground, known);
@@ -309,7 +309,7 @@ impl Flows {
         let plan = self.all[&id].plan.clone();
         let is_common = self.is_common(id);
         let (built, parts) = self.share(&plan, is_common, ground, known);
-        let Ok(mut dataflow) = self.launch(&built, ground, known) else {
+        let Ok(dataflow) = self.launch(&built, ground, known) else {
             // There is no room for both, so the old one stays.
             self.stop_unread(&built, ground.store);
             return;

@@ -315,7 +315,7 @@ impl Leading<'_> {
         let Some(running) = self.running.get_mut(&id) else {
             return Outcome::default();
         };
-        let updates = std::mem::take(&mut *running.output());
+        let updates = std::mem::take(&mut *running.outlet.take());
         Outcome {
             any,
             updates,
