@@ -95,7 +95,7 @@
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, pending changes on top, what a batch changes, shared arrangements |
 //! | `ranked` | a sorted set that knows positions |
-//! | `dataflow` | plans as timely dataflows, one operator a file |
+//! | `dataflow` | plans as dataflows, one operator a file: on this thread, or on timely’s workers |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
 //! | `stream` | the client of Durable Streams, behind the feature `http` |
