@@ -135,3 +135,12 @@ pub use tailwater_macros::{Collection, Projection};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The book's examples run.
+#[cfg(all(doctest, feature = "sql"))]
+mod book {
+    #[doc = include_str!("../docs/start.md")]
+    struct Start;
+    #[doc = include_str!("../docs/tour.md")]
+    struct Tour;
+}

@@ -1,6 +1,7 @@
 //! The integration tests, as one binary.
 
 mod bank;
+mod book;
 mod cli;
 mod closures;
 mod effects;
