@@ -14,7 +14,7 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::worker::Worker;
 
-use super::budget::{self, Budget, Left, Meter, Stopped};
+use super::budget::{self, Budget, Left, Meter, OperatorFigures, Stopped, Timing};
 use super::builder::Builder;
 use super::clock::Clock;
 use super::operator::{self, Pool};
@@ -31,6 +31,7 @@ pub(super) struct Local {
     pool: Pool,
     /// How many bytes are left to all dataflows together.
     left: Left,
+    timing: Timing,
 }
 
 /// So long a worker waits for the others before it looks whether they are still there.
@@ -113,6 +114,7 @@ impl Local {
             worker,
             pool: Pool::default(),
             left: budget::unlimited(),
+            timing: Timing::default(),
         }
     }
 
@@ -128,7 +130,7 @@ impl Local {
         let output: Rc<RefCell<Updates>> = Rc::default();
         let buffer = output.clone();
         let pool = self.pool.clone();
-        let budget = Budget::new(self.left.clone());
+        let budget = Budget::new(self.left.clone(), self.timing.clone());
         self.worker.dataflow::<Time, _, _>(|scope| {
             let mut builder = Builder::new(scope, store, pool.clone(), now, budget);
             let (tuples, net) = builder.result(root);
@@ -264,6 +266,11 @@ impl Local {
         self.left.set(budget::left(limit, held));
     }
 
+    /// Lets operators take the time, or not.
+    pub(super) fn set_timing(&mut self, on: bool) {
+        self.timing.set(on);
+    }
+
     /// The bytes of containers that wait for the next tick.
     pub(super) fn bytes(&self) -> usize {
         self.pool.bytes()
@@ -287,8 +294,8 @@ impl Running {
         self.budget.bytes()
     }
 
-    /// What each of its operators does, and the bytes that it holds.
-    pub(super) fn operators(&self) -> Vec<(String, usize)> {
+    /// What each of its operators does, holds and did.
+    pub(super) fn operators(&self) -> Vec<OperatorFigures> {
         self.budget.operators()
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 
+use super::budget::{Did, OperatorFigures};
 use super::local::{Local, Running};
 use super::workers::{Leader, Lost, Remote};
 use super::{Feed, Origin, Stopped, Updates};
@@ -23,8 +24,8 @@ pub(crate) struct Dataflow {
 }
 
 enum Body {
-    /// Nothing is computed: what comes in is what goes out.
-    Direct(RefCell<Updates>),
+    /// Nothing is computed: what comes in is what goes out. Counts the changes.
+    Direct(RefCell<Updates>, Did),
     Here(Box<Running>),
     Workers(Remote, RefCell<Updates>),
 }
@@ -92,7 +93,10 @@ impl Runtime {
         let (body, origins) = match &mut self.0 {
             Place::Here(local) => match Origin::of(root) {
                 // A thousand filters are a thousand lists, and not as many timely dataflows.
-                Some(origin) => (Body::Direct(RefCell::default()), vec![origin]),
+                Some(origin) => (
+                    Body::Direct(RefCell::default(), Did::default()),
+                    vec![origin],
+                ),
                 None => {
                     let (running, origins) = local.install(root, store, now);
                     (Body::Here(Box::new(running)), origins)
@@ -112,12 +116,15 @@ impl Runtime {
     pub(crate) fn begin(&mut self, dataflow: &mut Dataflow) {
         let feeds = dataflow.feeds.iter_mut().map(|feed| &mut feed.buffer);
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(output)) => {
+            (_, Body::Direct(output, did)) => {
                 let output = output.get_mut();
-                feeds.for_each(|feed| match output.is_empty() {
-                    true => std::mem::swap(output, feed),
-                    false => output.append(&mut std::mem::take(feed)),
-                });
+                did.ticks += 1;
+                feeds
+                    .inspect(|feed| did.went += feed.len() as u64)
+                    .for_each(|feed| match output.is_empty() {
+                        true => std::mem::swap(output, feed),
+                        false => output.append(&mut std::mem::take(feed)),
+                    });
             }
             (Place::Here(local), Body::Here(running)) => local.begin(running, feeds),
             (Place::Workers(leader), Body::Workers(remote, _)) => {
@@ -130,7 +137,7 @@ impl Runtime {
     /// Works until the dataflow's tick is done.
     pub(crate) fn finish(&mut self, dataflow: &mut Dataflow) {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => {}
+            (_, Body::Direct(..)) => {}
             (Place::Here(local), Body::Here(running)) => local.finish(running, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.finish(remote, output.get_mut());
@@ -142,7 +149,7 @@ impl Runtime {
     /// Lets the dataflow's clock stand at another time; whether that changes anything.
     pub(crate) fn set_clock(&mut self, dataflow: &mut Dataflow, now: i64) -> bool {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => false,
+            (_, Body::Direct(..)) => false,
             (Place::Here(local), Body::Here(running)) => local.set_clock(running, now, never),
             (Place::Workers(leader), Body::Workers(remote, output)) => {
                 leader.set_clock(remote, now, output.get_mut())
@@ -160,7 +167,7 @@ impl Runtime {
         limit: Option<usize>,
     ) -> bool {
         match (&mut self.0, &mut dataflow.body) {
-            (_, Body::Direct(_)) => false,
+            (_, Body::Direct(..)) => false,
             (Place::Here(local), Body::Here(running)) => {
                 local.set_window(running, offset, limit, never)
             }
@@ -174,7 +181,7 @@ impl Runtime {
     /// Removes a dataflow and frees all it held.
     pub(crate) fn drop_dataflow(&mut self, dataflow: Dataflow) {
         match (&mut self.0, dataflow.body) {
-            (_, Body::Direct(_)) => {}
+            (_, Body::Direct(..)) => {}
             (Place::Here(local), Body::Here(running)) => local.drop_dataflow(*running, never),
             (Place::Workers(leader), Body::Workers(remote, _)) => leader.drop_dataflow(&remote),
             _ => unreachable!("dataflows stay where they are"),
@@ -188,6 +195,13 @@ impl Runtime {
     pub(crate) fn set_limit(&mut self, limit: Option<usize>, held: usize) {
         if let Place::Here(local) = &mut self.0 {
             local.set_limit(limit, held);
+        }
+    }
+
+    /// Lets operators take the time, or not. Several workers never do.
+    pub(crate) fn set_timing(&mut self, on: bool) {
+        if let Place::Here(local) = &mut self.0 {
+            local.set_timing(on);
         }
     }
 
@@ -212,7 +226,7 @@ impl Dataflow {
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         match &self.body {
             Body::Here(running) => running.stopped(),
-            Body::Direct(_) | Body::Workers(..) => None,
+            Body::Direct(..) | Body::Workers(..) => None,
         }
     }
 
@@ -220,15 +234,23 @@ impl Dataflow {
     pub(crate) fn bytes(&self) -> usize {
         match &self.body {
             Body::Here(running) => running.bytes(),
-            Body::Direct(_) | Body::Workers(..) => 0,
+            Body::Direct(..) | Body::Workers(..) => 0,
         }
     }
 
-    /// What each of its operators does, and the bytes that it holds.
-    pub(crate) fn operators(&self) -> Vec<(String, usize)> {
+    /// What each of its operators does, holds and did; of several workers nothing is known.
+    pub(crate) fn operators(&self) -> Vec<OperatorFigures> {
         match &self.body {
             Body::Here(running) => running.operators(),
-            Body::Direct(_) | Body::Workers(..) => Vec::new(),
+            Body::Direct(..) | Body::Workers(..) => Vec::new(),
+        }
+    }
+
+    /// What passed through, where nothing is computed.
+    pub(crate) fn passed(&self) -> Option<Did> {
+        match &self.body {
+            Body::Direct(_, did) => Some(*did),
+            Body::Here(_) | Body::Workers(..) => None,
         }
     }
 
@@ -236,7 +258,7 @@ impl Dataflow {
     pub(crate) fn shrink(&mut self) {
         match &mut self.body {
             Body::Here(running) => running.shrink(),
-            Body::Direct(output) | Body::Workers(_, output) => {
+            Body::Direct(output, _) | Body::Workers(_, output) => {
                 let output = output.get_mut();
                 if output.is_empty() && output.capacity() > super::operator::SMALL {
                     *output = Updates::new();
@@ -248,7 +270,7 @@ impl Dataflow {
     /// Whether it depends on the clock.
     pub(crate) fn has_clock(&self) -> bool {
         match &self.body {
-            Body::Direct(_) => false,
+            Body::Direct(..) => false,
             Body::Here(running) => running.has_clock(),
             Body::Workers(remote, _) => remote.has_clock,
         }
@@ -257,7 +279,7 @@ impl Dataflow {
     /// Whether a recursion ended before its fixed point.
     pub(crate) fn is_cut(&self) -> bool {
         match &self.body {
-            Body::Direct(_) => false,
+            Body::Direct(..) => false,
             Body::Here(running) => running.is_cut(),
             Body::Workers(remote, _) => remote.is_cut,
         }
@@ -268,7 +290,7 @@ impl Dataflow {
     pub(crate) fn output(&mut self) -> RefMut<'_, Updates> {
         match &mut self.body {
             Body::Here(running) => running.output(),
-            Body::Direct(output) | Body::Workers(_, output) => output.borrow_mut(),
+            Body::Direct(output, _) | Body::Workers(_, output) => output.borrow_mut(),
         }
     }
 }
