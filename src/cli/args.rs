@@ -161,15 +161,30 @@ pub(super) enum Emit {
 #[command(after_help = "\
 Examples:
   tailwater explain totals.json
-  tailwater explain totals.json --format dot | dot -Tsvg > totals.svg")]
+  tailwater explain totals.json --format dot | dot -Tsvg > totals.svg
+  tailwater explain --analyze totals.sql by-city.sql --events day.jsonl.gz
+
+--analyze tells of each step how many changes came in and went out of it (an update is two: the
+old row and the new one), how many of these a second, how long it worked, and what it holds.")]
 pub(super) struct ExplainArgs {
     /// The queries, as JSON or SQL (.sql)
     #[arg(required = true, value_name = "QUERY")]
     pub(super) queries: Vec<PathBuf>,
 
-    /// Check names against the collections of this schema
-    #[arg(long, value_name = "FILE")]
-    pub(super) schema: Option<PathBuf>,
+    /// Run the queries over --events, all together, and say of each step of their plans what it did
+    #[arg(long, requires = "events")]
+    pub(super) analyze: bool,
+
+    /// Events as JSON lines, gzip or not; `-` is stdin
+    #[arg(long, value_name = "FILE", requires = "analyze")]
+    pub(super) events: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) input: EventArgs,
+
+    /// How many single messages form a batch, which takes effect as one step
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
+    pub(super) batch: usize,
 
     /// How to show a plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -178,11 +193,12 @@ pub(super) struct ExplainArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A tree, inputs below
+    /// The plan that runs as a tree, inputs below, what was pushed, fused and shared, and the query
+    /// as it is written
     Text,
-    /// A line for each query: {"query":…,"plan":…}
+    /// A line for each query: {"query":…,"written":…,"plan":…,"notes":[…]}
     Json,
-    /// A Graphviz graph
+    /// A Graphviz graph of both
     Dot,
 }
 

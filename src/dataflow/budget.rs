@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::{Diff, Updates};
 use crate::value::{Heap, Tuple};
@@ -27,6 +28,9 @@ pub(super) fn unlimited() -> Left {
     Rc::new(Cell::new(isize::MAX))
 }
 
+/// Whether operators are to take the time.
+pub(super) type Timing = Rc<Cell<bool>>;
+
 /// A limit, and how far it is to it; nothing is far from no limit.
 pub(super) fn left(limit: Option<usize>, held: usize) -> isize {
     let signed = |bytes: usize| isize::try_from(bytes).unwrap_or(isize::MAX);
@@ -41,14 +45,37 @@ struct Shared {
     left: Left,
     /// What is left of that of all dataflows.
     whole: Left,
+    timing: Timing,
     stopped: RefCell<Option<Stopped>>,
     gauges: RefCell<Vec<Rc<Gauge>>>,
 }
 
-/// An operator and the bytes that it holds.
+/// An operator, the bytes that it holds, and what it did.
 struct Gauge {
     name: String,
     bytes: Cell<usize>,
+    did: Cell<Did>,
+}
+
+/// What an operator did since it was built.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Did {
+    /// The changes that came in; those of a source count only as they go out.
+    pub(crate) came: u64,
+    /// The changes that went out.
+    pub(crate) went: u64,
+    /// The ticks in which it had something to do.
+    pub(crate) ticks: u64,
+    /// How long it worked while times were taken.
+    pub(crate) nanos: u64,
+}
+
+/// What an operator does, holds and did.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorFigures {
+    pub(crate) name: String,
+    pub(crate) bytes: usize,
+    pub(crate) did: Did,
 }
 
 /// Why a dataflow was stopped.
@@ -63,10 +90,11 @@ pub(crate) struct Stopped {
 }
 
 impl Budget {
-    pub(super) fn new(whole: Left) -> Budget {
+    pub(super) fn new(whole: Left, timing: Timing) -> Budget {
         Budget(Rc::new(Shared {
             left: unlimited(),
             whole,
+            timing,
             stopped: RefCell::default(),
             gauges: RefCell::default(),
         }))
@@ -77,6 +105,7 @@ impl Budget {
         let gauge = Rc::new(Gauge {
             name,
             bytes: Cell::new(0),
+            did: Cell::default(),
         });
         self.0.gauges.borrow_mut().push(gauge.clone());
         Meter {
@@ -99,10 +128,14 @@ impl Budget {
         gauges.iter().map(|gauge| gauge.bytes.get()).sum()
     }
 
-    /// The operators with what they hold, in the order in which they were built.
-    pub(super) fn operators(&self) -> Vec<(String, usize)> {
+    /// The operators with what they hold and did, in the order in which they were built.
+    pub(super) fn operators(&self) -> Vec<OperatorFigures> {
         let gauges = self.0.gauges.borrow();
-        let operator = |gauge: &Rc<Gauge>| (gauge.name.clone(), gauge.bytes.get());
+        let operator = |gauge: &Rc<Gauge>| OperatorFigures {
+            name: gauge.name.clone(),
+            bytes: gauge.bytes.get(),
+            did: gauge.did.get(),
+        };
         gauges.iter().map(operator).collect()
     }
 }
@@ -161,6 +194,15 @@ impl Meter {
     /// Takes what comes into the dataflow.
     pub(super) fn enter(&self, updates: &Updates) {
         self.spend(on_the_way(updates));
+        self.went(updates);
+    }
+
+    /// Counts what goes out of an operator that has no steps.
+    pub(super) fn went(&self, updates: &Updates) {
+        let mut did = self.gauge.did.get();
+        did.went += updates.len() as u64;
+        did.ticks += 1;
+        self.gauge.did.set(did);
     }
 
     /// Runs a step on changes that come in and those that go out, which tells what the operator
@@ -174,9 +216,24 @@ impl Meter {
     ) {
         if !self.is_stopped() {
             let came: usize = input.iter().map(|updates| on_the_way(updates)).sum();
-            let Shared { left, whole, .. } = &*self.budget.0;
+            let rows: usize = input.iter().map(|updates| updates.len()).sum();
+            let Shared {
+                left,
+                whole,
+                timing,
+                ..
+            } = &*self.budget.0;
             let before = (left.get(), whole.get());
+            let begun = timing.get().then(Instant::now);
             let held = step(input.each_mut().map(|updates| &mut **updates), output);
+            let mut did = self.gauge.did.get();
+            did.came += rows as u64;
+            did.went += output.len() as u64;
+            did.ticks += 1;
+            if let Some(begun) = begun {
+                did.nanos += begun.elapsed().as_nanos() as u64;
+            }
+            self.gauge.did.set(did);
             if !self.is_stopped() {
                 // What it took as it went is known better now.
                 left.set(before.0);

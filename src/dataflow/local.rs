@@ -14,7 +14,7 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::worker::Worker;
 
-use super::budget::{self, Budget, Left};
+use super::budget::{self, Budget, Left, Timing};
 use super::builder::{Builder, Inlet, Valve};
 use super::clock::Clock;
 use super::operator::Pool;
@@ -33,6 +33,7 @@ pub(super) struct Local {
     pub(super) pool: Pool,
     /// How many bytes are left to all dataflows together.
     left: Left,
+    timing: Timing,
 }
 
 /// So long a worker waits for the others before it looks whether they are still there.
@@ -86,6 +87,7 @@ impl Local {
             worker,
             pool: Pool::default(),
             left: budget::unlimited(),
+            timing: Timing::default(),
         }
     }
 
@@ -244,7 +246,12 @@ impl Local {
 
     /// Books for one more dataflow.
     pub(super) fn budget(&self) -> Budget {
-        Budget::new(self.left.clone())
+        Budget::new(self.left.clone(), self.timing.clone())
+    }
+
+    /// Lets operators take the time, or not.
+    pub(super) fn set_timing(&mut self, on: bool) {
+        self.timing.set(on);
     }
 
     /// The bytes of containers that wait for the next tick.

@@ -39,7 +39,7 @@ use timely::dataflow::Stream;
 
 use crate::plan::Scan;
 use crate::value::{Row, Tuple};
-pub(crate) use budget::Stopped;
+pub(crate) use budget::{Did, OperatorFigures, Stopped};
 pub(crate) use runtime::{Dataflow, Runtime};
 pub(crate) use window::Ordered;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use differential_dataflow::consolidation::consolidate;
 
-use super::budget::{self, Budget, Stopped};
+use super::budget::{self, Budget, OperatorFigures, Stopped};
 use super::operator::SMALL;
 use super::{Net, Updates};
 
@@ -35,8 +35,8 @@ impl Outlet {
         self.budget.bytes()
     }
 
-    /// What each of its operators does, and the bytes that it holds.
-    pub(super) fn operators(&self) -> Vec<(String, usize)> {
+    /// What each of its operators does, holds and did.
+    pub(super) fn operators(&self) -> Vec<OperatorFigures> {
         self.budget.operators()
     }
 

@@ -317,6 +317,7 @@ fn by_tick(rows: Collection<'_, Time>, held: Rc<Held>) -> Tuples<'_> {
                 let (time, mut changes) = entry.remove_entry();
                 consolidate(&mut changes);
                 if !changes.is_empty() {
+                    held.meter.went(&changes);
                     let capability = capabilities.delayed(&time);
                     output.session(&capability).give_container(&mut changes);
                 }

@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 
+use super::budget::OperatorFigures;
 use super::local::{Local, Running};
 use super::outlet::{Outlet, shrink};
 use super::steps::Stepped;
@@ -187,6 +188,13 @@ impl Runtime {
         }
     }
 
+    /// Lets operators take the time, or not. Several workers never do.
+    pub(crate) fn set_timing(&mut self, on: bool) {
+        if let Place::Here(local) = &mut self.0 {
+            local.set_timing(on);
+        }
+    }
+
     /// The bytes of containers that wait for the next tick.
     pub(crate) fn bytes(&self) -> usize {
         match &self.0 {
@@ -223,8 +231,8 @@ impl Dataflow {
         self.outlet().map_or(0, Outlet::bytes)
     }
 
-    /// What each of its operators does, and the bytes that it holds.
-    pub(crate) fn operators(&self) -> Vec<(String, usize)> {
+    /// What each of its operators does, holds and did; of several workers nothing is known.
+    pub(crate) fn operators(&self) -> Vec<OperatorFigures> {
         self.outlet().map_or_else(Vec::new, Outlet::operators)
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::share::{hash_of, inputs_mut, is_sharable, reads};
 use crate::dataflow::workers::Leader;
-use crate::dataflow::{Dataflow, Feed, Origin, Runtime, Stopped, Updates};
+use crate::dataflow::{Dataflow, Feed, OperatorFigures, Origin, Runtime, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::{Changes, Router, Store};
 
@@ -93,9 +93,19 @@ impl Flows {
         self.commons.values().flatten().copied().collect()
     }
 
-    /// What each operator of a flow does, and the bytes that it holds.
-    pub(super) fn operators(&self, id: FlowId) -> Vec<(String, usize)> {
+    /// What each operator of a flow does, holds and did.
+    pub(super) fn operators(&self, id: FlowId) -> Vec<OperatorFigures> {
         self.all[&id].dataflow.operators()
+    }
+
+    /// What a flow computes, with the parts that other flows compute for it.
+    pub(super) fn built(&self, id: FlowId) -> &Node {
+        &self.all[&id].built
+    }
+
+    /// Lets operators take the time, or not.
+    pub(super) fn set_timing(&mut self, on: bool) {
+        self.runtime.set_timing(on);
     }
 
     /// The flows whose output is a result and depends on a flow: this one, or those that read it.

@@ -224,8 +224,8 @@ impl Engine {
 
     /// Where most of a flow's bytes are.
     fn largest(&self, flow: FlowId) -> String {
-        let result = ("result".to_owned(), self.result_bytes(flow));
-        largest(self.flows.operators(flow).into_iter().chain([result]))
+        let operators = self.operators_and_result(flow).into_iter();
+        largest(operators.map(|operator| (operator.name, operator.bytes)))
     }
 
     /// What a flow holds, which is noted, and with it what it may take in its next step.

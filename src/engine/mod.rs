@@ -1,5 +1,6 @@
 //! The engine: collections, queries, and batches that move them all in one step.
 
+mod analyze;
 mod batch;
 mod flows;
 mod memory;
@@ -17,13 +18,14 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use crate::dataflow::workers::{Lost, Workers, WorkersError, follow};
+use analyze::Timing;
 pub use batch::{Batch, BatchReader, Reject};
 use memory::Memory;
 pub use memory::{MemoryExceeded, MemoryScope, QueryFailure};
 pub use report::{Bytes, CollectionMemory, IndexMemory, MemoryReport, OperatorMemory, QueryMemory};
 
 use crate::dataflow::workers::Leader;
-use crate::plan::{Explanation, Node, Plan};
+use crate::plan::{Node, Plan};
 use crate::query::{Query, QueryError};
 use crate::schema::Catalog;
 use crate::store::{Action, Changes, Store};
@@ -103,6 +105,7 @@ pub struct Engine {
     /// The number of steps made. It is locked for writing while results are brought up to date.
     epoch: Arc<RwLock<u64>>,
     memory: Memory,
+    timing: Timing,
 }
 
 /// What is kept of a result, and for which queries.
@@ -137,6 +140,7 @@ impl Engine {
             clock: 0,
             epoch: Arc::default(),
             memory: Memory::default(),
+            timing: Timing::default(),
         }
     }
 
@@ -237,6 +241,7 @@ impl Engine {
     /// Stops keeping a result.
     fn release(&mut self, flow: FlowId) -> Option<Materialized> {
         let result = self.results.remove(&flow)?;
+        self.timing.forget(flow);
         if let Materialized::View(view, _) = &result {
             let hash = hash_of(&**read(view).plan());
             if let Some(flows) = self.by_plan.get_mut(&hash) {
@@ -541,35 +546,20 @@ impl Engine {
 
     /// Brings a result up to date with its flow.
     fn take_changes(&mut self, flow: FlowId) -> ChangeSet {
+        let begun = self.timing.begin();
         let mut output = self.flows.dataflow(flow).output();
-        match &self.results[&flow] {
+        let changes = match &self.results[&flow] {
             Materialized::View(view, _) => write(view).apply(&mut output),
             Materialized::Nothing(watch, _) => watch.changes(&mut output),
-        }
+        };
+        self.timing.end(flow, begun);
+        changes
     }
 
     fn call(&mut self, flow: FlowId, changes: &ChangeSet) {
         if let Some(Materialized::Nothing(watch, _)) = self.results.get_mut(&flow) {
             watch.call(changes);
         }
-    }
-
-    /// The plan of a query for people and tools, with what it shares with other queries.
-    pub fn explain(&self, id: QueryId) -> Option<Explanation> {
-        let flow = self.queries.get(&id)?;
-        let owners = |flow: &FlowId| match &self.results[flow] {
-            Materialized::View(_, owners) => owners.len(),
-            Materialized::Nothing(..) => 1,
-        };
-        let of_part = |part: &Node| {
-            let having = self.flows.having(part)?;
-            Some(having.iter().map(owners).sum())
-        };
-        let plan = match &self.results[flow] {
-            Materialized::View(view, _) => read(view).plan().clone(),
-            Materialized::Nothing(watch, _) => watch.plan().clone(),
-        };
-        Some(plan.explain_shared(owners(flow), &of_part))
     }
 
     /// How many parts of queries are computed once for several of them.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::flows::FlowId;
 use super::{Engine, Materialized, QueryId, read};
+use crate::dataflow::OperatorFigures;
 use crate::plan::Expr;
 use crate::schema::CollectionDef;
 use crate::store::{CollectionSize, IndexSize};
@@ -169,7 +170,7 @@ impl Engine {
         let common = commons
             .into_iter()
             .flat_map(|flow| self.flows.operators(flow));
-        let common: Vec<_> = common.map(operator).collect();
+        let common: Vec<_> = common.map(OperatorMemory::from).collect();
         let snapshots = self.store.snapshot_bytes();
         let buffers = self.flows.runtime().bytes();
         let of_collections = collections.iter().map(CollectionMemory::all_bytes);
@@ -190,22 +191,32 @@ impl Engine {
         }
     }
 
-    fn result_rows(&self, flow: FlowId) -> usize {
+    pub(super) fn result_rows(&self, flow: FlowId) -> usize {
         match self.results.get(&flow) {
             Some(Materialized::View(view, _)) => read(view).len(),
             _ => 0,
         }
     }
 
-    fn operators_and_result(&self, flow: FlowId) -> Vec<OperatorMemory> {
-        let result = ("result".to_owned(), self.result_bytes(flow));
-        let operators = self.flows.operators(flow).into_iter().chain([result]);
-        operators.map(operator).collect()
+    /// What the operators of a flow hold, and its result.
+    pub(super) fn operators_and_result(&self, flow: FlowId) -> Vec<OperatorMemory> {
+        let result = OperatorMemory {
+            name: "result".to_owned(),
+            bytes: self.result_bytes(flow),
+        };
+        let operators = self.flows.operators(flow).into_iter();
+        let operators = operators.map(OperatorMemory::from);
+        operators.chain([result]).collect()
     }
 }
 
-fn operator((name, bytes): (String, usize)) -> OperatorMemory {
-    OperatorMemory { name, bytes }
+impl From<OperatorFigures> for OperatorMemory {
+    fn from(operator: OperatorFigures) -> OperatorMemory {
+        OperatorMemory {
+            name: operator.name,
+            bytes: operator.bytes,
+        }
+    }
 }
 
 fn collection(known: &[Arc<CollectionDef>], size: &CollectionSize<'_>) -> CollectionMemory {

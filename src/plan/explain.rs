@@ -1,23 +1,41 @@
 //! A plan for people and tools: as text, JSON and DOT.
 
-use std::fmt::{self, Write};
+mod figures;
+mod show;
+mod written;
+
+use std::fmt;
 
 use serde::Serialize;
 
 use super::{Node, OrderKey, Plan};
 use crate::query::Materialization;
 use crate::value::{Direction, Nulls};
+pub use figures::{Arranged, Figures, Rates};
+pub use written::Explained;
 
 /// One step of a plan, with what it works on.
 ///
 /// Prints as an indented tree, serialises as JSON, and [`Explanation::to_dot`] gives Graphviz.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Explanation {
     /// The operator: `scan`, `filter`, `clock`, `join`, `union`, `aggregate`, `project`, `distinct`,
-    /// `window`, `include`, `recursive`, `bound`, or `result` at the root.
+    /// `over`, `window`, `include`, `recursive`, `bound`, or `result` at the root.
     pub operator: &'static str,
+    /// The clause of the query that it comes from, in SQL's words; empty where it comes from none.
+    pub clause: &'static str,
     /// What it does, as names and texts.
     pub details: Vec<(&'static str, String)>,
+    /// How many queries it is computed and kept for.
+    pub shared_by: usize,
+    /// The arrangements of collections that it reads, which all queries share.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arrangements: Vec<Arranged>,
+    /// What it did so far, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
     /// The steps it reads from.
     pub inputs: Vec<Explanation>,
 }
@@ -57,11 +75,9 @@ impl Plan {
             ("value", self.output.to_string()),
             ("order", order(&self.order)),
         ];
-        Explanation {
-            operator: "result",
-            details,
-            inputs: vec![explain(&self.root, &[], &|_| None)],
-        }
+        let mut result = Explanation::new("result", "SELECT", details);
+        result.inputs = vec![explain(&self.root, &[], &|_| None)];
+        result
     }
 
     /// As [`Plan::explain`], with the number of queries that have the whole plan, and of those that
@@ -74,14 +90,34 @@ impl Plan {
         let mut explanation = self.explain();
         explanation.inputs = vec![explain(&self.root, &[], of_part)];
         if queries > 1 {
-            explanation.details.push(shared_by(queries));
+            explanation.share(queries);
         }
         explanation
     }
 }
 
-fn shared_by(queries: usize) -> (&'static str, String) {
-    ("shared by", format!("{queries} queries"))
+impl Explanation {
+    fn new(
+        operator: &'static str,
+        clause: &'static str,
+        details: Vec<(&'static str, String)>,
+    ) -> Explanation {
+        Explanation {
+            operator,
+            clause,
+            details,
+            shared_by: 1,
+            arrangements: Vec::new(),
+            figures: None,
+            inputs: Vec::new(),
+        }
+    }
+
+    fn share(&mut self, queries: usize) {
+        self.shared_by = queries;
+        let details = ("shared by", format!("{queries} queries"));
+        self.details.push(details);
+    }
 }
 
 fn order(keys: &[OrderKey]) -> String {
@@ -101,7 +137,9 @@ impl Node {
 /// Explains a node within the recursion of some numbers; `queries` knows how many have it.
 fn explain(node: &Node, ids: &[usize], queries: &dyn Fn(&Node) -> Option<usize>) -> Explanation {
     let mut step = step(node, ids);
-    step.details.extend(queries(node).map(shared_by));
+    if let Some(queries) = queries(node) {
+        step.share(queries);
+    }
     step.inputs = match node {
         Node::Recursive(recursive) => {
             let ids: Vec<usize> = recursive.definitions.iter().map(|(id, _)| *id).collect();
@@ -239,68 +277,28 @@ fn step(node: &Node, ids: &[usize]) -> Explanation {
         ),
     };
     details.retain(|(_, text)| !text.is_empty());
-    Explanation {
-        operator,
-        details,
-        inputs: Vec::new(),
-    }
+    Explanation::new(operator, clause(node), details)
 }
 
-impl Explanation {
-    fn line(&self) -> String {
-        let details = self
-            .details
-            .iter()
-            .map(|(name, text)| format!("{name}: {text}"));
-        format!("{}  {}", self.operator, join(details, "; "))
-            .trim_end()
-            .to_owned()
-    }
-
-    /// The plan as a Graphviz graph, data flowing upwards.
-    pub fn to_dot(&self) -> String {
-        fn node(step: &Explanation, dot: &mut String, next: &mut usize) -> usize {
-            let id = *next;
-            *next += 1;
-            let details = step.details.iter().map(|(name, text)| {
-                format!(
-                    "{name}: {}\\l",
-                    text.replace('\\', "\\\\").replace('"', "\\\"")
-                )
-            });
-            let label = format!("{}\\n{}", step.operator, details.collect::<String>());
-            writeln!(dot, "  n{id} [label=\"{label}\"];").expect("writing to a string");
-            for input in &step.inputs {
-                let from = node(input, dot, next);
-                writeln!(dot, "  n{from} -> n{id};").expect("writing to a string");
-            }
-            id
-        }
-        let mut dot = String::from(
-            "digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=monospace];\n",
-        );
-        node(self, &mut dot, &mut 0);
-        dot.push_str("}\n");
-        dot
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn walk(step: &Explanation, indent: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for (i, input) in step.inputs.iter().enumerate() {
-                let last = i + 1 == step.inputs.len();
-                let (branch, below) = if last {
-                    ("└─ ", "   ")
-                } else {
-                    ("├─ ", "│  ")
-                };
-                writeln!(f, "{indent}{branch}{}", input.line())?;
-                walk(input, &format!("{indent}{below}"), f)?;
-            }
-            Ok(())
-        }
-        writeln!(f, "{}", self.line())?;
-        walk(self, "", f)
+/// The clause that a node comes from.
+fn clause(node: &Node) -> &'static str {
+    match node {
+        Node::Scan(scan) if scan.filter.is_empty() => "FROM",
+        Node::Scan(_) => "FROM, WHERE",
+        Node::Filter { input, .. } if matches!(**input, Node::Aggregate { .. }) => "HAVING",
+        Node::Filter { predicates, .. } if predicates.is_empty() => "",
+        Node::Filter { .. } | Node::Clock { .. } => "WHERE",
+        Node::Join(join) if join.kind.is_test() => "WHERE … IN, EXISTS",
+        Node::Join(_) => "JOIN",
+        Node::Union(_) => "UNION",
+        Node::Aggregate { keys, .. } if keys.is_empty() => "SELECT",
+        Node::Aggregate { .. } => "GROUP BY",
+        Node::Project { .. } => "SELECT",
+        Node::Distinct { .. } => "DISTINCT",
+        Node::Over { .. } => "OVER",
+        Node::Window { .. } => "ORDER BY, LIMIT",
+        Node::Include(_) => "SELECT (…)",
+        Node::Recursive(_) | Node::Bound(_) => "WITH RECURSIVE",
+        Node::Common { .. } => "",
     }
 }

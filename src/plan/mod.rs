@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use explain::Explanation;
+pub use explain::{Arranged, Explained, Explanation, Figures, Rates};
 pub(crate) use expr::Rendered;
 pub use expr::{Expr, Label, NativeCall, Part, Shape};
 pub use key::KeyKind;

@@ -29,6 +29,8 @@ pub struct View {
     rows: Rows,
     /// The rows by key, once somebody asked for it.
     keys: Option<Keys>,
+    /// How many row changes it made.
+    changed: u64,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl View {
             plan,
             rows,
             keys: None,
+            changed: 0,
         }
     }
 
@@ -69,6 +72,7 @@ impl View {
             keys.apply(&changes, &self.plan);
         }
         change::retain_visible(&mut changes, &self.plan);
+        self.changed += changes.len() as u64;
         ChangeSet::new(self.plan.clone(), self.plan.ordered, changes)
     }
 
@@ -142,6 +146,12 @@ impl View {
             Rows::Keyed(rows) => rows.sorted().position(|other| other == tuple),
             Rows::Ordered(rows) => Some(rows.position(tuple, &self.plan)),
         }
+    }
+
+    /// How many rows were inserted, updated and deleted since the result began, its first rows
+    /// included.
+    pub fn changed(&self) -> u64 {
+        self.changed
     }
 
     /// The number of rows.

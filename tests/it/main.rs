@@ -1,5 +1,7 @@
 //! The integration tests, as one binary.
 
+#[cfg(feature = "sql")]
+mod analyze;
 mod bank;
 mod book;
 mod cli;

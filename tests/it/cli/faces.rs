@@ -10,12 +10,21 @@ fn plans_are_explained_as_text_json_and_dot() {
         text.starts_with("result  ") && text.contains("└─ aggregate  compute: count("),
         "{text}"
     );
-    assert!(text.ends_with("scan  collection: users\n"), "{text}");
+    assert!(
+        text.contains("\n   └─ scan  collection: users\n· computed only when a row is read: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nas written:\nproject  fields: {") && text.ends_with("as: u\n"),
+        "{text}"
+    );
 
     let json = dir.run("explain q.json --format json").out;
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(plan["query"], "q.json");
     assert_eq!(plan["plan"]["inputs"][0]["operator"], "aggregate");
+    assert_eq!(plan["plan"]["inputs"][0]["clause"], "SELECT");
+    assert_eq!(plan["written"]["operator"], "project");
 
     let dot = dir.run("explain q.json --format dot").out;
     assert!(
@@ -36,6 +45,46 @@ fn plans_are_explained_as_text_json_and_dot() {
             .count(),
         2
     );
+}
+
+#[test]
+fn plans_are_analyzed_over_events() {
+    let events = [
+        put("users", "1", r#"{"age":36}"#),
+        put("users", "2", r#"{"age":7}"#),
+        put("users", "3", r#"{"age":41}"#),
+    ];
+    let dir = with(&total(), &events);
+    dir.write(
+        "adults.sql",
+        b"SELECT age, count(*) AS n FROM users WHERE age > 17 GROUP BY age",
+    );
+    let done = dir.run("explain --analyze adults.sql q.json --events e.jsonl");
+    assert_eq!(done.status, 0, "{done:?}");
+    let (adults, total) = done.out.split_once("\n\nq.json:\n").unwrap();
+    // Two of three rows come as far as the groups, of which there are two.
+    for line in ["in 2  out 2 (", "out 2 (", "holds 2 rows", " % )", "KiB"] {
+        let line = line.replace("% )", "%)");
+        assert!(adults.contains(&line), "{line} in {adults}");
+    }
+    assert!(total.contains("in 3  out 3"), "{total}");
+
+    let json = dir
+        .run("explain --analyze adults.sql --events e.jsonl --batch 1 --format json")
+        .out;
+    let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let group = &plan["plan"]["inputs"][0];
+    assert_eq!(group["operator"], "aggregate");
+    assert_eq!(group["figures"]["rowsIn"], 2);
+    // Batches that bring it nothing are none of its steps.
+    assert_eq!(group["figures"]["steps"], 2);
+    assert!(group["figures"]["nanos"].as_u64() > Some(0), "{json}");
+    let dot = dir
+        .run("explain --analyze q.json --events e.jsonl --format dot")
+        .out;
+    assert!(dot.contains("out 3"), "{dot}");
+    assert_eq!(dir.run("explain --analyze q.json").status, 2);
+    assert_eq!(dir.run("explain q.json --events e.jsonl").status, 2);
 }
 
 #[test]
