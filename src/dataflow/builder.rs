@@ -46,6 +46,8 @@ pub(super) struct Builder<'a, F: Fabric> {
     /// What numbers stand for.
     pub(super) bound: HashMap<usize, Out<F>>,
     pub(super) cut: Rc<Cell<Diff>>,
+    /// How many operators bring out something whatever comes in.
+    pub(super) eager: usize,
 }
 
 impl<'a, F: Fabric> Builder<'a, F> {
@@ -61,6 +63,7 @@ impl<'a, F: Fabric> Builder<'a, F> {
             window: None,
             bound: HashMap::new(),
             cut: Rc::default(),
+            eager: 0,
         }
     }
 
@@ -206,7 +209,10 @@ impl<'a, F: Fabric> Builder<'a, F> {
                 let meter = self.meter(node);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());
                 let groups = match keys.is_empty() {
-                    true => self.fabric.eager(tuples, meter, operator),
+                    true => {
+                        self.eager += 1;
+                        self.fabric.eager(tuples, meter, operator)
+                    }
                     false => self.unary(tuples, meter, operator),
                 };
                 (groups, Net::Always)

@@ -123,6 +123,7 @@ impl Local {
                     changes: output,
                     net,
                     fed: 0,
+                    eager: builder.eager,
                     budget: builder.budget,
                 },
             };
@@ -151,7 +152,7 @@ impl Local {
         if let Some(valve) = &mut running.window {
             fed += usize::from(valve.inlet.open(&mut valve.buffer, time, pool));
         }
-        running.outlet.fed = fed;
+        running.outlet.begin(fed);
     }
 
     /// Works until the dataflow's tick is done, as long as the other workers do.

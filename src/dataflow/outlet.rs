@@ -15,10 +15,17 @@ pub(super) struct Outlet {
     pub(super) net: Net,
     /// How many inlets had something in the last tick.
     pub(super) fed: usize,
+    /// How many operators will bring out something in the first tick, whatever comes in.
+    pub(super) eager: usize,
     pub(super) budget: Budget,
 }
 
 impl Outlet {
+    /// Begins a tick in which so many inlets have something.
+    pub(super) fn begin(&mut self, fed: usize) {
+        self.fed = fed + std::mem::take(&mut self.eager);
+    }
+
     /// Sets how many bytes there may be, and how many of them are held beside its operators.
     pub(super) fn set_limit(&self, limit: Option<usize>, beside: usize) {
         let held = self.budget.bytes() + beside;

@@ -255,6 +255,7 @@ impl Stepped {
                 changes: Rc::default(),
                 net,
                 fed: 0,
+                eager: builder.eager,
                 budget: builder.budget,
             },
         };
@@ -263,12 +264,13 @@ impl Stepped {
 
     /// Begins a tick with what the feeds have.
     pub(super) fn begin<'f>(&mut self, feeds: impl IntoIterator<Item = &'f mut Updates>) {
-        let result = &mut self.outlet.changes.borrow_mut();
-        let fed = self.inlets.iter().zip(feeds);
-        let fed = fed.filter_map(|(inlet, buffer)| {
-            open(inlet, buffer, &mut self.steps, result).then_some(())
-        });
-        self.outlet.fed = fed.count();
+        let mut result = self.outlet.changes.borrow_mut();
+        let mut fed = 0;
+        for (inlet, buffer) in self.inlets.iter().zip(feeds) {
+            fed += usize::from(open(inlet, buffer, &mut self.steps, &mut result));
+        }
+        drop(result);
+        self.outlet.begin(fed);
     }
 
     /// Does the steps of a tick.

@@ -5,9 +5,9 @@
 //! level, so that whoever reads another flow comes after it.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::share::{hash_of, inputs_mut, is_sharable, reads};
+use super::share::{hash_of, inputs_mut, is_sharable, reads, repeated};
 use crate::dataflow::workers::Leader;
 use crate::dataflow::{Dataflow, Feed, OperatorFigures, Origin, Runtime, Stopped, Updates};
 use crate::plan::Node;
@@ -62,6 +62,15 @@ pub(super) struct Ground<'a> {
 
 /// All tuples of common parts, as far as they were computed while a query is started.
 type Known = HashMap<FlowId, Updates>;
+
+/// How the parts of a plan are shared.
+struct Sharing<'k> {
+    /// The hashes of those that the plan computes by itself and others might have as well.
+    parts: Vec<u64>,
+    /// Of those that it has more than once.
+    repeated: HashSet<u64>,
+    known: &'k mut Known,
+}
 
 impl Flows {
     pub(super) fn on_workers(leader: Leader) -> Flows {
@@ -239,56 +248,60 @@ impl Flows {
         ground: &mut Ground<'_>,
         known: &mut Known,
     ) -> (Node, Vec<u64>) {
-        let (mut built, mut parts) = (plan.clone(), Vec::new());
+        let mut built = plan.clone();
+        let mut sharing = Sharing {
+            parts: Vec::new(),
+            repeated: repeated(plan),
+            known,
+        };
         if !self.runtime.is_alone() {
             // What goes from flow to flow would come to the first worker and leave it again.
         } else if is_common {
             for input in inputs_mut(&mut built) {
-                self.share_within(input, false, &mut parts, ground, known);
+                self.share_within(input, false, ground, &mut sharing);
             }
         } else {
-            self.share_within(&mut built, true, &mut parts, ground, known);
+            self.share_within(&mut built, true, ground, &mut sharing);
         }
-        (built, parts)
+        (built, sharing.parts)
     }
 
     fn share_within(
         &mut self,
         node: &mut Node,
         is_root: bool,
-        parts: &mut Vec<u64>,
         ground: &mut Ground<'_>,
-        known: &mut Known,
+        sharing: &mut Sharing<'_>,
     ) {
         let holds_window = is_root && node.holds_window();
         if !holds_window && is_sharable(node) {
             let hash = hash_of(node);
-            if let Some(id) = self.common(hash, node, ground, known) {
+            if let Some(id) = self.common(hash, node, ground, sharing) {
                 let arity = node.arity();
                 *node = Node::Common { id, arity };
                 return;
             }
-            parts.push(hash);
+            sharing.parts.push(hash);
         }
         let above_window = holds_window && !node.is_window();
         let mut inputs = inputs_mut(node);
         let last = inputs.pop();
         for input in inputs {
-            self.share_within(input, false, parts, ground, known);
+            self.share_within(input, false, ground, sharing);
         }
         if let Some(input) = last {
-            self.share_within(input, above_window, parts, ground, known);
+            self.share_within(input, above_window, ground, sharing);
         }
     }
 
-    /// The flow of a part that several queries have: the one there is, or one that is made because
-    /// another flow computes the same.
+    /// The flow of a part that several queries have, or one has several times: the one there is, or one
+    /// that is made because another flow computes the same, or this plan would do so twice.
     fn common(
         &mut self,
         hash: u64,
         part: &Node,
         ground: &mut Ground<'_>,
-        known: &mut Known,
+        sharing: &mut Sharing<'_>,
     ) -> Option<FlowId> {
         let mut there = self.commons.get(&hash).into_iter().flatten();
         if let Some(id) = there.find(|id| self.all[id].plan == *part) {
@@ -296,21 +309,31 @@ impl Flows {
         }
         let mut others = self.parts.get(&hash).into_iter().flatten();
         let has_part = |id: &&FlowId| self.all[id].plan.any(&mut |node| node == part);
-        let other = *others.find(has_part)?;
-        // What is within the part is the part's from now on.
-        self.forget_parts(other);
+        let other = others.find(has_part).copied();
+        if other.is_none() && !sharing.repeated.contains(&hash) {
+            return None;
+        }
+        if let Some(other) = other {
+            // What is within the part is the part's from now on.
+            self.forget_parts(other);
+        }
+        let known = &mut *sharing.known;
         let (built, parts) = self.share(part, true, ground, known);
         let Ok(dataflow) = self.launch(&built, ground, known) else {
             // There is no room for it, and so there is none for what would read it.
             self.stop_unread(&built, ground.store);
-            self.rebuild(other, ground, known);
+            if let Some(other) = other {
+                self.rebuild(other, ground, known);
+            }
             return None;
         };
         let tuples = std::mem::take(&mut *dataflow.output());
         let id = self.add(part.clone(), built, parts, dataflow);
         known.insert(id, tuples);
         self.commons.entry(hash).or_default().push(id);
-        self.rebuild(other, ground, known);
+        if let Some(other) = other {
+            self.rebuild(other, ground, known);
+        }
         Some(id)
     }
 

@@ -1,5 +1,6 @@
 //! Which parts of plans queries can have in common.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 
 use crate::plan::Node;
@@ -24,6 +25,21 @@ pub(super) fn is_sharable(node: &Node) -> bool {
             | Node::Recursive(_)
     );
     keeps_state && !node.any(&mut |n| matches!(n, Node::Clock { .. })) && is_closed(node)
+}
+
+/// The hashes of the parts that a plan has more than once and could have in common.
+pub(super) fn repeated(plan: &Node) -> HashSet<u64> {
+    let (mut once, mut repeated) = (HashSet::new(), HashSet::new());
+    plan.any(&mut |node| {
+        if is_sharable(node) {
+            let hash = hash_of(node);
+            if !once.insert(hash) {
+                repeated.insert(hash);
+            }
+        }
+        false
+    });
+    repeated
 }
 
 /// Whether all that is bound in a node is bound by it.

@@ -116,6 +116,13 @@ fn variants(query: &Value) -> Vec<Value> {
         json!({"from": sub(query), "select": {"n": count, "last": {"type": "agg", "name": "max", "args": [key]}}}),
         json!({"from": sub(query), "select": {"key": key}, "distinct": true}),
         json!({"from": sub(&json!({"from": sub(query), "select": {"key": key}, "distinct": true})), "select": {"n": count}}),
+        // Those that have it twice.
+        json!({"from": {"type": "unionAll", "queries": [query, query]}}),
+        json!({"from": sub(query), "join": [{
+            "type": "full",
+            "from": {"type": "queryRef", "query": query, "alias": "same"},
+            "on": {"type": "func", "name": "eq", "args": [key, {"type": "ref", "path": ["same", "$key"]}]},
+        }]}),
     ];
     if query.get("orderBy").is_some() {
         variants.push(oracle::with_window(query, 1, Some(2)));
@@ -192,6 +199,33 @@ fn queries_with_parts_in_common_are_all_right() {
         shared > cases as usize / 20,
         "only {shared} parts were shared"
     );
+}
+
+#[test]
+fn a_part_that_a_query_has_twice_is_computed_once() {
+    let mut engine = loaded();
+    let per_user = r#"{"from": {"type": "collectionRef", "collection": "orders", "alias": "o"},
+        "groupBy": [{"type": "ref", "path": ["o", "user"]}],
+        "select": {"user": {"type": "ref", "path": ["o", "user"]}, "n": {"type": "agg", "name": "count", "args": [{"type": "ref", "path": ["o", "n"]}]}}}"#;
+    // Those who have most.
+    let query = format!(
+        r#"{{"from": {{"type": "queryRef", "query": {per_user}, "alias": "a"}},
+            "join": [{{"type": "inner",
+                "from": {{"type": "queryRef", "alias": "m", "query": {{"from": {{"type": "queryRef", "query": {per_user}, "alias": "b"}},
+                    "select": {{"n": {{"type": "agg", "name": "max", "args": [{{"type": "ref", "path": ["b", "n"]}}]}}}}}}}},
+                "on": {{"type": "func", "name": "eq", "args": [{{"type": "ref", "path": ["a", "n"]}}, {{"type": "ref", "path": ["m", "n"]}}]}}}}],
+            "select": {{"user": {{"type": "ref", "path": ["a", "user"]}}}}}}"#
+    );
+    let most = engine.install(&Query::from_json(&query).unwrap()).unwrap();
+    assert_eq!(engine.common_count(), 1, "the counts");
+    assert_eq!(rows(&engine, most), 40);
+    apply(
+        &mut engine,
+        &[put("orders", 5000, r#"{"user":3,"n":0}"#.into())],
+    );
+    assert_eq!(rows(&engine, most), 1);
+    assert!(engine.uninstall(most));
+    assert_eq!(engine.common_count(), 0);
 }
 
 fn by_tenant(tenant: usize) -> Query {
@@ -287,4 +321,24 @@ fn a_part_is_common_as_long_as_two_queries_have_it() {
         assert_eq!(engine.common_count(), left);
     }
     assert_eq!(engine.store().arrangement_count(), 0);
+}
+
+/// What both sides of a join say of nothing comes without an event, and meets.
+#[test]
+fn two_counts_of_nothing_meet_in_a_join() {
+    let count = r#"{"from": {"type": "collectionRef", "collection": "none", "alias": "t"},
+        "select": {"n": {"type": "agg", "name": "count", "args": [{"type": "ref", "path": ["t", "n"]}]}}}"#;
+    let query = format!(
+        r#"{{"from": {{"type": "queryRef", "alias": "a", "query": {count}}},
+            "join": [{{"type": "full", "from": {{"type": "queryRef", "alias": "b", "query": {count}}},
+                "on": {{"type": "func", "name": "eq", "args": [{{"type": "ref", "path": ["a", "n"]}}, {{"type": "ref", "path": ["b", "n"]}}]}}}}]}}"#
+    );
+    let query = Query::from_json(&query).unwrap();
+    let mut engine = Engine::new();
+    let both = [(); 2].map(|()| engine.install(&query).unwrap());
+    // Now it is a part of two queries, of which one has a window.
+    engine.set_window(both[0], 0, Some(1)).unwrap();
+    assert_eq!(both.map(|id| rows(&engine, id)), [1, 1]);
+    apply(&mut engine, &[put("none", 1, r#"{"n":0}"#.into())]);
+    assert_eq!(both.map(|id| rows(&engine, id)), [1, 1]);
 }
