@@ -78,6 +78,14 @@ pub(crate) struct OperatorFigures {
     pub(crate) did: Did,
 }
 
+/// How the books of a dataflow stood at some time.
+#[derive(Clone, Copy)]
+pub(super) struct Balance {
+    left: isize,
+    whole: isize,
+    held: usize,
+}
+
 /// Why a dataflow was stopped.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopped {
@@ -117,6 +125,25 @@ impl Budget {
     /// Sets what is left, between ticks.
     pub(super) fn set_left(&self, left: isize) {
         self.0.left.set(left);
+    }
+
+    /// How the books stand between ticks.
+    pub(super) fn balance(&self) -> Balance {
+        Balance {
+            left: self.0.left.get(),
+            whole: self.0.whole.get(),
+            held: self.bytes(),
+        }
+    }
+
+    /// Takes what is held more than at an earlier balance, and changes that wait, as all that was taken since.
+    pub(super) fn settle(&self, since: &Balance, waiting: &Updates) {
+        if self.stopped().is_none() {
+            let grown = self.bytes() as isize - since.held as isize;
+            let taken = grown.saturating_add_unsigned(on_the_way(waiting));
+            self.0.left.set(since.left.saturating_sub(taken));
+            self.0.whole.set(since.whole.saturating_sub(taken));
+        }
     }
 
     pub(super) fn stopped(&self) -> Option<Stopped> {

@@ -48,6 +48,8 @@ pub(super) struct Builder<'a, F: Fabric> {
     pub(super) cut: Rc<Cell<Diff>>,
     /// How many operators bring out something whatever comes in.
     pub(super) eager: usize,
+    /// Whether an operator looks into an arrangement of the store.
+    pub(super) reads_arrangements: bool,
 }
 
 impl<'a, F: Fabric> Builder<'a, F> {
@@ -64,6 +66,7 @@ impl<'a, F: Fabric> Builder<'a, F> {
             bound: HashMap::new(),
             cut: Rc::default(),
             eager: 0,
+            reads_arrangements: false,
         }
     }
 
@@ -180,7 +183,10 @@ impl<'a, F: Fabric> Builder<'a, F> {
                 let (right, right_net) = self.by(right, &join.right_keys);
                 let alone = self.fabric.peers() == 1;
                 let mut side = |node: &Node, keys, net| match node {
-                    Node::Scan(scan) if alone => join::Side::shared(self.store.arrange(scan, keys)),
+                    Node::Scan(scan) if alone => {
+                        self.reads_arrangements = true;
+                        join::Side::shared(self.store.arrange(scan, keys))
+                    }
                     _ => join::Side::private(net == Net::Always),
                 };
                 let left_side = side(&join.left, &join.left_keys, left_net);

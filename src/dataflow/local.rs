@@ -124,6 +124,7 @@ impl Local {
                     net,
                     fed: 0,
                     eager: builder.eager,
+                    parts: None,
                     budget: builder.budget,
                 },
             };

@@ -86,6 +86,12 @@ impl Feed {
         passes
     }
 
+    /// How many changes wait for the next tick.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Sends a change of this tick. The tuple must be one of the origin.
     #[inline]
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use differential_dataflow::consolidation::consolidate;
 
-use super::budget::{self, Budget, OperatorFigures, Stopped};
+use super::budget::{self, Balance, Budget, OperatorFigures, Stopped};
 use super::operator::SMALL;
 use super::{Net, Updates};
 
@@ -18,12 +18,60 @@ pub(super) struct Outlet {
     /// How many operators will bring out something in the first tick, whatever comes in.
     pub(super) eager: usize,
     pub(super) budget: Budget,
+    /// How the output stands while what is there comes in parts.
+    pub(super) parts: Option<Parts>,
 }
+
+/// Ticks that together are the first one.
+pub(super) struct Parts {
+    /// What was left before them.
+    balance: Balance,
+    /// How many changes the output had when they were last consolidated.
+    consolidated: usize,
+    /// How many ticks have ended.
+    ended: usize,
+}
+
+/// So many changes more are kept before they are consolidated; few without optimisation, so that tests
+/// come there.
+const CONSOLIDATE: usize = if cfg!(debug_assertions) { 4 } else { 65_536 };
 
 impl Outlet {
     /// Begins a tick in which so many inlets have something.
     pub(super) fn begin(&mut self, fed: usize) {
         self.fed = fed + std::mem::take(&mut self.eager);
+    }
+
+    /// Begins ticks that together are the first one.
+    pub(super) fn begin_parts(&mut self) {
+        self.parts = Some(Parts {
+            balance: self.budget.balance(),
+            consolidated: 0,
+            ended: 0,
+        });
+    }
+
+    /// Ends a tick with some of what is there.
+    pub(super) fn end_part(&mut self) {
+        let Some(parts) = &mut self.parts else { return };
+        let mut changes = self.changes.borrow_mut();
+        if changes.len() > 2 * parts.consolidated + CONSOLIDATE {
+            net(&mut changes);
+            parts.consolidated = changes.len();
+        }
+        parts.ended += 1;
+        self.budget.settle(&parts.balance, &changes);
+    }
+
+    /// Ends the last of such ticks.
+    pub(super) fn end_parts(&mut self) {
+        if let Some(parts) = self.parts.take()
+            && parts.ended > 0
+        {
+            let mut changes = self.changes.borrow_mut();
+            net(&mut changes);
+            self.budget.settle(&parts.balance, &changes);
+        }
     }
 
     /// Sets how many bytes there may be, and how many of them are held beside its operators.
@@ -61,6 +109,14 @@ impl Outlet {
             consolidate(&mut updates);
         }
         updates
+    }
+}
+
+/// Consolidates the output of several ticks, in which rows only came: without one that leaves, each
+/// tuple is there once.
+fn net(changes: &mut Updates) {
+    if changes.iter().any(|(_, diff)| *diff < 0) {
+        consolidate(changes);
     }
 }
 

@@ -236,6 +236,32 @@ impl Dataflow {
         self.outlet().map_or_else(Vec::new, Outlet::operators)
     }
 
+    /// Begins with the rows that are there, and says whether it takes them in parts, tick by tick: not
+    /// if it reads arrangements, which have all of them.
+    pub(crate) fn begin_parts(&mut self) -> bool {
+        match &mut self.body {
+            Body::Steps(stepped) if stepped.takes_parts() => {
+                stepped.outlet.begin_parts();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a tick with some of the rows that are there.
+    pub(crate) fn end_part(&mut self) {
+        if let Body::Steps(stepped) = &mut self.body {
+            stepped.outlet.end_part();
+        }
+    }
+
+    /// Ends the last of such ticks: the output is what they brought out together.
+    pub(crate) fn end_parts(&mut self) {
+        if let Body::Steps(stepped) = &mut self.body {
+            stepped.outlet.end_parts();
+        }
+    }
+
     /// Gives back the room that a large tick took on its way out.
     pub(crate) fn shrink(&self) {
         match &self.body {

@@ -203,6 +203,7 @@ pub(super) struct Stepped {
     inlets: Vec<Inlet<Wire>>,
     clocks: Vec<Valve<Clock, Wire>>,
     window: Option<Valve<Window, Wire>>,
+    takes_parts: bool,
     pub(super) outlet: Outlet,
 }
 
@@ -251,15 +252,21 @@ impl Stepped {
             inlets,
             clocks: builder.clocks,
             window: builder.window,
+            takes_parts: !builder.reads_arrangements,
             outlet: Outlet {
                 changes: Rc::default(),
                 net,
                 fed: 0,
                 eager: builder.eager,
+                parts: None,
                 budget: builder.budget,
             },
         };
         (stepped, origins)
+    }
+
+    pub(super) fn takes_parts(&self) -> bool {
+        self.takes_parts
     }
 
     /// Begins a tick with what the feeds have.

@@ -60,6 +60,10 @@ pub(super) struct Ground<'a> {
     pub(super) limit: Option<usize>,
 }
 
+/// How many tuples a new dataflow takes at a time: what fits into the processor's cache is done in
+/// less time, and needs less room. Few without optimisation, so that tests have such parts.
+const PART: usize = if cfg!(debug_assertions) { 3 } else { 8_192 };
+
 /// All tuples of common parts, as far as they were computed while a query is started.
 type Known = HashMap<FlowId, Updates>;
 
@@ -215,28 +219,42 @@ impl Flows {
         }
         let mut dataflow = self.runtime.install(built, ground.store, ground.now);
         dataflow.set_limit(ground.limit, 0);
-        for feed in &mut dataflow.feeds {
-            match &feed.origin {
+        let in_parts = dataflow.begin_parts();
+        for place in 0..dataflow.feeds.len() {
+            match dataflow.feeds[place].origin.clone() {
                 Origin::Common(id) => {
-                    let tuples = known[id].iter().cloned();
-                    tuples.for_each(|(tuple, diff)| feed.send(tuple, diff));
+                    for (tuple, diff) in &known[&id] {
+                        dataflow.feeds[place].send(tuple.clone(), *diff);
+                        if in_parts && dataflow.feeds[place].len() >= PART {
+                            self.run_part(&mut dataflow);
+                        }
+                    }
                 }
                 Origin::Scan(scan) => {
-                    let collection = scan.collection.clone();
-                    for row in ground.store.rows(&collection) {
-                        feed.offer(&Some(row.clone()), 1);
+                    for row in ground.store.rows(&scan.collection) {
+                        dataflow.feeds[place].offer(&Some(row.clone()), 1);
+                        if in_parts && dataflow.feeds[place].len() >= PART {
+                            self.run_part(&mut dataflow);
+                        }
                     }
                 }
             }
         }
         self.runtime.begin(&mut dataflow);
         self.runtime.finish(&mut dataflow);
+        dataflow.end_parts();
         if let Some(stopped) = dataflow.stopped() {
             self.runtime.drop_dataflow(dataflow);
             release(built, ground.store);
             return Err(stopped);
         }
         Ok(dataflow)
+    }
+
+    fn run_part(&mut self, dataflow: &mut Dataflow) {
+        self.runtime.begin(dataflow);
+        self.runtime.finish(dataflow);
+        dataflow.end_part();
     }
 
     /// What is to be built for a plan, and the hashes of the parts that it computes by itself: parts
