@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `offset` | offsets of results |
 //! | `render` | results as messages |
-//! | `log` | one result with its latest past |
+//! | `log`, `lag` | one result with its latest past, and how late it is |
 //! | `feed` | results that are read together, and what their readers share |
 //! | `source`, `sources` | a stream that queries read, and all of them |
 //! | `registry` | the queries that are served |
@@ -14,6 +14,7 @@
 pub(crate) mod check;
 mod feed;
 mod folder;
+mod lag;
 mod log;
 mod offset;
 mod registry;
@@ -34,6 +35,7 @@ pub(crate) use registry::{
     Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry, check_name,
 };
 pub(crate) use save::SaveError;
+pub(crate) use source::Source;
 
 use super::Error;
 use crate::schema::Catalog;
