@@ -261,7 +261,8 @@ pub(super) struct ServeArgs {
     pub(super) data: Option<PathBuf>,
 
     /// Answer the queries in the .json and .sql files of this directory, which is watched: a file that comes,
-    /// changes or goes is a query that does. `dashboard.json` in it lays out the page
+    /// changes or goes is a query that does. `dashboard.json` in it lays out the page, and queries
+    /// that are saved in the page's editor become files in it
     #[arg(long, value_name = "DIR")]
     pub(super) queries: Option<PathBuf>,
 

@@ -69,6 +69,8 @@ pub(crate) struct Core {
     next_tick: Instant,
     /// When the events of the next step came in, if it is one of events.
     pub(super) arrived: Option<SystemTime>,
+    /// How many look at what the steps of queries do.
+    watched: usize,
     stopped: bool,
 }
 
@@ -88,6 +90,7 @@ impl Core {
             clock_tick,
             next_tick: Instant::now(),
             arrived: None,
+            watched: 0,
             stopped: false,
         }
     }
@@ -116,6 +119,15 @@ impl Core {
             }
         }
         self.abandon_transactions();
+    }
+
+    /// Takes the time of the steps of queries as long as somebody looks at it.
+    pub(super) fn watch_steps(&mut self, begins: bool) {
+        self.watched = match begins {
+            true => self.watched + 1,
+            false => self.watched.saturating_sub(1),
+        };
+        self.engine.set_timing(self.watched > 0);
     }
 
     /// Ends the thread after a panic: the engine may be half way through something.
@@ -155,6 +167,8 @@ impl Core {
             }
         }
         self.shared.told.store(epoch, Ordering::Release);
+        #[cfg(feature = "server")]
+        tracing::debug!(epoch, results = told.len(), "a step");
         told.iter().for_each(|hub| hub.show());
         for (id, failure) in self.engine.take_failures() {
             self.failed(id, failure.into());

@@ -43,6 +43,8 @@ pub(super) struct Intake {
     held: Vec<SmolStr>,
     /// Up to where the rows tell all that was read.
     settled: Offset,
+    /// The `timestamp` of the last message that had one; empty before.
+    timestamp: String,
 }
 
 impl Intake {
@@ -64,6 +66,7 @@ impl Intake {
             snapshots: BTreeSet::new(),
             held: Vec::new(),
             settled: offset,
+            timestamp: String::new(),
         }
     }
 
@@ -98,6 +101,10 @@ impl Intake {
         let mut txid = None;
         if let Message::Change(change) = &message {
             txid = change.txid.as_deref().map(SmolStr::from);
+            if let Some(time) = &change.timestamp {
+                self.timestamp.clear();
+                self.timestamp.push_str(time);
+            }
             if let Some(hook) = &mut self.hooks.event {
                 caught("the hook `on_event`", || hook(change))?;
             }
@@ -138,8 +145,12 @@ impl Core {
     /// Takes in a batch of the stream, which arrived at some time; whether to go on reading.
     pub(super) fn take(&mut self, batch: &Batch, arrived: SystemTime) -> bool {
         self.arrived = Some(arrived);
+        #[cfg(feature = "server")]
+        let _span = tracing::debug_span!("batch", stream = self.intake.url, offset = %batch.offset)
+            .entered();
         let taken = self.try_take(batch);
         self.arrived = None;
+        self.shared.see_event_time(&self.intake.timestamp);
         if let Err(error) = &taken {
             self.shared.set_status(Status::Error(error.clone()));
         }

@@ -322,6 +322,12 @@ impl StreamDb {
             .load(std::sync::atomic::Ordering::Acquire)
     }
 
+    /// When the newest event happened that was taken in, in milliseconds since 1970.
+    #[cfg(feature = "serve")]
+    pub(crate) fn event_time(&self) -> Option<i64> {
+        self.inner.shared.event_time()
+    }
+
     /// The stream, to append to.
     pub fn stream(&self) -> &DurableStream {
         &self.inner.stream

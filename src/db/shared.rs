@@ -1,7 +1,7 @@
 //! What all threads of a database see.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -26,6 +26,9 @@ pub(crate) struct Shared {
     pending: AtomicUsize,
     /// The last step that all live queries were told of.
     pub(super) told: AtomicU64,
+    /// When the newest event happened that was taken in, by the last `timestamp` of each batch: in
+    /// milliseconds since 1970, `i64::MIN` if none said so.
+    event_time: AtomicI64,
     /// What keeps the stream from being read at present.
     pub(super) trouble: Mutex<Option<watch::Receiver<Option<Trouble>>>>,
     pub(super) txids: Txids,
@@ -44,6 +47,7 @@ impl Shared {
             was_ready: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             told: AtomicU64::new(0),
+            event_time: AtomicI64::new(i64::MIN),
             trouble: Mutex::default(),
             txids: Txids::default(),
             offset: Mutex::new(offset),
@@ -82,6 +86,21 @@ impl Shared {
             self.wake();
         }
         changed
+    }
+
+    /// Takes note of when an event happened; what is no time says nothing.
+    pub(super) fn see_event_time(&self, timestamp: &str) {
+        if let Ok(time) = timestamp.parse::<jiff::Timestamp>() {
+            self.event_time
+                .fetch_max(time.as_millisecond(), Ordering::Relaxed);
+        }
+    }
+
+    /// When the newest event happened, if events say so.
+    #[cfg(feature = "serve")]
+    pub(super) fn event_time(&self) -> Option<i64> {
+        let time = self.event_time.load(Ordering::Relaxed);
+        (time != i64::MIN).then_some(time)
     }
 
     fn wake(&self) {

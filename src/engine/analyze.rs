@@ -109,22 +109,18 @@ impl Engine {
             operators: HashMap::new(),
             recursion: Vec::new(),
         };
-        looking.at(
-            &mut result.inputs[0],
-            flow,
-            &plan.root,
-            self.flows.built(flow),
-        );
+        looking.at(&mut result.inputs[0], flow, self.flows.built(flow));
         if analyze {
             let input = result.inputs[0].figures.as_ref();
-            let mut figures = Figures::default();
-            figures.rows_in = input.map(|input| input.rows_out);
-            figures.rows_out = changed;
-            figures.steps = input.map_or(0, |input| input.steps);
-            figures.nanos = self.timing.results.get(&flow).copied().unwrap_or(0);
-            figures.bytes = self.result_bytes(flow);
-            figures.rows = Some(self.result_rows(flow));
-            result.figures = Some(figures);
+            result.figures = Some(Figures {
+                rows_in: input.map(|input| input.rows_out),
+                rows_out: changed,
+                steps: input.map_or(0, |input| input.steps),
+                nanos: self.timing.results.get(&flow).copied().unwrap_or(0),
+                bytes: self.result_bytes(flow),
+                rows: Some(self.result_rows(flow)),
+                per_second: None,
+            });
         }
         Some(result)
     }
@@ -165,12 +161,14 @@ struct Looking<'e> {
 }
 
 impl<'e> Looking<'e> {
-    /// Adds to a step what is known of it: `node` is what it says, `built` what a flow runs for it.
-    fn at(&mut self, step: &mut Explanation, mut flow: FlowId, node: &Node, mut built: &'e Node) {
+    /// Adds to a step what is known of what a flow runs for it.
+    fn at(&mut self, step: &mut Explanation, mut flow: FlowId, mut built: &'e Node) {
         let engine = self.engine;
         if let Node::Common { id, .. } = built {
             flow = *id;
             built = engine.flows.built(flow);
+            // A query may have it several times.
+            self.operators.remove(&flow);
         }
         if let Node::Join(join) = built {
             step.arrangements = engine.arranged(join);
@@ -180,14 +178,13 @@ impl<'e> Looking<'e> {
             let ids = recursive.definitions.iter().map(|(id, _)| *id);
             self.recursion.extend(ids);
         }
-        let inputs = node.inputs().into_iter().zip(built.inputs());
         let (last, mut union) = (step.inputs.len().saturating_sub(1), None);
-        for (place, (step, (node, input))) in step.inputs.iter_mut().zip(inputs).enumerate() {
+        for (place, (step, input)) in step.inputs.iter_mut().zip(built.inputs()).enumerate() {
             if place == last {
                 // What is made of a recursion is outside of it.
                 self.recursion.truncate(around);
             }
-            self.at(step, flow, node, input);
+            self.at(step, flow, input);
             // A union of many is a chain of unions of two, built as their inputs are.
             if matches!(built, Node::Union(_)) && place > 0 {
                 let nanos = union.map_or(0, |(did, _): (Did, usize)| did.nanos);
@@ -205,8 +202,7 @@ impl<'e> Looking<'e> {
             _ => self.operator(flow, built),
         };
         let Some((did, bytes)) = found else { return };
-        let mut figures = Figures::default();
-        figures.rows_in = match built {
+        let rows_in = match built {
             Node::Scan(_) => None,
             Node::Union(_) | Node::Recursive(_) => {
                 let inputs = step
@@ -217,11 +213,14 @@ impl<'e> Looking<'e> {
             }
             _ => Some(did.came),
         };
-        figures.rows_out = did.went;
-        figures.steps = did.ticks;
-        figures.nanos = did.nanos;
-        figures.bytes = bytes;
-        step.figures = Some(figures);
+        step.figures = Some(Figures {
+            rows_in,
+            rows_out: did.went,
+            steps: did.ticks,
+            nanos: did.nanos,
+            bytes,
+            ..Figures::default()
+        });
     }
 
     /// The next operator of a flow that does what a node says.

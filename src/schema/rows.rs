@@ -110,6 +110,12 @@ impl Columns {
         self.index.get(name).copied()
     }
 
+    /// The names of the fields that rows have had, in the order in which they came.
+    #[cfg(feature = "serve")]
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().map(|column| self.names[*column].as_str())
+    }
+
     /// The fields' names by column; the first is the key's.
     pub fn names(&self) -> &[SmolStr] {
         &self.names

@@ -5,7 +5,7 @@ use tailwater::plan::{Explained, Explanation};
 use tailwater::query::Query;
 
 /// One of each operator, and some that have parts in common.
-const QUERIES: [&str; 13] = [
+const QUERIES: [&str; 14] = [
     "SELECT * FROM orders",
     "SELECT n FROM orders WHERE n > 50",
     "SELECT o.n, u.city FROM orders o JOIN users u ON u.id = o.person",
@@ -19,6 +19,7 @@ const QUERIES: [&str; 13] = [
     "SELECT count(*) AS n FROM orders",
     "WITH RECURSIVE up AS (SELECT id, boss FROM users WHERE id < 3 UNION SELECT u.id, u.boss FROM users u JOIN up ON up.boss = u.id) SELECT * FROM up",
     "SELECT n FROM orders WHERE at > now()",
+    "SELECT a.city, b.s FROM (SELECT person, sum(n) AS s FROM orders GROUP BY person) b JOIN (SELECT u.city, sum(o.n) AS s FROM orders o JOIN users u ON u.id = o.person GROUP BY u.city) a ON a.s = b.s JOIN (SELECT person, sum(n) AS s FROM orders GROUP BY person) c ON c.s = b.s",
 ];
 
 fn feed(engine: &mut Engine, from: usize, to: usize) {

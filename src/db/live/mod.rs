@@ -1,5 +1,6 @@
 //! Live results: rows that any thread reads, and subscriptions to what changes in them.
 
+mod analyze;
 mod hub;
 mod subscription;
 mod together;

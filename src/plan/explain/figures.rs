@@ -41,6 +41,8 @@ pub struct Rates {
     pub rows_in: Option<f64>,
     /// The changes that went out.
     pub rows_out: f64,
+    /// The batches in which it had something to do.
+    pub steps: f64,
     /// Which part of the time it worked, from 0 to 1.
     pub busy: f64,
 }
@@ -118,6 +120,7 @@ fn rates(now: &Figures, then: &Figures, seconds: f64) -> Option<Rates> {
     Some(Rates {
         rows_in,
         rows_out: rate(now.rows_out, then.rows_out)?,
+        steps: rate(now.steps, then.steps)?,
         busy: busy.min(1.0),
     })
     .filter(|_| seconds > 0.0)

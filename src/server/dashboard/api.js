@@ -9,6 +9,12 @@ export const address = path => new URL(path, document.baseURI).href
 
 export const hasToken = () => sessionStorage.getItem(STORED) !== null
 
+/** The header that carries the token, if there is one. */
+export function tokenHeader() {
+  const token = sessionStorage.getItem(STORED)
+  return token === null ? {} : { authorization: `Bearer ${token}` }
+}
+
 /** The server said no. */
 export class Refused extends Error {
   constructor(status, message, retryAfter) {
@@ -25,7 +31,7 @@ let asking = null
 export async function request(path, options = {}) {
   for (;;) {
     const token = sessionStorage.getItem(STORED)
-    const headers = { ...options.headers, ...(token !== null && { authorization: `Bearer ${token}` }) }
+    const headers = { ...options.headers, ...tokenHeader() }
     const response = await fetch(address(path), { cache: 'no-store', ...options, headers })
     if (response.ok) return response
     const refused = await refusal(response)

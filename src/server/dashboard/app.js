@@ -7,7 +7,11 @@ import { closeMenus } from './menu.js'
 import { Replay } from './replay.js'
 import { Latency, Meter } from './stats.js'
 import { worst } from './status.js'
+import { Editor } from './editor/editor.js'
+import { PlanView } from './plan/plan.js'
 import { Top } from './top.js'
+import { textOf } from './editor/source.js'
+import { views } from './views.js'
 import { Wall } from './wall.js'
 
 const POLL = 2000
@@ -27,7 +31,7 @@ let inTouch = Date.now()
 let away = { state: 'connecting', since: Date.now() }
 
 const frame = new Frame(() => {
-  for (const panel of wall.panels) panel.paint(Date.now(), frame.paused)
+  for (const panel of [...wall.panels, ...editor.panels]) panel.paint(Date.now(), frame.paused)
   latency.painted(Date.now())
 })
 
@@ -66,6 +70,14 @@ const top = new Top({
     forget()
     for (const panel of wall.panels) panel.freeze(isPaused)
   },
+})
+
+const editor = new Editor({
+  ask: () => frame.now(),
+  list: () => list.queries,
+  canSave: () => layout?.folder === true,
+  textOf,
+  saved: pollNow,
 })
 
 const replay = new Replay(() => {
@@ -134,6 +146,7 @@ function statusOf({ source, status }) {
 
 function figures() {
   const at = performance.now()
+  editor.figures(at)
   const entries = new Map(list.queries.map(entry => [entry.name, entry]))
   let rows = 0
   for (const result of following.results.values()) rows += result.rows.length
@@ -164,4 +177,5 @@ function noteOf({ status, fileError }) {
 document.addEventListener('visibilitychange', () => document.hidden && forget())
 setInterval(() => document.hidden || figures(), FIGURES)
 closeMenus()
+views({ editor, plan: new PlanView() }, () => frame.now())
 poll()

@@ -13,7 +13,7 @@ export function askToken(reason) {
     el('label', {}, el('span', { text: 'Bearer token' }), input),
     el('p', { class: 'buttons' }, el('button', { type: 'submit', class: 'primary', text: 'Go on' })),
   )
-  const dialog = open(form, 'Token')
+  const dialog = openDialog(form, 'Token')
   dialog.addEventListener('cancel', event => event.preventDefault())
   return new Promise(resolve => {
     dialog.addEventListener('close', () => {
@@ -38,14 +38,15 @@ export function showText(title, text) {
   const pre = el('pre', { tabindex: '0', text })
   const close = el('button', { type: 'submit', class: 'primary', text: 'Close' })
   const form = el('form', { method: 'dialog' }, el('h2', { text: title }), pre, el('p', { class: 'buttons' }, copy, close))
-  const dialog = open(form, title)
+  const dialog = openDialog(form, title)
   dialog.addEventListener('close', () => dialog.remove())
   dialog.addEventListener('click', event => event.target === dialog && dialog.close())
 }
 
 export const showKeys = () => byId('keys').showModal()
 
-function open(content, label) {
+/** Opens a dialog with a form. */
+export function openDialog(content, label) {
   const dialog = el('dialog', { 'aria-label': label }, content)
   document.body.append(dialog)
   dialog.showModal()

@@ -14,6 +14,9 @@ export function svg(tag, attributes = {}, ...children) {
 /** A part of the page by id. */
 export const byId = id => document.getElementById(id)
 
+/** A sentence with its names, which stand in backticks, as code. */
+export const marked = text => text.split('`').map((part, at) => (at % 2 ? el('code', { text: part }) : part))
+
 /** Sets text if it is another one: a write makes the browser lay the page out again. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text

@@ -24,7 +24,12 @@ export class Following {
   sync(queries) {
     const sources = new Map()
     for (const { name, source, ordered, status } of queries) {
-      if (this.results.get(name)?.ordered !== ordered) this.results.set(name, new Result({ ordered }))
+      const known = this.results.get(name)
+      if (known?.ordered !== ordered) {
+        this.results.set(name, new Result({ ordered }))
+        // The connection may have brought the rows of the query as it is now, and to the old one.
+        if (known) this.#end(source)
+      }
       const isFollowed = this.#connections.get(source)?.names.includes(name)
       if (!FOLLOWED.includes(status.state) && !(status.state === 'error' && isFollowed)) continue
       if (!sources.has(source)) sources.set(source, [])
@@ -42,6 +47,11 @@ export class Following {
       this.#end(source)
       this.#begin(source, names)
     }
+  }
+
+  /** Whether nothing will come any more from a source, as a query was dropped. */
+  isOver(source) {
+    return this.#connections.get(source)?.isOver ?? false
   }
 
   /** Since when a source's connection is lost, or null. */

@@ -3,6 +3,7 @@
 import { address, hasToken, request } from './api.js'
 import { el } from './dom.js'
 import { showText } from './dialogs.js'
+import { toEditor, toPlan } from './views.js'
 import { prettyJson } from './format.js'
 
 export function menuOf(entry) {
@@ -15,6 +16,7 @@ export function menuOf(entry) {
     save(`${path}/rows`, `${entry.name}.json`).catch(error => showText(entry.name, error.message))
   })
   const item = (text, press) => el('li', {}, el('button', { type: 'button', text, on: { click: press } }))
+  const link = (text, href) => el('li', {}, el('a', { href, text }))
   const menu = el(
     'details',
     { class: 'menu' },
@@ -22,6 +24,8 @@ export function menuOf(entry) {
     el(
       'ul',
       {},
+      // What is tried out ends when another view is opened.
+      ...(entry.origin === 'trial' ? [] : [link('Plan', toPlan(entry.name)), link('Edit', toEditor(entry.name))]),
       el('li', {}, rows),
       item('Follow with curl', () => showText(`Follow ${entry.name}`, command(path))),
       item('Show the query', () => showText(entry.name, prettyJson(entry.query))),

@@ -56,8 +56,11 @@ pub(crate) async fn append(
     } else {
         StatusCode::NO_CONTENT
     });
+    let end = headers::position(appended.end);
+    // The batch in which queries take it in has this offset, too.
+    tracing::debug!(offset = end.to_str().unwrap_or_default(), "appended");
     let out = response.headers_mut();
-    out.insert(headers::NEXT_OFFSET, headers::position(appended.end));
+    out.insert(headers::NEXT_OFFSET, end);
     if appended.closed {
         out.insert(headers::CLOSED, headers::TRUE);
     }

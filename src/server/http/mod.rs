@@ -17,17 +17,18 @@ mod sse;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument as _;
 
 use super::Limits;
 use super::auth::{Right, Tokens};
@@ -128,10 +129,27 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .hint(format!("streams are below {BASE}"))
         })
         .with_state(app)
-        .layer(map_response(async |mut response: Response| {
-            common(response.headers_mut());
-            response
-        }))
+        .layer(from_fn(traced))
+}
+
+/// Answers a request within a span of its own.
+async fn traced(request: Request, next: Next) -> Response {
+    let span = tracing::debug_span!(
+        "request",
+        method = %request.method(),
+        // Without what is asked for: it may be long.
+        path = request.uri().path(),
+    );
+    let begun = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    common(response.headers_mut());
+    let _entered = span.entered();
+    let (status, elapsed) = (response.status().as_u16(), begun.elapsed());
+    match status {
+        500.. => tracing::warn!(status, ?elapsed, "answered"),
+        _ => tracing::debug!(status, ?elapsed, "answered"),
+    }
+    response
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {

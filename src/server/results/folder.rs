@@ -13,7 +13,7 @@ use super::registry::{Origin, Registry};
 use crate::query::QueryFile;
 
 /// The layout of the page, which is no query.
-const DASHBOARD: &str = "dashboard";
+pub(super) const DASHBOARD: &str = "dashboard";
 /// So often the folder is looked at: one that is on another machine tells of no changes.
 const EVERY: Duration = Duration::from_millis(500);
 

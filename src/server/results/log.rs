@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::lag::Lag;
 use super::offset::next_generation;
 use super::render;
 use crate::db::{DbError, LiveQuery, Sink, StreamDb};
@@ -87,6 +88,8 @@ pub(crate) struct ResultLog {
     changes: AtomicU64,
     /// When the last one was made, in milliseconds since 1970; 0 before the first.
     changed: AtomicU64,
+    /// How late changes were.
+    pub(crate) lag: Lag,
     /// Why the engine dropped the query.
     failed: OnceLock<DbError>,
 }
@@ -132,6 +135,7 @@ impl ResultLog {
             }),
             changes: AtomicU64::new(0),
             changed: AtomicU64::new(0),
+            lag: Lag::default(),
             failed: OnceLock::new(),
         });
         let sink: Arc<dyn Sink> = log.clone();
@@ -241,6 +245,13 @@ impl Sink for ResultLog {
         };
         self.changes
             .fetch_add(changes.len() as u64, Ordering::Relaxed);
+        self.lag.took(arrived);
+        tracing::trace!(
+            query = &*self.name,
+            epoch,
+            changes = changes.len(),
+            "a change set"
+        );
         let now = since_1970(SystemTime::now()).as_millis();
         self.changed.store(now as u64, Ordering::Relaxed);
         let mut deltas = lock(&self.deltas);

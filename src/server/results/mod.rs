@@ -4,18 +4,22 @@
 //! |---|---|
 //! | `offset` | offsets of results |
 //! | `render` | results as messages |
-//! | `log` | one result with its latest past |
+//! | `log`, `lag` | one result with its latest past, and how late it is |
 //! | `feed` | results that are read together, and what their readers share |
 //! | `source`, `sources` | a stream that queries read, and all of them |
 //! | `registry` | the queries that are served |
-//! | `folder`, `store` | queries as files |
+//! | `folder`, `store`, `save` | queries as files |
+//! | `check` | what a query's text is, before it runs |
 
+pub(crate) mod check;
 mod feed;
 mod folder;
+mod lag;
 mod log;
 mod offset;
 mod registry;
 mod render;
+pub(crate) mod save;
 mod source;
 mod sources;
 mod store;
@@ -28,8 +32,10 @@ pub(crate) use feed::{Feed, Follow, Snapshot};
 pub(crate) use log::{Forgotten, Phase};
 pub(crate) use offset::Offset;
 pub(crate) use registry::{
-    Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry,
+    Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry, check_name,
 };
+pub(crate) use save::SaveError;
+pub(crate) use source::Source;
 
 use super::Error;
 use crate::schema::Catalog;
@@ -180,7 +186,7 @@ impl Queries {
             limits: self.limits,
         };
         let kept = data.map(|data| data.join("http-queries"));
-        let registry = Registry::new(places, self.keep, kept.clone());
+        let registry = Registry::new(places, self.keep, kept.clone(), self.folder.clone());
         for (name, text) in &self.files {
             folder::take(&registry, &format!("{name}.json"), text).await;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
+use super::offset::next_generation;
 use super::source::{Source, State};
 use super::sources::{Places, SourceUse, Sources};
 use super::store;
@@ -28,6 +29,10 @@ const TOLD: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(10);
 /// So many queries are served at most.
 const MOST: usize = 10_000;
+/// A query that is tried out is dropped so long after the last reader.
+const TRIED: Duration = Duration::from_secs(20);
+/// So many are tried out at once at most.
+const MOST_TRIALS: usize = 100;
 /// Names have so many characters at most.
 const NAME: usize = 128;
 
@@ -37,6 +42,8 @@ const NAME: usize = 128;
 pub(crate) enum Origin {
     File,
     Http,
+    /// It is tried out: nobody but those who try it knows of it.
+    Trial,
 }
 
 /// Why a query was not registered.
@@ -100,6 +107,8 @@ pub(crate) struct Entry {
     file_error: Mutex<Option<String>>,
     /// Why it does not run.
     error: Mutex<Option<String>>,
+    /// When somebody read it last, if it is tried out.
+    used: Mutex<Instant>,
 }
 
 impl Entry {
@@ -114,10 +123,9 @@ impl Entry {
         }
     }
 
-    /// What `GET /v1/query` says of it.
-    pub(crate) fn describe(&self, memory: &Memory) -> Description<'_> {
+    /// How far it is.
+    pub(crate) fn state(&self) -> State {
         let log = self.log();
-        let live = log.as_ref().and_then(|log| log.live());
         let mut status = self.source.state();
         if log.is_none() && status.state == "live" {
             status.state = "loading";
@@ -128,6 +136,19 @@ impl Entry {
             status.state = "error";
             status.error = Some(error);
         }
+        status
+    }
+
+    /// Whether it does not run, or not as its file says.
+    pub(crate) fn is_wrong(&self) -> bool {
+        lock(&self.file_error).is_some() || self.state().state == "error"
+    }
+
+    /// What `GET /v1/query` says of it.
+    pub(crate) fn describe(&self, memory: &Memory) -> Description<'_> {
+        let log = self.log();
+        let live = log.as_ref().and_then(|log| log.live());
+        let status = self.state();
         let plan = live.as_ref().map(|live| live.plan());
         let query = self.file.query.to_json().ok();
         Description {
@@ -215,6 +236,8 @@ pub(crate) struct Registry {
     keep: Keep,
     /// Where queries that came over HTTP are kept.
     kept: Option<PathBuf>,
+    /// The folder of query files.
+    folder: Option<PathBuf>,
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
     sources: Arc<Sources>,
     /// The results of dropped queries, for their readers.
@@ -232,11 +255,17 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(places: Places, keep: Keep, kept: Option<PathBuf>) -> Arc<Registry> {
+    pub(crate) fn new(
+        places: Places,
+        keep: Keep,
+        kept: Option<PathBuf>,
+        folder: Option<PathBuf>,
+    ) -> Arc<Registry> {
         Arc::new(Registry {
             places,
             keep,
             kept,
+            folder,
             entries: Mutex::default(),
             sources: Arc::default(),
             dropped: Mutex::default(),
@@ -247,8 +276,35 @@ impl Registry {
     }
 
     /// All queries, by name.
-    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+    fn all(&self) -> Vec<Arc<Entry>> {
         lock(&self.entries).values().cloned().collect()
+    }
+
+    /// All queries but those that are tried out, by name.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        let mut entries = self.all();
+        entries.retain(|entry| entry.origin != Origin::Trial);
+        entries
+    }
+
+    /// The folder of query files, if there is one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Serves a query as long as somebody reads it; gives the name it has got.
+    pub(crate) async fn try_out(
+        self: &Arc<Registry>,
+        file: QueryFile,
+    ) -> Result<String, RegisterError> {
+        let trials = self.all();
+        let trials = trials.iter().filter(|entry| entry.origin == Origin::Trial);
+        if trials.count() >= MOST_TRIALS {
+            return Err(RegisterError::TooMany);
+        }
+        let name = format!("trial-{:x}", next_generation());
+        self.register(&name, file, Origin::Trial, None).await?;
+        Ok(name)
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -326,6 +382,7 @@ impl Registry {
             log: watch::Sender::new(None),
             file_error: Mutex::default(),
             error: Mutex::default(),
+            used: Mutex::new(Instant::now()),
         });
         let _starting = entry.source.starting.lock().await;
         if let Some(db) = entry.source.db() {
@@ -336,9 +393,16 @@ impl Registry {
                 Origin::Http => store::put(kept, name, &entry.file)?,
                 // From now on the file says what the query is.
                 Origin::File => store::remove(kept, name)?,
+                Origin::Trial => {}
             }
         }
         self.put(entry.clone(), old)?;
+        tracing::info!(
+            query = name,
+            source = entry.source.name,
+            ?origin,
+            "a query is served"
+        );
         Ok(old.is_none())
     }
 
@@ -406,6 +470,7 @@ impl Registry {
         lock(&self.dropped).insert(entry.name.clone(), dropped);
         drop(entries);
         entry.set(None, Phase::Dropped);
+        tracing::info!(query = &*entry.name, "a query is served no longer");
         Ok(true)
     }
 
@@ -421,7 +486,7 @@ impl Registry {
 
     /// Starts all queries of a source on its new database.
     pub(super) async fn start_all(&self, source: &str, db: &StreamDb) {
-        for entry in self.entries() {
+        for entry in self.all() {
             if entry.source.name == source {
                 let started = self.start(&entry, db).await;
                 *lock(&entry.error) = started.err().map(|error| error.to_string());
@@ -509,9 +574,12 @@ impl Registry {
 
     /// Forgets what is too old.
     pub(crate) fn sweep(&self) {
-        for entry in self.entries() {
+        for entry in self.all() {
             if let Some(log) = entry.log() {
                 log.sweep();
+            }
+            if entry.origin == Origin::Trial {
+                self.end_unread(&entry);
             }
         }
         lock(&self.dropped).retain(|_, dropped| dropped.since.elapsed() < TOLD);
@@ -525,6 +593,17 @@ impl Registry {
         });
     }
 
+    /// Drops a query that is tried out and that nobody has read for a while.
+    fn end_unread(&self, entry: &Arc<Entry>) {
+        let mut used = lock(&entry.used);
+        if entry.log().is_some_and(|log| log.followers() > 0) {
+            *used = Instant::now();
+        } else if used.elapsed() > TRIED {
+            // It is gone in any case.
+            let _ = self.drop_query(entry, Origin::Trial);
+        }
+    }
+
     /// Ends all sources.
     pub(crate) fn close(&self) {
         self.sources().iter().for_each(|source| source.close());
@@ -532,7 +611,7 @@ impl Registry {
 }
 
 /// Names are part of URLs and of file names.
-fn check_name(name: &str) -> Result<(), RegisterError> {
+pub(crate) fn check_name(name: &str) -> Result<(), RegisterError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let right =
         !name.is_empty() && name.len() <= NAME && !name.starts_with('.') && name.bytes().all(fits);

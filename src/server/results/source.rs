@@ -124,6 +124,16 @@ impl Source {
         }
     }
 
+    /// The steps that its queries made since it was opened.
+    pub(crate) fn steps(&self) -> u64 {
+        self.db().map_or(0, |db| db.told())
+    }
+
+    /// When the newest of its events happened, in milliseconds since 1970, if they say so.
+    pub(crate) fn event_time(&self) -> Option<i64> {
+        self.db()?.event_time()
+    }
+
     /// The messages that were wrong since it was last opened.
     pub(crate) fn dead_letters(&self) -> DeadLetters {
         let db = lock(&self.now).db.clone();
@@ -207,6 +217,7 @@ impl Source {
             let mut now = lock(&self.now);
             now.since = SystemTime::now();
             now.error = None;
+            tracing::info!(source = self.name, offset = %db.offset(), "a source was read up to date");
         }
         let mut status = db.watch_status();
         let over = status.wait_for(Status::is_over).await;

@@ -4,6 +4,7 @@ mod bank;
 mod faults;
 mod folder;
 mod http;
+mod inside;
 mod memory;
 mod npm;
 mod readers;

@@ -80,7 +80,7 @@ async fn the_client_for_tanstack_db_passes_its_tests() {
 
 #[tokio::test]
 async fn the_page_folds_and_formats_as_it_must() {
-    let names = ["format", "results", "stream"];
+    let names = ["editor", "format", "results", "stream"];
     let files = names.map(|name| format!("dashboard/{name}.test.mjs"));
     let mut args = vec!["--test"];
     args.extend(files.iter().map(String::as_str));
@@ -159,6 +159,52 @@ async fn the_page_says_when_the_server_is_away_and_when_it_is_back() {
         }
     });
     assert!(checks.await.len() > 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_has_an_editor_and_shows_plans() {
+    let dir = Dir::new();
+    std::fs::create_dir_all(dir.path()).unwrap();
+    let joined =
+        "FROM \"order\" AS o JOIN person AS p ON p.name = 'P' || o.person WHERE o.amount > 2";
+    for (name, sql) in [
+        (
+            "spent",
+            format!(
+                "SELECT p.city, sum(o.amount) AS spent {joined} GROUP BY p.city ORDER BY spent DESC LIMIT 5"
+            ),
+        ),
+        ("orders", format!("SELECT p.name, o.amount {joined}")),
+    ] {
+        std::fs::write(dir.path().join(format!("{name}.sql")), sql).unwrap();
+    }
+    let folder = dir.path().to_str().unwrap();
+    let program = Program::start_at("127.0.0.1:0", &["--queries", folder]);
+    let site = Site::at(&program.url);
+    let mut rows = Vec::new();
+    for key in 0..30 {
+        let city = ["London", "Paris", "Rome"][key % 3];
+        let person = json!({"name": format!("P{key}"), "city": city});
+        rows.push(
+            json!({"type": "person", "key": key.to_string(), "value": person,
+            "headers": {"operation": "insert"}}),
+        );
+        let order = json!({"person": (key % 7).to_string(), "amount": key});
+        rows.push(
+            json!({"type": "order", "key": key.to_string(), "value": order,
+            "headers": {"operation": "insert"}}),
+        );
+    }
+    site.append(&rows).await;
+    site.await_state("spent", "live").await;
+    let checks = run("dashboard/page.mjs", &[&site.url, "editor"], |_| {}).await;
+    assert!(checks.len() > 12, "{checks:#?}");
+    // What was saved, then replaced, is a file like those that were there.
+    let saved = std::fs::read_to_string(dir.path().join("per-city.sql")).unwrap();
+    assert_eq!(
+        saved,
+        "SELECT city, count(*) AS persons FROM person GROUP BY city\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 //   node page.mjs URL page    checks what needs nobody's help
 //   node page.mjs URL away    checks the server's going and coming back: prints {"wait":"stop"} and {"wait":"start"},
 //                             and goes on when the caller has killed the server, and has started it again at the same URL
+//   node page.mjs URL editor  checks the editor of queries and the page of a plan (see editor.mjs for what there must be)
 //   node page.mjs URL token TOKEN    checks that the page asks for the token, and takes it
 //
 // Prints a line of JSON a check; the exit status is 1 if one failed. Chromium is at CHROMIUM, or /usr/bin/chromium.
@@ -10,6 +11,7 @@
 import { chromium } from 'playwright-core'
 import { statusChecks } from './away.mjs'
 import { pageChecks } from './checks.mjs'
+import { editorChecks } from './editor.mjs'
 
 const [url, mode = 'page', token] = process.argv.slice(2)
 const LONGEST = 120_000
@@ -54,6 +56,7 @@ try {
   await page.goto(url)
   if (mode === 'page') await pageChecks({ checks, page, url })
   else if (mode === 'away') await statusChecks({ checks, page, url })
+  else if (mode === 'editor') await editorChecks({ checks, page, url })
   else if (mode === 'token') await tokenChecks(page)
   else throw new Error(`there is no mode ${mode}`)
   await checks.check('nothing is complained about in the console', () => none(complaints))

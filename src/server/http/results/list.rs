@@ -113,6 +113,7 @@ pub(super) async fn dashboard(State(app): State<Arc<App>>, headers: HeaderMap) -
         };
         layout.entry("panels").or_insert(serde_json::Value::Null);
         layout.insert("demo".into(), json!(app.served().player.is_some()));
+        layout.insert("folder".into(), json!(app.registry().folder().is_some()));
         json(serde_json::to_vec(&layout).unwrap_or_default())
     }))
 }

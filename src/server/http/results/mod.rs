@@ -1,5 +1,8 @@
 //! The HTTP face of queries: which there are, and their results.
 
+mod check;
+mod draft;
+mod explain;
 mod follow;
 mod list;
 mod metrics;
@@ -42,6 +45,11 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/query", any(all))
         .route("/v1/query/{name}", any(one))
         .route("/v1/query/{name}/rows", any(rows))
+        .route("/v1/query/{name}/explain", any(explain::explain))
+        .route("/v1/check", any(check::check))
+        .route("/v1/trial", any(draft::trial))
+        .route("/v1/file", any(draft::file))
+        .route("/v1/collections", get(check::collections))
         .route("/v1/changes", any(changes))
         .route("/v1/dashboard", get(list::dashboard))
         .route("/v1/dead-letters", get(list::dead_letters))

@@ -132,7 +132,12 @@ async fn register(
 /// Serves a query no longer.
 pub(super) async fn delete(app: &App, name: &str, parts: &Parts) -> Result<Response, Problem> {
     let entry = app.entry(&parts.headers, name, Right::Write)?;
-    match app.registry().drop_query(&entry, Origin::Http)? {
+    // What is tried out ends as what was registered does.
+    let origin = match entry.origin {
+        Origin::Trial => Origin::Trial,
+        Origin::File | Origin::Http => Origin::Http,
+    };
+    match app.registry().drop_query(&entry, origin)? {
         true => Ok(respond(StatusCode::NO_CONTENT)),
         false => Err(FindError::Missing(name.to_owned()).into()),
     }
