@@ -209,6 +209,10 @@ struct Shared {
     feed: Arc<Feed>,
 }
 
+/// Queries that were started before their source was read.
+#[derive(Default)]
+pub(super) struct Early(Vec<(Arc<Entry>, Result<Arc<ResultLog>, DbError>)>);
+
 /// The queries that are served.
 pub(crate) struct Registry {
     pub(crate) places: Places,
@@ -409,20 +413,52 @@ impl Registry {
         Ok(true)
     }
 
-    async fn start(&self, entry: &Arc<Entry>, db: &StreamDb) -> Result<(), RegisterError> {
+    async fn log_of(
+        &self,
+        entry: &Arc<Entry>,
+        db: &StreamDb,
+        early: bool,
+    ) -> Result<Arc<ResultLog>, DbError> {
         let (db, name, keep) = (db.clone(), entry.name.clone(), self.keep);
         let query = entry.file.query.clone();
-        let start = move || ResultLog::start(&db, name, &query, keep);
+        let start = move || ResultLog::start(&db, name, &query, keep, early);
         let started = tokio::task::spawn_blocking(start).await;
-        let log = started.unwrap_or(Err(DbError::Closed))?;
+        started.unwrap_or(Err(DbError::Closed))
+    }
+
+    async fn start(&self, entry: &Arc<Entry>, db: &StreamDb) -> Result<(), RegisterError> {
+        let log = self.log_of(entry, db, false).await?;
         entry.set(Some(log), Phase::Replaced);
         Ok(())
     }
 
-    /// Starts all queries of a source on its new database.
-    pub(super) async fn start_all(&self, source: &str, db: &StreamDb) {
+    /// Starts the queries of a source that there are before its new database is read, so that they
+    /// see the steps that are made again.
+    pub(super) async fn start_early(&self, source: &str, db: &StreamDb) -> Early {
+        let mut early = Early::default();
         for entry in self.entries() {
             if entry.source.name == source {
+                let log = self.log_of(&entry, db, true).await;
+                early.0.push((entry, log));
+            }
+        }
+        early
+    }
+
+    /// Starts all queries of a source on its new database, once that is read.
+    pub(super) async fn start_all(&self, source: &str, db: &StreamDb, early: Early) {
+        let started: Vec<_> = early.0.iter().map(|(entry, _)| entry.clone()).collect();
+        for (entry, log) in early.0 {
+            let error = log.as_ref().err().map(ToString::to_string);
+            if let Ok(log) = log {
+                log.begin();
+                entry.set(Some(log), Phase::Replaced);
+            }
+            *lock(&entry.error) = error;
+        }
+        for entry in self.entries() {
+            let is_new = || !started.iter().any(|known| Arc::ptr_eq(known, &entry));
+            if entry.source.name == source && is_new() {
                 let started = self.start(&entry, db).await;
                 *lock(&entry.error) = started.err().map(|error| error.to_string());
             }
@@ -449,7 +485,7 @@ impl Registry {
             // The source is just being opened again.
             return Err(FindError::NotReady(names[0].clone()));
         }
-        let key: Vec<u64> = logs.iter().map(|log| log.generation).collect();
+        let key: Vec<u64> = logs.iter().map(|log| log.id).collect();
         let mut feeds = lock(&self.feeds);
         let shared = feeds.entry(key).or_insert_with(|| Shared {
             used: Instant::now(),
@@ -507,8 +543,9 @@ impl Registry {
         }
     }
 
-    /// Forgets what is too old.
+    /// Forgets what is too old, and tells of what is kept.
     pub(crate) fn sweep(&self) {
+        self.sources().iter().for_each(|source| source.report());
         for entry in self.entries() {
             if let Some(log) = entry.log() {
                 log.sweep();

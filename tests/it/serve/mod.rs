@@ -4,6 +4,7 @@ mod bank;
 mod faults;
 mod folder;
 mod http;
+mod kills;
 mod memory;
 mod npm;
 mod readers;
