@@ -23,7 +23,7 @@ use crate::stream::{Identity, Offset};
 use crate::value::{Row, ValueRef};
 use file::{Capture, Description, Part, primary_key};
 pub(crate) use steps::next_incarnation;
-use steps::{Again, Base, Step, Steps};
+use steps::{Again, Base, Of, Step, Steps};
 pub(super) use task::KeepTask;
 
 /// When it starts again, the number of a step is so much higher than that of the last one that was
@@ -245,7 +245,7 @@ impl Core {
             self.intake.loading = Some(store);
         }
         if keeping.keep.steps {
-            self.resume_steps(&mut keeping, begin);
+            self.resume_steps(&mut keeping, begin, schema_version);
         }
         self.intake.keeping = Some(keeping);
         self.repeat_if_due();
@@ -257,10 +257,15 @@ impl Core {
         &mut self,
         keeping: &mut Keeping,
         (snapshot, position): (Option<(u64, u64)>, u64),
+        schema_version: u64,
     ) {
         let directory = &keeping.keep.directory;
-        let stream = (keeping.stream.as_str(), keeping.id.as_deref());
-        match Steps::resume(directory, stream, snapshot, position) {
+        let of = Of {
+            stream: keeping.stream.clone(),
+            id: keeping.id.clone(),
+            schema_version,
+        };
+        match Steps::resume(directory, &of, snapshot, position) {
             Ok(Again { steps, queue }) => {
                 self.shared.set_incarnation(steps.incarnation());
                 keeping.steps = Some(steps);
@@ -271,8 +276,7 @@ impl Core {
                 self.shared.set_incarnation(incarnation);
                 self.engine.go_to(FIRST);
                 let base = Base {
-                    stream: keeping.stream.clone(),
-                    id: keeping.id.clone(),
+                    of,
                     incarnation,
                     snapshot,
                     epoch: FIRST,

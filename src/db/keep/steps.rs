@@ -53,11 +53,20 @@ impl Step {
     }
 }
 
+/// What the steps took in, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Of {
+    pub(super) stream: String,
+    /// Without one nobody knows whether the stream still has the messages that it had.
+    pub(super) id: Option<String>,
+    pub(super) schema_version: u64,
+}
+
 /// What the entries follow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Base {
-    pub(super) stream: String,
-    pub(super) id: Option<String>,
+    #[serde(flatten)]
+    pub(super) of: Of,
     pub(super) incarnation: u64,
     /// The incarnation and last step of the snapshot that they follow; none if they follow the start
     /// of the stream.
@@ -136,7 +145,7 @@ impl Steps {
     /// and last step, or none: the start) of a stream. Else, the incarnation in it, if any.
     pub(super) fn resume(
         directory: &Path,
-        (stream, id): (&str, Option<&str>),
+        of: &Of,
         snapshot: Option<(u64, u64)>,
         position: u64,
     ) -> Result<Again, u64> {
@@ -150,7 +159,7 @@ impl Steps {
         if first.version != VERSION || !same_run {
             return Err(other);
         }
-        if base.stream != stream || base.id.as_deref() != id {
+        if base.of != *of || of.id.is_none() {
             return Err(other);
         }
         // From which step on all entries are needed.
@@ -237,7 +246,7 @@ impl Steps {
 
     /// Follows a snapshot from now on.
     pub(super) fn follow(&mut self, id: Option<String>, epoch: u64) -> io::Result<()> {
-        self.base.id = id;
+        self.base.of.id = id;
         self.base.snapshot = Some((self.base.incarnation, epoch));
         self.base.epoch = epoch;
         let before = self.kept.partition_point(|step| step.epoch <= epoch);
@@ -301,4 +310,172 @@ pub(crate) fn next_incarnation(after: u64) -> u64 {
         Some(next(last))
     });
     next(last.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(stream: &str, id: Option<&str>) -> Of {
+        Of {
+            stream: stream.into(),
+            id: id.map(str::to_owned),
+            schema_version: 3,
+        }
+    }
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Dir {
+            let path = std::env::temp_dir().join(format!("steps-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Dir(path)
+        }
+
+        fn begin(&self, snapshot: Option<(u64, u64)>) -> Steps {
+            let base = Base {
+                of: of("events", Some("id")),
+                incarnation: 50,
+                snapshot,
+                epoch: 1,
+            };
+            let (steps, begun) = Steps::begin(&self.0, base);
+            begun.unwrap();
+            steps
+        }
+
+        fn resume(&self, snapshot: Option<(u64, u64)>, position: u64) -> Result<Vec<Step>, u64> {
+            let again = Steps::resume(&self.0, &of("events", Some("id")), snapshot, position)?;
+            Ok(again.queue.into())
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn step(epoch: u64, position: u64) -> Step {
+        Step { epoch, position }
+    }
+
+    /// Whether the system says which run of it this is.
+    fn is_known() -> bool {
+        !boot().is_empty()
+    }
+
+    #[test]
+    fn steps_come_back_after_what_they_follow() {
+        if !is_known() {
+            return;
+        }
+        let dir = Dir::new("follow");
+        assert_eq!(dir.resume(None, 0), Err(0));
+        let mut steps = dir.begin(None);
+        for n in 2..6 {
+            assert!(steps.note(step(n, n * 10)));
+        }
+        let all: Vec<Step> = [step(1, 0)]
+            .into_iter()
+            .chain((2..6).map(|n| step(n, n * 10)))
+            .collect();
+        assert_eq!(dir.resume(None, 0), Ok(all));
+        // Of a snapshot that was written meanwhile.
+        let later = [step(4, 40), step(5, 50)].to_vec();
+        assert_eq!(dir.resume(Some((50, 4)), 40), Ok(later.clone()));
+        assert_eq!(dir.resume(Some((49, 4)), 40), Err(50), "another count");
+        steps.follow(Some("id".into()), 4).unwrap();
+        assert_eq!(dir.resume(Some((50, 4)), 40), Ok(later));
+        assert_eq!(dir.resume(Some((50, 3)), 30), Err(50), "an older snapshot");
+        assert_eq!(dir.resume(None, 0), Err(50));
+        let schema = Of {
+            schema_version: 4,
+            ..of("events", Some("id"))
+        };
+        let others = [of("other", Some("id")), of("events", Some("7")), schema];
+        for other in others {
+            assert!(Steps::resume(&dir.0, &other, Some((50, 4)), 40).is_err());
+        }
+        steps.follow(None, 4).unwrap();
+        let unknown = Steps::resume(&dir.0, &of("events", None), Some((50, 4)), 40);
+        assert!(unknown.is_err());
+    }
+
+    #[test]
+    fn the_last_of_many_steps_are_kept() {
+        if !is_known() {
+            return;
+        }
+        let dir = Dir::new("many");
+        let mut steps = dir.begin(Some((7, 7)));
+        let most = MOST as u64;
+        let last = LONGEST as u64 + 500;
+        for n in 2..=last {
+            assert!(steps.note(step(n, n)));
+        }
+        let queue = dir.resume(Some((7, 7)), 0).unwrap();
+        assert_eq!((queue.len(), queue[0].epoch), (MOST, last - most + 1));
+        assert!(fs::metadata(dir.0.join("steps")).unwrap().len() < (2 * LONGEST * ENTRY) as u64);
+        // What was left out cannot be told apart from a snapshot in the middle of it.
+        let queue = dir.resume(Some((50, 100)), 100).unwrap();
+        assert_eq!((queue.len(), queue[0].epoch), (MOST, last - most + 1));
+    }
+
+    #[test]
+    fn torn_entries_are_not_believed() {
+        if !is_known() {
+            return;
+        }
+        let dir = Dir::new("torn");
+        let path = dir.0.join("steps");
+        let mut steps = dir.begin(None);
+        (2..5).for_each(|n| assert!(steps.note(step(n, n))));
+        let whole = fs::read(&path).unwrap();
+        // The last one was not written to its end, so that nobody was told of it.
+        fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+        let mut again = Steps::resume(&dir.0, &of("events", Some("id")), None, 0).unwrap();
+        assert_eq!(again.queue.len(), 3);
+        assert!(again.steps.note(step(9, 9)));
+        assert_eq!(dir.resume(None, 0).unwrap().last(), Some(&step(9, 9)));
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for at in first..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            fs::write(&path, &bytes).unwrap();
+            assert_eq!(dir.resume(None, 0), Err(50), "byte {at}");
+        }
+        let text = String::from_utf8_lossy(&whole[..first]).replace(&boot(), "another run");
+        fs::write(&path, [text.as_bytes(), &whole[first..]].concat()).unwrap();
+        assert_eq!(dir.resume(None, 0), Err(50));
+    }
+
+    #[test]
+    fn without_its_file_it_counts_until_the_next_snapshot() {
+        if !is_known() {
+            return;
+        }
+        let dir = Dir::new("lost");
+        let mut steps = dir.begin(None);
+        steps.forget();
+        assert!(!dir.0.join("steps").exists());
+        assert!(steps.note(step(2, 2)) && steps.note(step(3, 3)));
+        steps.follow(Some("id".into()), 2).unwrap();
+        assert_eq!(
+            dir.resume(Some((50, 2)), 2),
+            Ok([step(2, 2), step(3, 3)].to_vec())
+        );
+    }
+
+    #[test]
+    fn a_clock_that_went_back_makes_no_number_twice() {
+        let now = next_incarnation(0);
+        assert_eq!(now.to_string().len(), 16);
+        let far = now + 1_000_000_000_000;
+        let after = next_incarnation(far);
+        assert_eq!(after, far + 1);
+        let rest: Vec<u64> = (0..100).map(|_| next_incarnation(0)).collect();
+        assert!(after < rest[0] && rest.is_sorted_by(|a, b| a < b));
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) use registry::{
     Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry,
 };
 
+pub(crate) use source::Source;
+
 use super::Error;
 use crate::schema::Catalog;
 use log::Keep;

@@ -114,6 +114,14 @@ impl Entry {
         }
     }
 
+    /// Why it does not run, if it does not.
+    fn failure(&self) -> Option<String> {
+        let log = self.log();
+        let failed = log.as_ref().and_then(|log| log.failed());
+        let failed = failed.map(ToString::to_string);
+        failed.or_else(|| lock(&self.error).clone())
+    }
+
     /// What `GET /v1/query` says of it.
     pub(crate) fn describe(&self, memory: &Memory) -> Description<'_> {
         let log = self.log();
@@ -122,9 +130,7 @@ impl Entry {
         if log.is_none() && status.state == "live" {
             status.state = "loading";
         }
-        let failed = log.as_ref().and_then(|log| log.failed());
-        let failed = failed.map(ToString::to_string);
-        if let Some(error) = failed.or_else(|| lock(&self.error).clone()) {
+        if let Some(error) = self.failure() {
             status.state = "error";
             status.error = Some(error);
         }
@@ -560,6 +566,27 @@ impl Registry {
             shared.feed.sweep();
             shared.used.elapsed() < IDLE
         });
+    }
+
+    /// Says in numbers what is not as it should be.
+    pub(crate) fn find_problems(&self, problems: &mut Vec<String>) {
+        let mut tell = |count: usize, of: usize, what: &str| {
+            if count > 0 {
+                problems.push(format!("{count} of {of} {what}"));
+            }
+        };
+        let sources = self.sources();
+        let away = sources
+            .iter()
+            .filter(|source| source.state().error.is_some());
+        tell(away.count(), sources.len(), "sources cannot be read");
+        let unkept = sources
+            .iter()
+            .filter(|source| source.kept().error.is_some());
+        tell(unkept.count(), sources.len(), "snapshots cannot be written");
+        let entries = self.entries();
+        let stopped = entries.iter().filter(|entry| entry.failure().is_some());
+        tell(stopped.count(), entries.len(), "queries do not run");
     }
 
     /// Ends all sources.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::State;
@@ -10,9 +11,10 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 
 use super::answer;
+use crate::db::Kept;
 use crate::server::auth::Right;
 use crate::server::http::App;
-use crate::server::results::{Entry, Memory};
+use crate::server::results::{Entry, Memory, Source};
 
 /// A figure of each query: its name, what it is, whether it only grows, how to get it.
 type Figure = (&'static str, &'static str, &'static str, fn(&Entry) -> u64);
@@ -65,6 +67,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
             }
         }
         write_memory(&mut text, &entries, &memory);
+        write_snapshots(&mut text, &app.registry().sources());
         let help = "Streams of the server.";
         let _ = writeln!(
             text,
@@ -120,6 +123,35 @@ fn write_memory(text: &mut String, entries: &[Arc<Entry>], memory: &Memory) {
         "Rows of the collection.",
         &mut collections().map(|(labels, collection)| (labels, collection.rows)),
     );
+}
+
+/// What is kept of sources.
+fn write_snapshots(text: &mut String, sources: &[Arc<Source>]) {
+    let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let figures: [(&str, &str, &dyn Fn(&Kept) -> u64); 3] = [
+        (
+            "tailwater_snapshot_bytes",
+            "Length of the snapshot of the source.",
+            &|kept| kept.bytes,
+        ),
+        (
+            "tailwater_snapshot_written_seconds",
+            "When this process wrote the last snapshot, since 1970; 0 if it wrote none.",
+            &|kept| kept.written.map_or(0, |time| since_1970(time).as_secs()),
+        ),
+        (
+            "tailwater_snapshot_resumed",
+            "1 if this process started from a snapshot.",
+            &|kept| u64::from(kept.resumed.is_some()),
+        ),
+    ];
+    for (name, help, figure) in figures {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for source in sources {
+            let (label, value) = (escaped(&source.name), figure(&source.kept()));
+            let _ = writeln!(text, "{name}{{source=\"{label}\"}} {value}");
+        }
+    }
 }
 
 /// A label's value, as the format has it.
