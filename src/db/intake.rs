@@ -235,13 +235,14 @@ impl Core {
     fn load(&mut self, mut actions: Vec<Action>) {
         let confirmed = self.pending.confirmed_by(&self.intake.txids);
         let vanished = actions.is_empty();
-        if self.shared.was_ready() {
+        let had_rows = self.shared.was_ready() || self.shared.first_step() > 0;
+        if had_rows {
             actions.insert(0, Action::Reset);
         }
         self.tick_if_needed();
         self.note_step(self.epoch() + 1);
         self.confirm(&confirmed, actions);
-        if vanished && self.shared.was_ready() {
+        if vanished && had_rows {
             // A reset waits for what follows it.
             self.step(Engine::finish);
         }

@@ -73,7 +73,6 @@ impl Shared {
         self.incarnation.store(incarnation, Ordering::Release);
     }
 
-    #[cfg(feature = "serve")]
     pub(super) fn first_step(&self) -> u64 {
         self.first_step.load(Ordering::Acquire)
     }

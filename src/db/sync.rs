@@ -85,7 +85,7 @@ impl SyncTask {
                 // The server no longer has what followed. At its start it has all that counts: a
                 // stream that is a result begins with a snapshot.
                 Some(Status::Error(DbError::Stream(error)))
-                    if is_gone(&error, read || !from_start) =>
+                    if (read || !from_start) && self.is_gone(&error) =>
                 {
                     // A server that never has what follows is not to be read all the time.
                     if began.elapsed() < AGAIN_MOST {
@@ -107,6 +107,16 @@ impl SyncTask {
                 }
                 status => return status,
             }
+        }
+    }
+
+    /// Whether reading from the start helps against an error that came at an offset.
+    fn is_gone(&self, error: &StreamError) -> bool {
+        match error {
+            StreamError::Gone { .. } => true,
+            // It is not what it was.
+            StreamError::InvalidOffset { .. } => self.identify,
+            _ => false,
         }
     }
 
@@ -208,11 +218,6 @@ pub(super) async fn ask<R: Send + 'static>(
     let command = command(f, move |result| drop(reply.send(result)));
     commands.send(command).ok()?;
     answer.await.ok()?.ok()
-}
-
-/// Whether reading from the start helps against an error that came at an offset.
-fn is_gone(error: &StreamError, at_offset: bool) -> bool {
-    at_offset && matches!(error, StreamError::Gone { .. })
 }
 
 /// Waits for the engine to have taken a batch; `None` if it is not to get another.

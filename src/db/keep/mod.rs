@@ -115,6 +115,8 @@ pub struct Kept {
     pub rejected: Option<String>,
     /// When this process wrote the last one.
     pub written: Option<SystemTime>,
+    /// How long the engine stood still for that.
+    pub paused: Duration,
     /// How many bytes the snapshot has that is there; 0 if there is none.
     pub bytes: u64,
     /// Why the last attempt to write came to nothing. It is made again.

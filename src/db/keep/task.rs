@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::super::core::{Command, Core};
 use super::super::lock;
@@ -16,6 +16,9 @@ use super::super::status::Status;
 use super::super::sync::ask;
 use super::{Keep, file};
 use crate::stream::DurableStream;
+
+/// So long the server may take to say which stream it is. Until then the rows are held.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(in crate::db) struct KeepTask {
     pub(in crate::db) shared: Arc<Shared>,
@@ -53,14 +56,17 @@ impl KeepTask {
     /// Writes a snapshot; whether that was possible.
     async fn write(&self, directory: &PathBuf) -> bool {
         let version = self.schema_version;
-        let captured = ask(&self.commands, move |core| core.capture(version)).await;
-        let Some(capture) = captured.flatten() else {
+        let captured = ask(&self.commands, move |core| {
+            let began = Instant::now();
+            Some((core.capture(version)?, began.elapsed()))
+        });
+        let Some((capture, paused)) = captured.await.flatten() else {
             return false;
         };
         // The rows are of the stream that it was up to now.
         let (quiet, _) = watch::channel(None);
-        match self.stream.identify(&quiet).await {
-            Ok(now) if now.id == capture.description.id => {}
+        match timeout(PATIENCE, self.stream.identify(&quiet)).await {
+            Ok(Ok(now)) if now.id == capture.description.id => {}
             _ => return false,
         }
         let (id, incarnation, epoch) = (
@@ -77,6 +83,7 @@ impl KeepTask {
                 Ok(bytes) => {
                     kept.bytes = *bytes;
                     kept.written = Some(SystemTime::now());
+                    kept.paused = paused;
                     kept.error = None;
                 }
                 Err(error) => kept.error = Some(error.to_string()),

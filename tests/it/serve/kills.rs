@@ -20,7 +20,8 @@ use crate::streams::server_help::Dir;
 use crate::support::{agg, from, order_desc, path};
 
 const PRODUCERS: usize = 4;
-const NAMES: [&str; 3] = ["all", "groups", "top"];
+/// What is read together: results, and some of one moment.
+const READ: [&[&str]; 4] = [&["all"], &["groups"], &["top"], &["groups", "all"]];
 
 fn queries() -> [(&'static str, Value); 3] {
     let fields = json!({"n": path("t.n"), "g": path("t.g")});
@@ -162,18 +163,18 @@ struct Seen {
 }
 
 struct Reader {
-    name: &'static str,
+    names: &'static [&'static str],
     habit: Habit,
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
 
 impl Reader {
-    fn start(site: &Site, name: &'static str, habit: Habit) -> Reader {
+    fn start(site: &Site, names: &'static [&'static str], habit: Habit) -> Reader {
         let seen = Arc::<Mutex<Seen>>::default();
-        let task = tokio::spawn(read(site.result(&[name]), habit, seen.clone()));
+        let task = tokio::spawn(read(site.result(names), habit, seen.clone()));
         Reader {
-            name,
+            names,
             habit,
             seen,
             task,
@@ -261,8 +262,8 @@ async fn nothing_is_lost_or_unsaid_whenever_the_server_is_killed() {
     }
     let habits = [Habit::Follows, Habit::Rests, Habit::Visits];
     let mut readers = Vec::new();
-    for name in NAMES {
-        readers.extend(habits.map(|habit| Reader::start(&site, name, habit)));
+    for names in READ {
+        readers.extend(habits.map(|habit| Reader::start(&site, names, habit)));
     }
     let stream = DurableStream::new(format!("{}/v1/stream/events", site.url)).unwrap();
     let mut model = Model {
@@ -303,12 +304,15 @@ async fn nothing_is_lost_or_unsaid_whenever_the_server_is_killed() {
         }
         acknowledged = next.iter().sum();
         for reader in &mut readers {
-            let expected = model.result(reader.name);
+            let expected = reader.names.iter().map(|name| (*name, model.result(name)));
+            let expected: Vec<_> = expected.collect();
             let same = until(async || {
                 if reader.task.is_finished() {
                     return Some(false);
                 }
-                let same = reader.seen.lock().unwrap().folded.rows(reader.name) == expected;
+                let folded = &reader.seen.lock().unwrap().folded;
+                let mut results = expected.iter();
+                let same = results.all(|(name, rows)| folded.rows(name) == rows);
                 same.then_some(true)
             });
             let same = timeout(Duration::from_secs(30), same).await;
@@ -318,11 +322,11 @@ async fn nothing_is_lost_or_unsaid_whenever_the_server_is_killed() {
             let seen = reader.seen.lock().unwrap();
             assert!(
                 same == Ok(true),
-                "kill {kill}: {:?} of {} at {:?} has {:?}, not {expected:?}",
+                "kill {kill}: {:?} of {:?} at {:?} has {:?}, not {expected:?}",
                 reader.habit,
-                reader.name,
+                reader.names,
                 seen.offset,
-                seen.folded.rows(reader.name)
+                seen.folded.results,
             );
         }
         if added.is_some() {

@@ -128,21 +128,29 @@ fn write_memory(text: &mut String, entries: &[Arc<Entry>], memory: &Memory) {
 /// What is kept of sources.
 fn write_snapshots(text: &mut String, sources: &[Arc<Source>]) {
     let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let figures: [(&str, &str, &dyn Fn(&Kept) -> u64); 3] = [
+    let figures: [(&str, &str, &dyn Fn(&Kept) -> f64); 4] = [
         (
             "tailwater_snapshot_bytes",
             "Length of the snapshot of the source.",
-            &|kept| kept.bytes,
+            &|kept| kept.bytes as f64,
         ),
         (
             "tailwater_snapshot_written_seconds",
             "When this process wrote the last snapshot, since 1970; 0 if it wrote none.",
-            &|kept| kept.written.map_or(0, |time| since_1970(time).as_secs()),
+            &|kept| {
+                kept.written
+                    .map_or(0.0, |time| since_1970(time).as_secs_f64())
+            },
         ),
         (
             "tailwater_snapshot_resumed",
             "1 if this process started from a snapshot.",
-            &|kept| u64::from(kept.resumed.is_some()),
+            &|kept| f64::from(u8::from(kept.resumed.is_some())),
+        ),
+        (
+            "tailwater_snapshot_pause_seconds",
+            "How long the engine stood still for the last snapshot.",
+            &|kept| kept.paused.as_secs_f64(),
         ),
     ];
     for (name, help, figure) in figures {
