@@ -141,6 +141,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         (true, Some(_)) => Some("the disk takes nothing"),
         (true, None) => None,
     };
+    #[cfg_attr(not(feature = "serve"), expect(unused_mut))]
     let mut problems: Vec<String> = failed.iter().map(|&failed| failed.to_owned()).collect();
     #[cfg(feature = "serve")]
     if let Some(served) = app.results.get() {

@@ -258,6 +258,7 @@ async fn another_stream_under_the_same_name_is_not_taken_for_it() {
     // So it is when both were away.
     let far = upstream.start(&one);
     let (near, site) = upstream.follow(Some(&data)).await;
+    site.await_state("all", "live").await;
     site.await_rows("all", |rows| rows.len() == 5 && rows[0].0 == "a000")
         .await;
     near.shutdown().await;
