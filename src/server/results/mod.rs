@@ -30,7 +30,6 @@ pub(crate) use offset::Offset;
 pub(crate) use registry::{
     Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry,
 };
-
 pub(crate) use source::Source;
 
 use super::Error;
