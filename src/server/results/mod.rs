@@ -233,6 +233,7 @@ impl Queries {
         if let Some(kept) = &kept {
             folder::load_kept(&registry, kept).await;
         }
+        registry.set_loaded();
         Ok(registry)
     }
 }

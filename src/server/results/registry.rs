@@ -233,6 +233,8 @@ pub(crate) struct Registry {
     feeds: Mutex<HashMap<Vec<u64>, Shared>>,
     broken: Mutex<BTreeMap<String, String>>,
     dashboard: Mutex<Option<serde_json::Value>>,
+    /// Whether the queries are there that are to be there from the start.
+    loaded: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Registry {
@@ -253,7 +255,18 @@ impl Registry {
             feeds: Mutex::default(),
             broken: Mutex::default(),
             dashboard: Mutex::default(),
+            loaded: watch::Sender::new(false),
         })
+    }
+
+    /// Lets sources be read, as all queries are there that are to be there from the start: they see
+    /// the steps that are made again.
+    pub(super) fn set_loaded(&self) {
+        self.loaded.send_replace(true);
+    }
+
+    pub(super) fn loaded(&self) -> watch::Receiver<bool> {
+        self.loaded.subscribe()
     }
 
     /// All queries, by name.

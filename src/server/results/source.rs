@@ -175,6 +175,11 @@ impl Source {
     /// Keeps the source going as long as there is a registry.
     pub(super) async fn run(self: Arc<Source>, registry: Weak<Registry>) {
         let mut again = AGAIN;
+        let loaded = registry.upgrade().map(|registry| registry.loaded());
+        if let Some(mut loaded) = loaded {
+            // Without an answer, there is no registry any more.
+            let _ = loaded.wait_for(|loaded| *loaded).await;
+        }
         if self.own {
             // One that is there already may have been made with other options.
             match self.stream.create(CreateOptions::json()).await {
