@@ -1,6 +1,7 @@
 //! The command line as types, and its help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -290,6 +291,17 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 3600)]
     pub(super) keep_seconds: u64,
 
+    /// With --data, how long after a snapshot of a source the next one is written at the soonest, in
+    /// seconds; 0 for no snapshots. The server starts from the last one and the events that came after
+    /// it, and results keep their offsets
+    #[arg(long, value_name = "N", default_value = "60", value_parser = seconds)]
+    pub(super) snapshot_seconds: Duration,
+
+    /// How much has to be read of a source before its next snapshot is worth it, such as 512KiB or
+    /// 1GB; never less than the last one has
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    pub(super) snapshot_bytes: usize,
+
     /// How many threads the queries of each source run on. More than one is for much work: each step
     /// takes longer. Limits of memory know nothing of what is kept there
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
@@ -402,6 +414,12 @@ fn size(text: &str) -> Result<usize, String> {
         bytes if bytes >= isize::MAX as f64 => Err("is more than this machine can have".to_owned()),
         bytes => Ok(bytes as usize),
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a number of seconds".to_owned();
+    let number = text.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number).map_err(|_| wrong())
 }
 
 fn speed(text: &str) -> Result<f64, String> {

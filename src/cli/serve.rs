@@ -69,6 +69,13 @@ fn queries(args: &ServeArgs) -> Result<Queries> {
         .keep_bytes(args.keep_bytes)
         .keep_for(Duration::from_secs(args.keep_seconds))
         .workers(args.workers);
+    let interval = args.snapshot_seconds;
+    queries = queries.snapshot_interval(Some(interval).filter(|interval| !interval.is_zero()));
+    queries = queries.snapshot_bytes(args.snapshot_bytes as u64);
+    if let Some(path) = &args.schema {
+        let checksum = crc32fast::hash(read_text(path)?.as_bytes());
+        queries = queries.schema_version(checksum.into());
+    }
     if let Some(bytes) = args.memory.memory_limit {
         queries = queries.memory_limit(bytes);
     }

@@ -12,6 +12,7 @@ use super::context::{BoxError, MutationContext, handler};
 use super::core::Core;
 use super::error::DbError;
 use super::intake::{Hooks, Intake};
+use super::keep::{Keep, Keeping};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::{Inner, StreamDb};
@@ -72,6 +73,8 @@ pub struct Builder {
     workers: Workers,
     schema_version: u64,
     snapshot: Option<Snapshot>,
+    keep: Option<Keep>,
+    identify: bool,
     hooks: Hooks,
     handlers: Handlers,
     txid_timeout: Duration,
@@ -101,6 +104,8 @@ impl Builder {
             workers: Workers::threads(1),
             schema_version: 0,
             snapshot: None,
+            keep: None,
+            identify: false,
             hooks: Hooks::default(),
             handlers: Handlers::default(),
             txid_timeout: Duration::from_secs(5),
@@ -205,6 +210,42 @@ impl Builder {
     /// Starts with the rows of a snapshot and reads only what came after it.
     pub fn resume(mut self, snapshot: Snapshot) -> Builder {
         self.snapshot = Some(snapshot);
+        self
+    }
+
+    /// Keeps a snapshot in a directory, and starts from it the next time: only what came after it is
+    /// read then. It is written now and then, in the background, while the database runs, and holds the
+    /// rows, where they are in the stream, the latest transactions for
+    /// [`await_txid`](StreamDb::await_txid), and the dead letters; what is pending is not in it.
+    ///
+    /// A snapshot that does not fit is set aside, as `snapshot.rejected`, and the stream is read from its
+    /// start: if it is damaged or of another format, of another stream, of a stream that has been made
+    /// anew or no longer has what followed, or of another schema. Where rules of rows changed, change
+    /// [`Builder::schema_version`], too. [`StreamDb::kept`] tells what became of it. It goes before
+    /// [`Builder::resume`] and [`Builder::offset`].
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tailwater::db::StreamDb;
+    ///
+    /// let db = StreamDb::builder("http://127.0.0.1:4437/v1/stream/orders")
+    ///     .keep("/var/lib/orders")
+    ///     .open()?;
+    /// db.preload().await?;
+    /// println!("{:?}", db.kept());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep(mut self, keep: impl Into<Keep>) -> Builder {
+        self.keep = Some(keep.into());
+        self.identify = true;
+        self
+    }
+
+    /// Asks the server which stream it is, so that another one that has the URL later is noticed.
+    #[cfg(feature = "serve")]
+    pub(crate) fn identify(mut self) -> Builder {
+        self.identify = true;
         self
     }
 
@@ -345,12 +386,14 @@ impl Builder {
         let core_shared = shared.clone();
         let limits = (self.memory_limit, self.query_memory_limit);
         let workers = self.workers;
+        let keeping = self.keep.clone();
         let thread = std::thread::Builder::new()
             .name("tailwater-db".into())
             .spawn(move || {
                 let mut store = Store::new(core_shared.catalog.clone());
                 store.apply(rows);
-                let intake = Intake::new(store, offset, hooks, strict, url);
+                let keeping = keeping.map(|keep| Keeping::new(keep, &url));
+                let intake = Intake::new(store, offset, hooks, strict, url, keeping);
                 let mut engine = match Engine::with_workers(core_shared.catalog.clone(), &workers) {
                     Ok(engine) => engine,
                     Err(error) => return drop(ready.send(Err(error))),
@@ -373,6 +416,8 @@ impl Builder {
                 stream,
                 live: self.live,
                 strict,
+                keep: self.keep,
+                identify: self.identify,
                 schema_version: self.schema_version,
                 handlers: self.handlers,
                 txid_timeout: self.txid_timeout,

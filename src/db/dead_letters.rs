@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::lock;
@@ -12,7 +13,7 @@ use crate::stream::Offset;
 const EXCERPT: usize = 1024;
 
 /// A message that was not taken.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 #[error("message {index} after offset `{offset}`: {reason}")]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -39,7 +40,7 @@ impl DeadLetter {
 }
 
 /// The messages that a database did not take.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetters {
     /// How many there were.
@@ -70,6 +71,14 @@ impl DeadLetterBox {
         if latest.len() > self.capacity {
             latest.pop_front();
         }
+    }
+
+    /// Takes over those of an earlier run.
+    pub(super) fn restore(&self, letters: DeadLetters) {
+        let (total, latest) = &mut *lock(&self.state);
+        *total = letters.total;
+        let more = letters.latest.len().saturating_sub(self.capacity);
+        *latest = letters.latest.into_iter().skip(more).collect();
     }
 
     pub(super) fn get(&self) -> DeadLetters {

@@ -1,6 +1,8 @@
 //! How batches of the stream become steps of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use smol_str::SmolStr;
@@ -8,6 +10,7 @@ use smol_str::SmolStr;
 use super::core::{Core, caught};
 use super::dead_letters::DeadLetter;
 use super::error::DbError;
+use super::keep::Keeping;
 use super::lock;
 use super::shared::Shared;
 use super::snapshot::{FORMAT, Snapshot, SnapshotCollection};
@@ -34,17 +37,20 @@ pub(super) struct Intake {
     strict: bool,
     url: String,
     /// The rows until the stream is up to date for the first time.
-    loading: Option<Store>,
+    pub(super) loading: Option<Store>,
     /// Transactions of which the rows are not visible yet.
-    txids: Vec<SmolStr>,
+    pub(super) txids: Vec<SmolStr>,
     /// The snapshots that are open: of a collection each, or of whatever occurs.
     snapshots: BTreeSet<Option<usize>>,
     /// Transactions whose rows wait for the end of a snapshot.
     held: Vec<SmolStr>,
     /// Up to where the rows tell all that was read.
-    settled: Offset,
+    pub(super) settled: Offset,
     /// The `timestamp` of the last message that had one; empty before.
     timestamp: String,
+    /// The number of messages up to the end of what was taken in.
+    pub(super) position: u64,
+    pub(super) keeping: Option<Keeping>,
 }
 
 impl Intake {
@@ -55,6 +61,7 @@ impl Intake {
         hooks: Hooks,
         strict: bool,
         url: String,
+        keeping: Option<Keeping>,
     ) -> Intake {
         Intake {
             decoder: Decoder::new(rows.catalog().clone()),
@@ -67,17 +74,25 @@ impl Intake {
             held: Vec::new(),
             settled: offset,
             timestamp: String::new(),
+            position: 0,
+            keeping,
         }
     }
 
-    /// Decodes the messages of a batch, and takes note of transactions and of what is wrong.
-    fn decode(&mut self, batch: &Batch, shared: &Shared) -> Result<Vec<Action>, DbError> {
-        if matches!(&batch.items, Items::Bytes(bytes) if !bytes.is_empty()) {
-            let url = self.url.clone();
-            return Err(DbError::NotJson { url });
-        }
-        let mut actions = Vec::with_capacity(batch.items.json().len());
-        for (index, text) in batch.items.json().enumerate() {
+    /// Decodes some messages of a batch, and takes note of transactions and of what is wrong.
+    fn decode(
+        &mut self,
+        batch: &Batch,
+        which: Range<usize>,
+        shared: &Shared,
+    ) -> Result<Vec<Action>, DbError> {
+        let mut actions = Vec::with_capacity(which.len());
+        let messages = batch.items.json().enumerate();
+        self.position += which.len() as u64;
+        for (index, text) in messages.skip(which.start).take(which.len()) {
+            shared
+                .read_bytes
+                .fetch_add(text.len() as u64, Ordering::Relaxed);
             match self.message(text)? {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
@@ -162,12 +177,26 @@ impl Core {
         if let Some(hook) = &mut intake.hooks.before_batch {
             caught("the hook `on_before_batch`", || hook(batch))?;
         }
-        let actions = intake.decode(batch, &self.shared)?;
+        if matches!(&batch.items, Items::Bytes(bytes) if !bytes.is_empty()) {
+            let url = intake.url.clone();
+            return Err(DbError::NotJson { url });
+        }
+        let complete = batch.up_to_date || batch.closed;
+        let rest = self.repeat_steps(batch)?;
+        let intake = &mut self.intake;
+        let mut actions = intake.decode(batch, rest, &self.shared)?;
         if let Some(hook) = &mut intake.hooks.batch {
             caught("the hook `on_batch`", || hook(batch))?;
         }
-        let complete = batch.up_to_date || batch.closed;
-        match intake.loading.take() {
+        if let Some(keeping) = intake.keeping.as_mut().filter(|k| k.is_repeating()) {
+            keeping.hold(std::mem::take(&mut actions));
+            if !complete {
+                self.advance(batch, false);
+                return Ok(());
+            }
+            self.stop_repeating();
+        }
+        match self.intake.loading.take() {
             Some(mut rows) => {
                 rows.apply(actions);
                 let settled = !rows.is_unsettled();
@@ -177,34 +206,54 @@ impl Core {
                     self.intake.loading = Some(rows);
                 }
                 self.advance(batch, settled);
-                if complete {
-                    self.begin_effects();
-                    self.shared.set_status(Status::Ready);
-                }
             }
             None => {
                 let confirmed = self.pending.confirmed_by(&self.intake.txids);
                 if !actions.is_empty() || !confirmed.is_empty() {
                     self.tick_if_needed();
+                    self.note_step(self.epoch() + 1);
                     self.confirm(&confirmed, actions);
                 }
                 let settled = !self.engine.store().is_unsettled();
                 self.advance(batch, settled);
             }
         }
+        if complete && !self.shared.status().is_ready() {
+            self.begin_effects();
+            self.shared.set_status(Status::Ready);
+        }
         Ok(())
+    }
+
+    /// Makes the steps again that end in a batch. Gives the messages that are left.
+    fn repeat_steps(&mut self, batch: &Batch) -> Result<Range<usize>, DbError> {
+        let mut rest = 0..batch.items.json().len();
+        while let Some(keeping) = &self.intake.keeping
+            && let Some(count) = keeping.step_within(self.intake.position, rest.len())
+        {
+            let which = rest.start..rest.start + count;
+            rest.start = which.end;
+            let actions = self.intake.decode(batch, which, &self.shared)?;
+            if let Some(keeping) = &mut self.intake.keeping {
+                keeping.hold(actions);
+            }
+            self.repeat_if_due();
+        }
+        Ok(rest)
     }
 
     /// Shows all rows there are, in place of those from before the stream was begun again.
     fn load(&mut self, mut actions: Vec<Action>) {
         let confirmed = self.pending.confirmed_by(&self.intake.txids);
         let vanished = actions.is_empty();
-        if self.shared.was_ready() {
+        let had_rows = self.shared.was_ready() || self.shared.first_step() > 0;
+        if had_rows {
             actions.insert(0, Action::Reset);
         }
         self.tick_if_needed();
+        self.note_step(self.epoch() + 1);
         self.confirm(&confirmed, actions);
-        if vanished && self.shared.was_ready() {
+        if vanished && had_rows {
             // A reset waits for what follows it.
             self.step(Engine::finish);
         }
@@ -212,6 +261,7 @@ impl Core {
 
     /// Forgets how far the stream was read: it begins anew. Rows stay until it was read up to date.
     pub(super) fn begin_again(&mut self) {
+        self.forget_kept();
         let intake = &mut self.intake;
         intake.loading = Some(Store::new(self.shared.catalog.clone()));
         intake.snapshots.clear();

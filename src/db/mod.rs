@@ -74,6 +74,7 @@
 //! | `shared` | what all threads see |
 //! | `core`, `intake` | the engine's thread, how batches become steps |
 //! | `sync` | the task that reads the stream |
+//! | `keep` | what is on disk, to start again from |
 //! | `transaction`, `pending` | how far transactions are, on all threads and on the engine's |
 //! | `mutate`, `context` | making changes, mutation functions |
 //! | `action`, `paced` | ways to call them |
@@ -90,6 +91,7 @@ mod dead_letters;
 mod effect;
 mod error;
 mod intake;
+mod keep;
 mod live;
 mod mutate;
 mod paced;
@@ -121,6 +123,7 @@ pub use context::{BoxError, MutationContext, PendingMutation, append_mutations};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use effect::EffectHandle;
 pub use error::{DbError, RowError};
+pub use keep::{Keep, Kept};
 #[cfg(feature = "serve")]
 pub(crate) use live::Sink;
 pub use live::{LiveQuery, SubscribeOptions, Subscription, Together};
@@ -158,6 +161,8 @@ pub(crate) struct Inner {
     stream: DurableStream,
     live: Live,
     strict: bool,
+    keep: Option<Keep>,
+    identify: bool,
     schema_version: u64,
     handlers: Handlers,
     /// How long a transaction is waited for, if nothing else is said.
@@ -225,8 +230,20 @@ impl Inner {
             stream: self.stream.clone(),
             live: self.live,
             strict: self.strict,
+            identify: self.identify,
+            schema_version: self.schema_version,
         };
         *task = Some(runtime.spawn(sync.run()).abort_handle());
+        if let Some(keep) = self.keep.clone() {
+            let writing = keep::KeepTask {
+                shared: self.shared.clone(),
+                commands: self.commands.clone(),
+                stream: self.stream.clone(),
+                keep,
+                schema_version: self.schema_version,
+            };
+            runtime.spawn(writing.run());
+        }
         Ok(())
     }
 
@@ -305,6 +322,31 @@ impl StreamDb {
         let trouble = lock(&self.inner.shared.trouble);
         let trouble = trouble.as_ref()?.borrow().clone();
         trouble.filter(|_| !self.status().is_over())
+    }
+
+    /// What became of the snapshot that [`Builder::keep`] asks for.
+    pub fn kept(&self) -> Kept {
+        lock(&self.inner.shared.kept).clone()
+    }
+
+    /// Whether steps may be made again that were made before: queries that are to be there then have
+    /// to be started before the stream is read.
+    #[cfg(feature = "serve")]
+    pub(crate) fn has_steps(&self) -> bool {
+        self.inner.keep.as_ref().is_some_and(Keep::has_steps)
+    }
+
+    /// In which count the steps have their numbers: the same numbers are the same steps, in whatever
+    /// process. To be asked when the database is ready.
+    #[cfg(feature = "serve")]
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.inner.shared.incarnation()
+    }
+
+    /// The first step that was made again: nothing is known of those before it. 0 if none was.
+    #[cfg(feature = "serve")]
+    pub(crate) fn first_step(&self) -> u64 {
+        self.inner.shared.first_step()
     }
 
     /// Whether it is a clone of another.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::dead_letters::DeadLetterBox;
 use super::error::DbError;
+use super::keep::{Kept, next_incarnation};
 use super::live::Hub;
 use super::lock;
 use super::status::Status;
@@ -34,6 +35,13 @@ pub(crate) struct Shared {
     pub(super) txids: Txids,
     /// Up to where the stream was taken in.
     pub(super) offset: Mutex<Offset>,
+    /// How many bytes of messages were taken in.
+    pub(super) read_bytes: AtomicU64,
+    pub(super) kept: Mutex<Kept>,
+    /// In which count the steps have their numbers.
+    incarnation: AtomicU64,
+    /// The first step that was made again, before which nothing is known; 0 if none was.
+    first_step: AtomicU64,
     pub(super) dead_letters: DeadLetterBox,
     /// Who is told of the changes of which live query.
     pub(super) hubs: Mutex<BTreeMap<QueryId, Arc<Hub>>>,
@@ -51,9 +59,32 @@ impl Shared {
             trouble: Mutex::default(),
             txids: Txids::default(),
             offset: Mutex::new(offset),
+            read_bytes: AtomicU64::new(0),
+            kept: Mutex::default(),
+            incarnation: AtomicU64::new(next_incarnation(0)),
+            first_step: AtomicU64::new(0),
             dead_letters: DeadLetterBox::new(dead_letters),
             hubs: Mutex::default(),
         }
+    }
+
+    /// Steps of the same incarnation and number are the same, in whatever process.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_incarnation(&self, incarnation: u64) {
+        self.incarnation.store(incarnation, Ordering::Release);
+    }
+
+    pub(super) fn first_step(&self) -> u64 {
+        self.first_step.load(Ordering::Acquire)
+    }
+
+    /// Takes note of the first step that is made again; later ones change nothing.
+    pub(super) fn set_first_step(&self, epoch: u64) {
+        let (order, unset) = (Ordering::AcqRel, 0);
+        let _ = (self.first_step).compare_exchange(unset, epoch, order, Ordering::Acquire);
     }
 
     pub(super) fn status(&self) -> Status {

@@ -5,14 +5,16 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::core::{Command, Core, command};
 use super::error::DbError;
 use super::lock;
 use super::shared::Shared;
 use super::status::Status;
-use crate::stream::{Batch, DurableStream, Live, Offset, ReadOptions, Reader, StreamError};
+use crate::stream::{
+    Batch, DurableStream, Identity, Live, Offset, ReadOptions, Reader, StreamError,
+};
 
 /// A stream that has to be read from its start again so soon is waited for so long, and twice as long
 /// each time, until it was followed for some time.
@@ -27,6 +29,9 @@ pub(super) struct SyncTask {
     pub(super) live: Live,
     /// Whether an answer that cannot be read ends it.
     pub(super) strict: bool,
+    /// Whether it asks which stream it is, so that another one under the same URL is not taken for it.
+    pub(super) identify: bool,
+    pub(super) schema_version: u64,
 }
 
 /// Tells when the task ends because its runtime does, and ends what waits for the stream.
@@ -40,17 +45,47 @@ impl Drop for SyncTask {
 
 impl SyncTask {
     pub(super) async fn run(self) {
-        let mut offset = lock(&self.shared.offset).clone();
+        let status = match self.begin().await {
+            Ok((identity, offset)) => self.follow(identity, offset).await,
+            Err(status) => status,
+        };
+        if let Some(status) = status {
+            self.shared.set_status(status);
+        }
+    }
+
+    /// Finds out which stream it is, and takes over what was kept of it.
+    async fn begin(&self) -> Result<(Identity, Offset), Option<Status>> {
+        if !self.identify {
+            let offset = lock(&self.shared.offset).clone();
+            return Ok((Identity::default(), offset));
+        }
+        let identity = self.identify().await.map_err(Some)?;
+        let (now, version) = (identity.clone(), self.schema_version);
+        let restored = self.ask(move |core| core.restore(&now, version));
+        Ok((identity, restored.await.ok_or(None)?))
+    }
+
+    async fn identify(&self) -> Result<Identity, Status> {
+        let (tell, trouble) = watch::channel(None);
+        *lock(&self.shared.trouble) = Some(trouble);
+        let identity = self.stream.identify(&tell).await;
+        identity.map_err(|error| Status::Error(error.into()))
+    }
+
+    /// Reads to the end, again from the start where the stream is another one: what the status is
+    /// then, if the engine did not set it.
+    async fn follow(&self, mut identity: Identity, mut offset: Offset) -> Option<Status> {
         let mut pause = AGAIN;
-        let status = loop {
+        loop {
             let from_start = offset == Offset::START;
             let began = Instant::now();
-            let (status, read) = self.read(offset).await;
+            let (status, read) = self.read(&identity, offset).await;
             match status {
                 // The server no longer has what followed. At its start it has all that counts: a
                 // stream that is a result begins with a snapshot.
-                Some(Status::Error(DbError::Stream(StreamError::Gone { .. })))
-                    if read || !from_start =>
+                Some(Status::Error(DbError::Stream(error)))
+                    if (read || !from_start) && self.is_gone(&error) =>
                 {
                     // A server that never has what follows is not to be read all the time.
                     if began.elapsed() < AGAIN_MOST {
@@ -61,26 +96,47 @@ impl SyncTask {
                     }
                     let _ = self.commands.send(Box::new(Core::begin_again));
                     offset = Offset::START;
+                    if self.identify {
+                        identity = match self.identify().await {
+                            Ok(identity) => identity,
+                            Err(status) => return Some(status),
+                        };
+                        let now = identity.clone();
+                        self.ask(move |core| core.set_identity(&now)).await?;
+                    }
                 }
-                status => break status,
+                status => return status,
             }
-        };
-        if let Some(status) = status {
-            self.shared.set_status(status);
+        }
+    }
+
+    /// Whether reading from the start helps against an error that came at an offset.
+    fn is_gone(&self, error: &StreamError) -> bool {
+        match error {
+            StreamError::Gone { .. } => true,
+            // It is not what it was.
+            StreamError::InvalidOffset { .. } => self.identify,
+            _ => false,
         }
     }
 
     /// Reads to the end: what the status is then, if the engine did not set it, and whether
     /// anything was read.
-    async fn read(&self, offset: Offset) -> (Option<Status>, bool) {
+    async fn read(&self, identity: &Identity, offset: Offset) -> (Option<Status>, bool) {
         let mut reader = self.stream.read(ReadOptions::from(offset).live(self.live));
         *lock(&self.shared.trouble) = Some(reader.trouble());
         let mut any = false;
-        let status = self.take_all(&mut reader, &mut any).await;
+        let status = self.take_all(identity, &mut reader, &mut any).await;
         (status, any)
     }
 
-    async fn take_all(&self, reader: &mut Reader, any: &mut bool) -> Option<Status> {
+    async fn take_all(
+        &self,
+        identity: &Identity,
+        reader: &mut Reader,
+        any: &mut bool,
+    ) -> Option<Status> {
+        let mut trouble = reader.trouble();
         // The next batch is fetched while the engine takes the last one.
         let mut taking = None;
         let mut failure = None;
@@ -97,6 +153,19 @@ impl SyncTask {
             match batch {
                 Some(Ok(batch)) => {
                     failure = None;
+                    // The server was away, and may have come back with something else.
+                    if self.identify && trouble.has_changed().unwrap_or(false) {
+                        trouble.mark_unchanged();
+                        let now = match self.stream.identify(&watch::Sender::new(None)).await {
+                            Ok(now) => now,
+                            Err(error) => return Some(Status::Error(error.into())),
+                        };
+                        if now.id != identity.id || !now.reaches(&batch.offset) {
+                            settle(&mut taking).await?;
+                            let url = self.stream.url();
+                            return Some(Status::Error(StreamError::Gone { url }.into()));
+                        }
+                    }
                     *any = true;
                     settle(&mut taking).await?;
                     taking = Some(self.give(batch)?);
@@ -116,6 +185,14 @@ impl SyncTask {
         Some(failure.map_or(Status::Ended, |error| Status::Error(error.into())))
     }
 
+    /// Asks the engine's thread; `None` if it has ended.
+    async fn ask<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Core) -> R + Send + 'static,
+    ) -> Option<R> {
+        ask(&self.commands, f).await
+    }
+
     /// Hands a batch to the engine, which answers whether to go on.
     fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
@@ -130,6 +207,17 @@ impl SyncTask {
         self.commands.send(take).ok()?;
         Some(answer)
     }
+}
+
+/// Asks the engine's thread; `None` if it has ended.
+pub(super) async fn ask<R: Send + 'static>(
+    commands: &Sender<Command>,
+    f: impl FnOnce(&mut Core) -> R + Send + 'static,
+) -> Option<R> {
+    let (reply, answer) = oneshot::channel();
+    let command = command(f, move |result| drop(reply.send(result)));
+    commands.send(command).ok()?;
+    answer.await.ok()?.ok()
 }
 
 /// Waits for the engine to have taken a batch; `None` if it is not to get another.

@@ -53,6 +53,11 @@ impl Txids {
         }
     }
 
+    /// Those that are remembered, oldest first.
+    pub(super) fn latest(&self) -> Vec<SmolStr> {
+        lock(&self.state).order.iter().cloned().collect()
+    }
+
     /// Whether a transaction is visible.
     pub(super) fn has(&self, txid: &SmolStr) -> bool {
         lock(&self.state).seen.contains(txid)

@@ -481,6 +481,12 @@ impl Engine {
         &self.epoch
     }
 
+    /// Makes the next step have the number that follows this one.
+    #[cfg(feature = "http")]
+    pub(crate) fn go_to(&mut self, epoch: u64) {
+        *write(&self.epoch) = epoch;
+    }
+
     /// The number of installed queries, effects included.
     pub fn query_count(&self) -> usize {
         self.queries.len()

@@ -297,6 +297,32 @@ impl CollectionDef {
         *known = Arc::new(columns);
     }
 
+    /// Where the columns that the collection had elsewhere are here, by their numbers there; they are
+    /// made if they are new. `None` if there are too many, or they are not what they should be.
+    #[cfg(feature = "http")]
+    pub(crate) fn take_over(&self, elsewhere: &Columns) -> Option<Vec<usize>> {
+        let mut places = vec![0];
+        for (column, name) in elsewhere.names.iter().enumerate().skip(1) {
+            let is = |which: Special| elsewhere.special[which as usize] == Some(column);
+            places.push(match () {
+                () if is(Special::Scalar) => self.special(Special::Scalar),
+                () if is(Special::Local) => self.special(Special::Local),
+                () => self.column(name)?,
+            });
+        }
+        let mut columns = self
+            .columns
+            .write()
+            .expect("no panic while columns are locked");
+        for seen in &elsewhere.seen {
+            let place = *places.get(*seen)?;
+            if !columns.is_seen[place] {
+                Arc::make_mut(&mut columns).see(place);
+            }
+        }
+        Some(places)
+    }
+
     /// The column of a field, made if it is new; `None` when there are too many.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns().get(name).or_else(|| {

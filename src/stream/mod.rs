@@ -29,6 +29,7 @@
 //! | `batch`, `sse` | JSON arrays and event streams, taken apart |
 //! | `http` | one request and its answer |
 //! | `handle` | create, append, close, delete, head |
+//! | `identity` | which stream it is |
 //! | `read` | the reader: requests (`steps`), one SSE connection (`events`) |
 //! | `producer` | the idempotent producer: which batch when (`window`), its task (`run`), one without (`serial`) |
 //!
@@ -38,6 +39,7 @@ mod batch;
 mod error;
 mod handle;
 mod http;
+mod identity;
 mod offset;
 mod producer;
 mod provider;
@@ -48,6 +50,7 @@ mod sse;
 pub use batch::{Batch, Items, JsonItems};
 pub use error::StreamError;
 pub use handle::{AppendOptions, CreateOptions, Created, DurableStream, Head, StreamBuilder};
+pub(crate) use identity::Identity;
 pub use offset::Offset;
 pub(crate) use producer::SerialProducer;
 pub use producer::{Producer, ProducerBuilder};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// A place in a stream: everything before it was read, what comes next was not.
@@ -15,7 +16,7 @@ use smol_str::SmolStr;
 /// assert_ne!(stored, Offset::START);
 /// assert_eq!(Offset::default(), Offset::START);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Offset(SmolStr);
 
 impl Offset {

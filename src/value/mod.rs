@@ -22,6 +22,8 @@ pub use de::{DecodeError, from_value};
 pub(crate) use heap::{Heap, btree_bytes};
 pub use json::{EncodeSeed, from_json, to_value};
 pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
+#[cfg(feature = "http")]
+pub(crate) use packed::is_row;
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
 pub(crate) use packed::{encoded_is, is_nullish};
 pub(crate) use row::hash_handles;

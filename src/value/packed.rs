@@ -110,6 +110,59 @@ pub fn decode(bytes: &[u8]) -> ValueRef<'_> {
     }
 }
 
+/// Values lie within each other so deep at most, as in JSON text that is read.
+const DEEPEST: usize = 128;
+
+/// Whether bytes from elsewhere are a packed sequence whose first element is a text, as all code here
+/// takes for granted of a row.
+pub(crate) fn is_row(bytes: &[u8]) -> bool {
+    is_seq(bytes, DEEPEST) && matches!(Seq::new(bytes).encoded(0), [STR, ..])
+}
+
+fn is_seq(bytes: &[u8], depth: usize) -> bool {
+    let width = match bytes.first() {
+        Some(&width @ (1 | 2 | 4)) => width as usize,
+        _ => return false,
+    };
+    if depth == 0 || bytes.len() < 1 + width {
+        return false;
+    }
+    let seq = Seq::new(bytes);
+    let Some(data) = (seq.len.checked_mul(width)).and_then(|ends| seq.rest.len().checked_sub(ends))
+    else {
+        return false;
+    };
+    let mut start = 0;
+    for i in 0..seq.len {
+        let end = read(seq.rest, i * width, width);
+        if end < start || end > data || !is_value(seq.encoded(i), depth - 1) {
+            return false;
+        }
+        start = end;
+    }
+    start == data
+}
+
+fn is_value(bytes: &[u8], depth: usize) -> bool {
+    let Some((&tag, payload)) = bytes.split_first() else {
+        return true;
+    };
+    match tag {
+        NULL | FALSE | TRUE => payload.is_empty(),
+        INT => payload.len() <= 16,
+        FLOAT => payload.len() == 8,
+        STR => std::str::from_utf8(payload).is_ok(),
+        ARRAY => is_seq(payload, depth),
+        OBJECT => {
+            let is_key = |i: usize| matches!(Seq::new(payload).encoded(2 * i), [STR, ..]);
+            is_seq(payload, depth)
+                && Seq::new(payload).len() % 2 == 0
+                && (0..Seq::new(payload).len() / 2).all(is_key)
+        }
+        _ => false,
+    }
+}
+
 /// Whether an encoded value is null or missing.
 #[inline]
 pub(crate) fn is_nullish(encoded: &[u8]) -> bool {
@@ -372,6 +425,36 @@ mod tests {
             assert!(seq.iter().all(|v| v == ValueRef::Str(&text)));
             assert_eq!(seq.get(n), ValueRef::Missing);
         }
+    }
+
+    #[test]
+    fn bytes_from_elsewhere_are_looked_at() {
+        let text = r#"{"a":[1,-7,2.5,null,true,"ü",{"b":{}}],"c":9007199254740993,"d":"x"}"#;
+        let value = crate::value::from_json(text).unwrap();
+        let row = crate::value::Row::of([ValueRef::Str("key"), ValueRef::Missing, value.as_ref()]);
+        let bytes = row.bytes().to_vec();
+        assert!(is_row(&bytes));
+        for end in 0..bytes.len() {
+            assert!(!is_row(&bytes[..end]), "{end}");
+        }
+        // What is taken for a row can be read, whatever it says.
+        let (mut random, mut taken) = (fastrand::Rng::with_seed(7), 0);
+        for _ in 0..20_000 {
+            let mut bytes = bytes.clone();
+            for _ in 0..random.usize(1..3) {
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+            if is_row(&bytes) {
+                taken += 1;
+                let row = crate::value::Row::from_bytes(&bytes);
+                assert!(!format!("{row:?}").is_empty());
+                row.columns()
+                    .iter()
+                    .for_each(|v| drop(v.to_owned().to_string()));
+            }
+        }
+        assert!(taken > 0);
     }
 
     #[test]

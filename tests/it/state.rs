@@ -6,6 +6,8 @@ mod db_errors;
 #[cfg(all(feature = "http", feature = "server"))]
 mod db_hooks;
 #[cfg(all(feature = "http", feature = "server"))]
+mod db_keep;
+#[cfg(all(feature = "http", feature = "server"))]
 mod db_live;
 #[cfg(all(feature = "http", feature = "server"))]
 mod db_load;

@@ -153,15 +153,27 @@ async fn traced(request: Request, next: Next) -> Response {
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {
-    let alive = app.streams.is_alive();
-    let status = if alive {
-        "ok"
-    } else {
-        "the writer has stopped"
+    // Everybody may ask: nothing is named.
+    let failed = match (app.streams.is_alive(), app.streams.trouble()) {
+        (false, _) => Some("the writer has stopped"),
+        (true, Some(_)) => Some("the disk takes nothing"),
+        (true, None) => None,
     };
-    let body = serde_json::json!({ "status": status, "streams": app.streams.count() });
+    #[cfg_attr(not(feature = "serve"), expect(unused_mut))]
+    let mut problems: Vec<String> = failed.iter().map(|&failed| failed.to_owned()).collect();
+    #[cfg(feature = "serve")]
+    if let Some(served) = app.results.get() {
+        served.registry.find_problems(&mut problems);
+    }
+    let status = match failed {
+        Some(failed) => failed,
+        None if problems.is_empty() => "ok",
+        None => "degraded",
+    };
+    let streams = app.streams.count();
+    let body = serde_json::json!({ "status": status, "streams": streams, "problems": problems });
     let mut response = Response::new(Body::from(body.to_string()));
-    if !alive {
+    if failed.is_some() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     let out = response.headers_mut();

@@ -27,8 +27,8 @@ const MOST_SNAPSHOTS: usize = 2;
 pub(crate) struct Feed {
     /// At least one, all of one database.
     logs: Vec<Arc<ResultLog>>,
-    generation: u64,
-    set: u32,
+    incarnation: u64,
+    set: u64,
     chain: Mutex<Chain>,
     snapshots: tokio::sync::Mutex<Snapshots>,
 }
@@ -85,18 +85,12 @@ struct Chain {
 impl Feed {
     /// A feed of results of one database.
     pub(crate) fn new(logs: Vec<Arc<ResultLog>>) -> Feed {
-        let generations = || logs.iter().map(|log| log.generation);
-        let mixed = |mix: u32, generation: u64| {
-            let mix = mix.rotate_left(5) ^ generation as u32 ^ (generation >> 32) as u32;
-            mix.wrapping_mul(0x9e37_79b1)
-        };
-        let set = match logs.len() {
-            1 => 0,
-            _ => generations().fold(1, mixed).max(1),
+        let mixed = |mix: u64, log: &Arc<ResultLog>| {
+            (mix.rotate_left(5) ^ log.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
         Feed {
-            generation: generations().max().unwrap_or(0),
-            set,
+            incarnation: logs[0].db.incarnation(),
+            set: logs.iter().fold(0, mixed),
             logs,
             chain: Mutex::default(),
             snapshots: tokio::sync::Mutex::default(),
@@ -107,14 +101,14 @@ impl Feed {
         &self.logs[0].db
     }
 
-    /// Tells it from all others, also from those of the same names before it.
+    /// Tells it from all others: of the same names before it, and of other queries.
     pub(crate) fn tag(&self) -> String {
-        format!("{}-{:x}", self.generation, self.set)
+        format!("{}-{:x}", self.incarnation, self.set)
     }
 
     pub(crate) fn offset(&self, epoch: u64) -> Offset {
         Offset {
-            generation: self.generation,
+            incarnation: self.incarnation,
             epoch,
             set: self.set,
         }

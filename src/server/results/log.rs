@@ -1,17 +1,19 @@
 //! The stream of one result: what its last steps changed, kept for those who come back.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use foldhash::quality::FixedState;
 use tokio::sync::watch;
 
 use super::lag::Lag;
-use super::offset::next_generation;
 use super::render;
 use crate::db::{DbError, LiveQuery, Sink, StreamDb};
+use crate::plan::Node;
 use crate::query::Query;
 use crate::value::Value;
 use crate::view::ChangeSet;
@@ -77,7 +79,10 @@ pub(crate) struct Forgotten;
 /// The result of a query with its latest past.
 pub(crate) struct ResultLog {
     pub(crate) name: Arc<str>,
-    pub(crate) generation: u64,
+    /// Tells it from all others of this process.
+    pub(crate) id: u64,
+    /// Of the name and the query: it is the same in another process, if the result is.
+    pub(crate) hash: u64,
     pub(crate) db: StreamDb,
     /// None when the query was dropped.
     live: Mutex<Option<LiveQuery<Value>>>,
@@ -114,17 +119,21 @@ impl Deltas {
 }
 
 impl ResultLog {
-    /// Starts a query and keeps its result. Waits for the engine.
+    /// Starts a query and keeps its result. Waits for the engine. One that is started before the
+    /// database was read is to be told where it [begins](ResultLog::begin).
     pub(crate) fn start(
         db: &StreamDb,
         name: Arc<str>,
         query: &Query,
         keep: Keep,
+        early: bool,
     ) -> Result<Arc<ResultLog>, DbError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let live = db.live::<Value>(query.clone())?;
         let log = Arc::new(ResultLog {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            hash: hash(&name, query, &live),
             name,
-            generation: next_generation(),
             db: db.clone(),
             live: Mutex::new(Some(live.clone())),
             deltas: Mutex::default(),
@@ -140,10 +149,28 @@ impl ResultLog {
         });
         let sink: Arc<dyn Sink> = log.clone();
         let start = live.attach(Arc::downgrade(&sink))?;
-        let mut deltas = lock(&log.deltas);
-        deltas.forgotten = deltas.forgotten.max(start);
-        drop(deltas);
+        if !early {
+            let mut deltas = lock(&log.deltas);
+            deltas.forgotten = deltas.forgotten.max(start);
+        }
         Ok(log)
+    }
+
+    /// Makes one that was started before its database was read begin where that begins: with the first
+    /// step that was made again, or else with all that was read.
+    pub(crate) fn begin(&self) {
+        let first = match self.db.first_step() {
+            0 => self.db.told(),
+            first => first,
+        };
+        let mut deltas = lock(&self.deltas);
+        while (deltas.kept.front()).is_some_and(|delta| delta.epoch <= first) {
+            deltas.forget_first();
+        }
+        deltas.forgotten = deltas.forgotten.max(first);
+        drop(deltas);
+        self.changes.store(0, Ordering::Relaxed);
+        self.changed.store(0, Ordering::Relaxed);
     }
 
     /// The result itself, unless the query was dropped.
@@ -277,6 +304,22 @@ impl Sink for ResultLog {
         self.failed.get_or_init(|| error.clone());
         self.end(Phase::Dropped);
     }
+}
+
+/// Of what makes a result what it is. What reads the clock is never the same again.
+fn hash(name: &str, query: &Query, live: &LiveQuery<Value>) -> u64 {
+    let mut hasher = FixedState::with_seed(0).build_hasher();
+    hasher.write(name.as_bytes());
+    hasher.write_u8(0xff);
+    hasher.write(query.to_json().unwrap_or_default().as_bytes());
+    if live
+        .plan()
+        .root
+        .any(&mut |node| matches!(node, Node::Clock { .. }))
+    {
+        hasher.write_u64(RandomState::new().hash_one(0));
+    }
+    hasher.finish()
 }
 
 /// Nothing is changed by halves under these locks.

@@ -40,7 +40,7 @@ pub(crate) use source::Source;
 use super::Error;
 use crate::schema::Catalog;
 use log::Keep;
-use sources::{Places, Resources};
+use sources::{Places, Resources, Snapshots};
 
 /// The queries that a server answers: which there are, and what they read.
 ///
@@ -64,8 +64,12 @@ pub struct Queries {
     source: String,
     upstream_token: Option<String>,
     catalog: Arc<Catalog>,
+    schema_version: u64,
     keep: Keep,
     limits: Resources,
+    /// How long after a snapshot the next one is written at the soonest; none are without.
+    snapshot_interval: Option<Duration>,
+    snapshot_bytes: u64,
 }
 
 impl Default for Queries {
@@ -80,7 +84,10 @@ impl Default for Queries {
                 bytes: 8 << 20,
                 age: Duration::from_secs(3600),
             },
+            schema_version: 0,
             limits: Resources::default(),
+            snapshot_interval: Some(Duration::from_secs(60)),
+            snapshot_bytes: 1 << 20,
         }
     }
 }
@@ -125,6 +132,29 @@ impl Queries {
     /// The collections; by default every event type is one.
     pub fn catalog(mut self, catalog: impl Into<Arc<Catalog>>) -> Queries {
         self.catalog = catalog.into();
+        self
+    }
+
+    /// A number that is to change with the schema, so that snapshots of before are not used.
+    pub fn schema_version(mut self, version: u64) -> Queries {
+        self.schema_version = version;
+        self
+    }
+
+    /// How long after a snapshot of a source the next one is written at the soonest; `None` for no
+    /// snapshots. A minute by default. They are kept where the server has a
+    /// [data](super::ServerBuilder::data) directory, and it starts from them: see
+    /// [`StreamDb::builder`'s `keep`](crate::db::Builder::keep). With them, results keep their offsets
+    /// when the server starts again, also after it was killed.
+    pub fn snapshot_interval(mut self, interval: Option<Duration>) -> Queries {
+        self.snapshot_interval = interval;
+        self
+    }
+
+    /// How many bytes have to be read before the next snapshot of a source is worth it, 1 MiB by
+    /// default; it is also never less than the last snapshot has.
+    pub fn snapshot_bytes(mut self, bytes: u64) -> Queries {
+        self.snapshot_bytes = bytes;
         self
     }
 
@@ -183,7 +213,15 @@ impl Queries {
             own_token,
             upstream_token: self.upstream_token,
             catalog: self.catalog,
+            schema_version: self.schema_version,
             limits: self.limits,
+            snapshots: data
+                .zip(self.snapshot_interval)
+                .map(|(data, every)| Snapshots {
+                    directory: data.join("sources"),
+                    every,
+                    after_bytes: self.snapshot_bytes,
+                }),
         };
         let kept = data.map(|data| data.join("http-queries"));
         let registry = Registry::new(places, self.keep, kept.clone(), self.folder.clone());
@@ -200,6 +238,7 @@ impl Queries {
         if let Some(kept) = &kept {
             folder::load_kept(&registry, kept).await;
         }
+        registry.set_loaded();
         Ok(registry)
     }
 }

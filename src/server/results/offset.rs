@@ -1,60 +1,49 @@
 //! Offsets of results: which result, and after which step.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use jiff::Timestamp;
 
 /// A place in the stream of a result, or of several. As text it sorts like the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Offset {
-    /// Which result of the name; of several results the latest one's, as each newer one is greater.
-    pub(crate) generation: u64,
+    /// In which count the steps have their numbers. It outlives the process where what came in can be
+    /// taken in again by the same steps.
+    pub(crate) incarnation: u64,
     /// All steps up to this one are known.
     pub(crate) epoch: u64,
-    /// Which results, where it is one of several: a hash of their generations; else 0.
-    pub(crate) set: u32,
+    /// Which results: a hash of their names and queries.
+    pub(crate) set: u64,
 }
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016}_{:016}", self.generation, self.epoch)?;
-        match self.set {
-            0 => Ok(()),
-            set => write!(f, "_{set:08x}"),
-        }
+        let Offset {
+            incarnation,
+            epoch,
+            set,
+        } = self;
+        write!(f, "{incarnation:016}_{epoch:016}_{set:016x}")
     }
 }
 
 impl Offset {
-    /// Reads what `to_string` gives.
+    /// Reads what `to_string` gives, and what it gave in earlier versions, which is no place by now.
     pub(crate) fn parse(text: &str) -> Option<Offset> {
-        let (generation, rest) = text.split_once('_')?;
-        let (epoch, set) = match rest.split_once('_') {
-            Some((epoch, set)) if set.len() == 8 => (epoch, u32::from_str_radix(set, 16).ok()?),
-            Some(_) => return None,
-            None => (rest, 0),
-        };
+        let (incarnation, rest) = text.split_once('_')?;
+        let (epoch, set) = rest.split_once('_').unwrap_or((rest, "00000000"));
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if ![8, 16].contains(&set.len()) || !set.bytes().all(is_hex) {
+            return None;
+        }
         let number = |digits: &str| -> Option<u64> {
             let right = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_digit());
             right.then(|| digits.parse().ok()).flatten()
         };
         Some(Offset {
-            generation: number(generation)?,
+            incarnation: number(incarnation)?,
             epoch: number(epoch)?,
-            set,
+            set: u64::from_str_radix(set, 16).ok()?,
         })
     }
-}
-
-/// A number for a new result, greater than all before it, those of earlier processes included:
-/// microseconds since 1970, which have 16 digits until the year 2286.
-pub(crate) fn next_generation() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
-    let next = |last: u64| Some(now.max(last + 1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-    now.max(last.unwrap_or(0) + 1)
 }
 
 #[cfg(test)]
@@ -63,8 +52,8 @@ mod tests {
 
     #[test]
     fn offsets_sort_like_places_and_come_back() {
-        let place = |generation, epoch, set| Offset {
-            generation,
+        let place = |incarnation, epoch, set| Offset {
+            incarnation,
             epoch,
             set,
         };
@@ -73,7 +62,7 @@ mod tests {
             place(9, 10, 7),
             place(9, 11, 7),
             place(10, 2, 0),
-            place(10, 1 << 40, u32::MAX),
+            place(10, 1 << 40, u64::MAX),
         ];
         let texts = places.map(|place| place.to_string());
         assert!(texts.is_sorted());
@@ -83,19 +72,12 @@ mod tests {
             "-1",
             "now",
             "1_2",
-            "0000000000000001_000000000000000x",
+            "0000000000000001_000000000000000x_0000000000000001",
             "0000000000000001_0000000000000001_7",
-            "0000000000000001_0000000000000001_0000000g",
+            "0000000000000001_0000000000000001_+000000000000001",
+            "0000000000000001_0000000000000001_000000000000000g",
         ] {
             assert_eq!(Offset::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn generations_grow() {
-        let first = next_generation();
-        let rest: Vec<u64> = (0..1000).map(|_| next_generation()).collect();
-        assert!(first < rest[0] && rest.is_sorted_by(|a, b| a < b));
-        assert_eq!(first.to_string().len(), 16);
     }
 }

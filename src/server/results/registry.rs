@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +14,6 @@ use tokio::time::timeout_at;
 
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
-use super::offset::next_generation;
 use super::source::{Source, State};
 use super::sources::{Places, SourceUse, Sources};
 use super::store;
@@ -123,6 +123,14 @@ impl Entry {
         }
     }
 
+    /// Why it does not run, if it does not.
+    fn failure(&self) -> Option<String> {
+        let log = self.log();
+        let failed = log.as_ref().and_then(|log| log.failed());
+        let failed = failed.map(ToString::to_string);
+        failed.or_else(|| lock(&self.error).clone())
+    }
+
     /// How far it is.
     pub(crate) fn state(&self) -> State {
         let log = self.log();
@@ -130,9 +138,7 @@ impl Entry {
         if log.is_none() && status.state == "live" {
             status.state = "loading";
         }
-        let failed = log.as_ref().and_then(|log| log.failed());
-        let failed = failed.map(ToString::to_string);
-        if let Some(error) = failed.or_else(|| lock(&self.error).clone()) {
+        if let Some(error) = self.failure() {
             status.state = "error";
             status.error = Some(error);
         }
@@ -230,6 +236,10 @@ struct Shared {
     feed: Arc<Feed>,
 }
 
+/// Queries that were started before their source was read.
+#[derive(Default)]
+pub(super) struct Early(Vec<(Arc<Entry>, Result<Arc<ResultLog>, DbError>)>);
+
 /// The queries that are served.
 pub(crate) struct Registry {
     pub(crate) places: Places,
@@ -246,6 +256,8 @@ pub(crate) struct Registry {
     feeds: Mutex<HashMap<Vec<u64>, Shared>>,
     broken: Mutex<BTreeMap<String, String>>,
     dashboard: Mutex<Option<serde_json::Value>>,
+    /// Whether the queries are there that are to be there from the start.
+    loaded: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Registry {
@@ -272,7 +284,18 @@ impl Registry {
             feeds: Mutex::default(),
             broken: Mutex::default(),
             dashboard: Mutex::default(),
+            loaded: watch::Sender::new(false),
         })
+    }
+
+    /// Lets sources be read, as all queries are there that are to be there from the start: they see
+    /// the steps that are made again.
+    pub(super) fn set_loaded(&self) {
+        self.loaded.send_replace(true);
+    }
+
+    pub(super) fn loaded(&self) -> watch::Receiver<bool> {
+        self.loaded.subscribe()
     }
 
     /// All queries, by name.
@@ -302,7 +325,7 @@ impl Registry {
         if trials.count() >= MOST_TRIALS {
             return Err(RegisterError::TooMany);
         }
-        let name = format!("trial-{:x}", next_generation());
+        let name = format!("trial-{:x}", RandomState::new().hash_one(0u8));
         self.register(&name, file, Origin::Trial, None).await?;
         Ok(name)
     }
@@ -474,20 +497,52 @@ impl Registry {
         Ok(true)
     }
 
-    async fn start(&self, entry: &Arc<Entry>, db: &StreamDb) -> Result<(), RegisterError> {
+    async fn log_of(
+        &self,
+        entry: &Arc<Entry>,
+        db: &StreamDb,
+        early: bool,
+    ) -> Result<Arc<ResultLog>, DbError> {
         let (db, name, keep) = (db.clone(), entry.name.clone(), self.keep);
         let query = entry.file.query.clone();
-        let start = move || ResultLog::start(&db, name, &query, keep);
+        let start = move || ResultLog::start(&db, name, &query, keep, early);
         let started = tokio::task::spawn_blocking(start).await;
-        let log = started.unwrap_or(Err(DbError::Closed))?;
+        started.unwrap_or(Err(DbError::Closed))
+    }
+
+    async fn start(&self, entry: &Arc<Entry>, db: &StreamDb) -> Result<(), RegisterError> {
+        let log = self.log_of(entry, db, false).await?;
         entry.set(Some(log), Phase::Replaced);
         Ok(())
     }
 
-    /// Starts all queries of a source on its new database.
-    pub(super) async fn start_all(&self, source: &str, db: &StreamDb) {
+    /// Starts the queries of a source that there are before its new database is read, so that they
+    /// see the steps that are made again.
+    pub(super) async fn start_early(&self, source: &str, db: &StreamDb) -> Early {
+        let mut early = Early::default();
         for entry in self.all() {
             if entry.source.name == source {
+                let log = self.log_of(&entry, db, true).await;
+                early.0.push((entry, log));
+            }
+        }
+        early
+    }
+
+    /// Starts all queries of a source on its new database, once that is read.
+    pub(super) async fn start_all(&self, source: &str, db: &StreamDb, early: Early) {
+        let started: Vec<_> = early.0.iter().map(|(entry, _)| entry.clone()).collect();
+        for (entry, log) in early.0 {
+            let error = log.as_ref().err().map(ToString::to_string);
+            if let Ok(log) = log {
+                log.begin();
+                entry.set(Some(log), Phase::Replaced);
+            }
+            *lock(&entry.error) = error;
+        }
+        for entry in self.entries() {
+            let is_new = || !started.iter().any(|known| Arc::ptr_eq(known, &entry));
+            if entry.source.name == source && is_new() {
                 let started = self.start(&entry, db).await;
                 *lock(&entry.error) = started.err().map(|error| error.to_string());
             }
@@ -514,7 +569,7 @@ impl Registry {
             // The source is just being opened again.
             return Err(FindError::NotReady(names[0].clone()));
         }
-        let key: Vec<u64> = logs.iter().map(|log| log.generation).collect();
+        let key: Vec<u64> = logs.iter().map(|log| log.id).collect();
         let mut feeds = lock(&self.feeds);
         let shared = feeds.entry(key).or_insert_with(|| Shared {
             used: Instant::now(),
@@ -572,8 +627,9 @@ impl Registry {
         }
     }
 
-    /// Forgets what is too old.
+    /// Forgets what is too old, and tells of what is kept.
     pub(crate) fn sweep(&self) {
+        self.sources().iter().for_each(|source| source.report());
         for entry in self.all() {
             if let Some(log) = entry.log() {
                 log.sweep();
@@ -602,6 +658,27 @@ impl Registry {
             // It is gone in any case.
             let _ = self.drop_query(entry, Origin::Trial);
         }
+    }
+
+    /// Says in numbers what is not as it should be.
+    pub(crate) fn find_problems(&self, problems: &mut Vec<String>) {
+        let mut tell = |count: usize, of: usize, what: &str| {
+            if count > 0 {
+                problems.push(format!("{count} of {of} {what}"));
+            }
+        };
+        let sources = self.sources();
+        let away = sources
+            .iter()
+            .filter(|source| source.state().error.is_some());
+        tell(away.count(), sources.len(), "sources cannot be read");
+        let unkept = sources
+            .iter()
+            .filter(|source| source.kept().error.is_some());
+        tell(unkept.count(), sources.len(), "snapshots cannot be written");
+        let entries = self.entries();
+        let stopped = entries.iter().filter(|entry| entry.failure().is_some());
+        tell(stopped.count(), entries.len(), "queries do not run");
     }
 
     /// Ends all sources.

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::log::lock;
-use super::registry::Registry;
+use super::registry::{Early, Registry};
 use super::sources::Resources;
-use crate::db::{DbError, DeadLetters, Status, StreamDb};
+use crate::db::{DbError, DeadLetters, Keep, Kept, Status, StreamDb};
 use crate::engine::Workers;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
@@ -32,15 +32,30 @@ pub(crate) struct State {
     pub(crate) error: Option<String>,
 }
 
+/// What a source is made of.
+pub(super) struct Origin {
+    /// As queries name it.
+    pub(super) name: String,
+    pub(super) stream: DurableStream,
+    /// Whether the stream is to be made if it is missing.
+    pub(super) own: bool,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) schema_version: u64,
+    pub(super) limits: Resources,
+    /// What of it is kept on disk.
+    pub(super) keep: Option<Keep>,
+}
+
 /// A stream that queries read.
 pub(crate) struct Source {
     /// As queries name it.
     pub(crate) name: String,
     stream: DurableStream,
-    /// Whether the stream is to be made if it is missing.
     own: bool,
     catalog: Arc<Catalog>,
+    schema_version: u64,
     limits: Resources,
+    keep: Option<Keep>,
     /// The database that was read up to date last. It stays while a new one is read.
     ready: watch::Sender<Option<StreamDb>>,
     now: Mutex<Now>,
@@ -54,27 +69,26 @@ struct Now {
     /// The database that is being read or was read last.
     db: Option<StreamDb>,
     error: Option<String>,
+    /// What was told of what is kept.
+    reported: Kept,
 }
 
 impl Source {
-    pub(super) fn new(
-        name: String,
-        stream: DurableStream,
-        own: bool,
-        catalog: Arc<Catalog>,
-        limits: Resources,
-    ) -> Source {
+    pub(super) fn new(origin: Origin) -> Source {
         Source {
-            name,
-            stream,
-            own,
-            catalog,
-            limits,
+            name: origin.name,
+            stream: origin.stream,
+            own: origin.own,
+            catalog: origin.catalog,
+            schema_version: origin.schema_version,
+            limits: origin.limits,
+            keep: origin.keep,
             ready: watch::Sender::new(None),
             now: Mutex::new(Now {
                 since: SystemTime::now(),
                 db: None,
                 error: None,
+                reported: Kept::default(),
             }),
             closed: AtomicBool::new(false),
             starting: tokio::sync::Mutex::default(),
@@ -140,9 +154,42 @@ impl Source {
         db.map_or_else(DeadLetters::default, |db| db.dead_letters())
     }
 
+    /// What is known of the snapshot that is kept of it.
+    pub(crate) fn kept(&self) -> Kept {
+        let db = lock(&self.now).db.clone();
+        db.map_or_else(Kept::default, |db| db.kept())
+    }
+
+    /// Tells in the log what became of what is kept, once.
+    pub(super) fn report(&self) {
+        let kept = self.kept();
+        let mut now = lock(&self.now);
+        let source = &self.name;
+        if let Some(reason) = &kept.rejected
+            && kept.rejected != now.reported.rejected
+        {
+            tracing::warn!(
+                source,
+                reason,
+                "a snapshot was set aside, and the stream is replayed"
+            );
+        }
+        if let Some(error) = &kept.error
+            && kept.error != now.reported.error
+        {
+            tracing::warn!(source, error, "a snapshot cannot be written");
+        }
+        now.reported = kept;
+    }
+
     /// Keeps the source going as long as there is a registry.
     pub(super) async fn run(self: Arc<Source>, registry: Weak<Registry>) {
         let mut again = AGAIN;
+        let loaded = registry.upgrade().map(|registry| registry.loaded());
+        if let Some(mut loaded) = loaded {
+            // Without an answer, there is no registry any more.
+            let _ = loaded.wait_for(|loaded| *loaded).await;
+        }
         if self.own {
             // One that is there already may have been made with other options.
             match self.stream.create(CreateOptions::json()).await {
@@ -194,7 +241,12 @@ impl Source {
         let mut db = StreamDb::builder(self.stream.clone())
             .catalog(self.catalog.clone())
             .live(Live::Auto)
+            .identify()
+            .schema_version(self.schema_version)
             .workers(Workers::threads(self.limits.threads));
+        if let Some(keep) = &self.keep {
+            db = db.keep(keep.clone());
+        }
         if let Some(bytes) = self.limits.source {
             db = db.memory_limit(bytes);
         }
@@ -206,13 +258,21 @@ impl Source {
         if self.closed.load(Ordering::Acquire) {
             db.close();
         }
+        let mut early = Early::default();
+        if db.has_steps() {
+            let _starting = self.starting.lock().await;
+            let Some(registry) = registry.upgrade() else {
+                return Ok(None);
+            };
+            early = registry.start_early(&self.name, &db).await;
+        }
         db.preload().await?;
         {
             let _starting = self.starting.lock().await;
             let Some(registry) = registry.upgrade() else {
                 return Ok(None);
             };
-            registry.start_all(&self.name, &db).await;
+            registry.start_all(&self.name, &db, early).await;
             self.ready.send_replace(Some(db.clone()));
             let mut now = lock(&self.now);
             now.since = SystemTime::now();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::log::lock;
 use super::registry::{RegisterError, Registry};
-use super::source::Source;
+use super::source::{Origin, Source};
+use crate::db::Keep;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
 use crate::stream::{DurableStream, RetryPolicy};
@@ -28,7 +30,36 @@ pub(crate) struct Places {
     /// The token for the source that queries read that do not say.
     pub(crate) upstream_token: Option<String>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) schema_version: u64,
     pub(crate) limits: Resources,
+    /// What is kept of sources, if anything is.
+    pub(crate) snapshots: Option<Snapshots>,
+}
+
+/// Where and how often snapshots of sources are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshots {
+    pub(crate) directory: PathBuf,
+    pub(crate) every: Duration,
+    pub(crate) after_bytes: u64,
+}
+
+impl Snapshots {
+    /// How a source is kept, each in a directory of its own.
+    fn of(&self, name: &str) -> Keep {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let safe: String = name
+            .chars()
+            .map(|c| if plain(c) { c } else { '_' })
+            .collect();
+        let checksum = crc32fast::hash(name.as_bytes());
+        let directory = format!("{checksum:08x}-{}", &safe[..safe.len().min(100)]);
+        Keep::in_directory(self.directory.join(directory))
+            .every(self.every)
+            .after_bytes(self.after_bytes)
+            .name(name)
+            .steps()
+    }
 }
 
 /// What sources and queries may use.
@@ -147,9 +178,18 @@ impl Sources {
             }
             let catalog = places.catalog.clone();
             let stream = places.stream(name)?;
-            let own = Places::is_own(name);
-            let source = Source::new(name.to_owned(), stream, own, catalog, places.limits);
-            let source = Arc::new(source);
+            let source = Arc::new(Source::new(Origin {
+                name: name.to_owned(),
+                stream,
+                own: Places::is_own(name),
+                catalog,
+                schema_version: places.schema_version,
+                limits: places.limits,
+                keep: places
+                    .snapshots
+                    .as_ref()
+                    .map(|snapshots| snapshots.of(name)),
+            }));
             tokio::spawn(source.clone().run(registry));
             open.insert(name.to_owned(), Open { source, uses: 0 });
         }

@@ -23,6 +23,8 @@ const PRODUCERS: TableDefinition<(u64, &str), (u64, u64, u64)> = TableDefinition
 /// Streams that are gone and whose chunks and producers are still to be removed.
 const REMOVED: TableDefinition<u64, ()> = TableDefinition::new("removed");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Written only to see whether there is room.
+const ROOM: TableDefinition<(), &[u8]> = TableDefinition::new("room");
 
 /// The version of these tables.
 const FORMAT: u64 = 1;
@@ -182,6 +184,25 @@ impl Disk {
             write.set_durability(Durability::Immediate)?;
             put(&write, rows)?;
             write.commit()?;
+            Ok(())
+        })
+    }
+
+    /// Whether so many bytes can be written.
+    pub(crate) fn has_room(&self, bytes: usize) -> Result<(), DiskError> {
+        self.with(|database| {
+            for content in [Some(bytes), None] {
+                let mut write = database.begin_write()?;
+                write.set_durability(Durability::Immediate)?;
+                {
+                    let mut room = write.open_table(ROOM)?;
+                    match content {
+                        Some(bytes) => drop(room.insert_reserve((), bytes)?),
+                        None => drop(room.remove(())?),
+                    }
+                }
+                write.commit()?;
+            }
             Ok(())
         })
     }

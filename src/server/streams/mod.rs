@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
@@ -88,6 +88,7 @@ impl Registry {
 pub(crate) struct Streams {
     queue: mpsc::Sender<Command>,
     registry: Arc<Registry>,
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Streams {
@@ -100,11 +101,23 @@ impl Streams {
     ) -> Result<Streams, DiskError> {
         let (queue, commands) = mpsc::channel(QUEUE);
         let registry = Arc::new(Registry::default());
-        let writer = Writer::open(commands, registry.clone(), disk, most, recent)?;
+        let trouble = Arc::<Mutex<_>>::default();
+        let writer = Writer::open(
+            commands,
+            registry.clone(),
+            disk,
+            most,
+            recent,
+            trouble.clone(),
+        )?;
         thread::Builder::new()
             .name("tailwater-log".into())
             .spawn(move || writer.run())?;
-        Ok(Streams { queue, registry })
+        Ok(Streams {
+            queue,
+            registry,
+            trouble,
+        })
     }
 
     /// Finds a stream to read or append to.
@@ -153,6 +166,11 @@ impl Streams {
     /// Whether changes are possible.
     pub(crate) fn is_alive(&self) -> bool {
         !self.queue.is_closed()
+    }
+
+    /// Why the disk takes nothing, as long as it does not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        writer::lock(&self.trouble).clone()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {

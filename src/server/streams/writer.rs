@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +48,10 @@ impl Command {
     }
 }
 
+pub(super) fn lock(trouble: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    trouble.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Answers a request, or that nothing came of the round.
 type Answer = Box<dyn FnOnce(bool)>;
 
@@ -71,6 +75,9 @@ pub(crate) struct Writer {
     most: Most,
     /// When the last try to recover failed.
     broken: Option<Instant>,
+    /// The bytes of the round that could not be written, until as much can be.
+    refused: Option<usize>,
+    trouble: Arc<Mutex<Option<String>>>,
     /// There may be removed data to clean up.
     unclean: bool,
 }
@@ -112,6 +119,7 @@ impl Writer {
         disk: Option<Arc<Disk>>,
         most: Most,
         recent: usize,
+        trouble: Arc<Mutex<Option<String>>>,
     ) -> Result<Writer, DiskError> {
         let mut writer = Writer {
             queue,
@@ -125,6 +133,8 @@ impl Writer {
             },
             most,
             broken: None,
+            refused: None,
+            trouble,
             unclean: true,
         };
         if let Some(disk) = writer.disk.clone() {
@@ -171,6 +181,8 @@ impl Writer {
     fn round(&mut self, commands: Vec<Command>) -> bool {
         let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
         let mut go_on = true;
+        let bytes = commands.iter().map(Command::bytes).sum();
+        let mut swept = false;
         let ready = self
             .broken
             .is_none_or(|since| since.elapsed() > RECOVER_EVERY && self.recover());
@@ -185,7 +197,10 @@ impl Writer {
                 Command::Delete(path, reply) => {
                     answers.push(answer(reply, self.state.delete(&path)));
                 }
-                Command::Sweep => self.state.sweep(),
+                Command::Sweep => {
+                    self.state.sweep();
+                    swept = true;
+                }
                 Command::Stop => go_on = false,
                 #[cfg(test)]
                 Command::Panic => panic!("a test asked for it"),
@@ -195,12 +210,30 @@ impl Writer {
         let done = ready
             && match &self.disk {
                 Some(disk) if !rows.is_empty() => match disk.commit(&rows) {
-                    Ok(()) => true,
+                    Ok(()) => {
+                        self.heal();
+                        true
+                    }
                     Err(error) => {
                         tracing::error!(%error, "changes cannot be written");
+                        self.refused = Some(bytes);
+                        self.tell(&error);
                         self.recover();
                         false
                     }
+                },
+                // Nobody may come to try it.
+                Some(disk) if swept => match self.refused.map(|bytes| disk.has_room(bytes)) {
+                    Some(Ok(())) => {
+                        self.heal();
+                        true
+                    }
+                    Some(Err(error)) => {
+                        self.tell(&error);
+                        self.recover();
+                        true
+                    }
+                    None => true,
                 },
                 _ => true,
             };
@@ -211,6 +244,16 @@ impl Writer {
             answer(done);
         }
         go_on
+    }
+
+    fn tell(&self, error: &DiskError) {
+        *lock(&self.trouble) = Some(error.to_string());
+    }
+
+    fn heal(&mut self) {
+        if self.refused.take().is_some() {
+            *lock(&self.trouble) = None;
+        }
     }
 
     fn publish(&mut self, published: Vec<Published>) {
@@ -249,6 +292,8 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "the disk cannot be read");
+                self.refused.get_or_insert(0);
+                self.tell(&error);
                 self.broken = Some(Instant::now());
                 false
             }

@@ -99,6 +99,17 @@ pub struct Trouble {
     pub error: StreamError,
 }
 
+impl Trouble {
+    /// Notes one more attempt that failed.
+    pub(super) fn go_on(trouble: &mut Option<Trouble>, error: &StreamError) {
+        let first = trouble.take().map(|trouble| trouble.since);
+        *trouble = Some(Trouble {
+            since: first.unwrap_or_else(SystemTime::now),
+            error: error.clone(),
+        });
+    }
+}
+
 impl Reader {
     pub(super) fn new(stream: DurableStream, options: ReadOptions) -> Reader {
         let url = stream.url();

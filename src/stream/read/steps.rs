@@ -1,6 +1,6 @@
 //! The steps of a reader: which request comes next, and what its answer means.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
@@ -145,13 +145,8 @@ impl Steps {
 
     /// Takes a failure. Gives the error that the caller is to see, if it is to see one.
     fn fail(&mut self, error: StreamError) -> Option<StreamError> {
-        self.trouble.send_modify(|trouble| {
-            let first = trouble.take().map(|trouble| trouble.since);
-            *trouble = Some(Trouble {
-                since: first.unwrap_or_else(SystemTime::now),
-                error: error.clone(),
-            });
-        });
+        self.trouble
+            .send_modify(|trouble| Trouble::go_on(trouble, &error));
         if let Phase::Sse(connection) = &mut self.phase {
             // What was given out counts; the rest comes again over the next connection.
             match connection.take() {

@@ -187,3 +187,140 @@ async fn a_source_that_is_none_is_said_at_once() {
         assert!(said.contains("must be a URL"), "{said}");
     }
 }
+
+/// A server on a port that stays the same, with a directory that does not.
+struct Upstream {
+    address: String,
+}
+
+impl Upstream {
+    fn new() -> Upstream {
+        // A port that is free now.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        Upstream { address }
+    }
+
+    fn start(&self, dir: &Dir) -> Program {
+        let args = [
+            "--data",
+            dir.path().to_str().unwrap(),
+            "--long-poll-ms",
+            "500",
+        ];
+        tokio::task::block_in_place(|| Program::start_at(&self.address, &args))
+    }
+
+    fn site(&self) -> Site {
+        Site::at(&format!("http://{}", self.address))
+    }
+
+    /// A server of queries over it, in memory or with a directory.
+    async fn follow(&self, data: Option<&Dir>) -> (Server, Site) {
+        let url = format!("http://{}/v1/stream/events", self.address);
+        let mut server = builder().queries(Queries::new().upstream(url));
+        if let Some(dir) = data {
+            server = server.data(dir.path());
+        }
+        let server = server.start().await.unwrap();
+        let site = Site::at(&server.url());
+        (server, site)
+    }
+}
+
+fn rows_of(numbers: std::ops::Range<u64>, of: &str) -> Vec<serde_json::Value> {
+    let row = |n| put("t", &format!("{of}{n:03}"), json!({"n": n}));
+    numbers.map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_stream_under_the_same_name_is_not_taken_for_it() {
+    let (one, other, data) = (Dir::new(), Dir::new(), Dir::new());
+    let upstream = Upstream::new();
+    for data in [None, Some(&data)] {
+        let far = upstream.start(&one);
+        upstream.site().append(&rows_of(0..5, "a")).await;
+        let (near, site) = upstream.follow(data).await;
+        site.query("all", &json!({"from": from("t")})).await;
+        site.await_rows("all", |rows| rows.len() == 5 && rows[0].0 == "a000")
+            .await;
+        far.kill();
+        site.await_state("all", "stale").await;
+        // It has more messages, so that the offset is one of it, too.
+        let far = upstream.start(&other);
+        upstream.site().append(&rows_of(0..50, "b")).await;
+        site.await_rows("all", |rows| rows.len() == 50 && rows[0].0 == "b000")
+            .await;
+        site.await_state("all", "live").await;
+        near.shutdown().await;
+        far.kill();
+    }
+    // So it is when both were away.
+    let far = upstream.start(&one);
+    let (near, site) = upstream.follow(Some(&data)).await;
+    site.await_state("all", "live").await;
+    site.await_rows("all", |rows| rows.len() == 5 && rows[0].0 == "a000")
+        .await;
+    near.shutdown().await;
+    far.kill();
+}
+
+fn copy(from: &Dir, to: &Dir) {
+    std::fs::create_dir_all(to.path()).unwrap();
+    let file = "streams.redb";
+    std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_goes_back_is_read_again() {
+    let (dir, backup) = (Dir::new(), Dir::new());
+    let upstream = Upstream::new();
+    let far = upstream.start(&dir);
+    upstream.site().append(&rows_of(0..5, "a")).await;
+    far.kill();
+    copy(&dir, &backup);
+    let far = upstream.start(&dir);
+    upstream.site().append(&rows_of(5..20, "a")).await;
+    let (near, site) = upstream.follow(None).await;
+    site.query("all", &json!({"from": from("t")})).await;
+    site.await_rows("all", |rows| rows.len() == 20).await;
+    far.kill();
+    site.await_state("all", "stale").await;
+    let far = upstream.start(&backup);
+    site.await_rows("all", |rows| rows.len() == 5).await;
+    upstream.site().append(&rows_of(7..8, "a")).await;
+    site.await_rows("all", |rows| rows.len() == 6 && rows[5].0 == "a007")
+        .await;
+    site.await_state("all", "live").await;
+    near.shutdown().await;
+    far.kill();
+}
+
+/// What is wrong is told at once, in numbers, and so is that it is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_of_sources_and_queries() {
+    let dir = Dir::new();
+    let upstream = Upstream::new();
+    let far = upstream.start(&dir);
+    upstream.site().append(&rows_of(0..5, "a")).await;
+    let (near, site) = upstream.follow(None).await;
+    site.query("all", &json!({"from": from("t")})).await;
+    site.await_state("all", "live").await;
+    let health = async |status: &str| {
+        until(async || {
+            let answer = site.get("/health").await;
+            assert_eq!(answer.status, 200);
+            let health = answer.json();
+            (health["status"] == status).then_some(health)
+        })
+        .await
+    };
+    assert_eq!(health("ok").await["problems"], json!([]));
+    far.kill();
+    let told = health("degraded").await;
+    assert_eq!(told["problems"], json!(["1 of 1 sources cannot be read"]));
+    let far = upstream.start(&dir);
+    health("ok").await;
+    near.shutdown().await;
+    far.kill();
+}

@@ -5,6 +5,7 @@ mod faults;
 mod folder;
 mod http;
 mod inside;
+mod kills;
 mod memory;
 mod npm;
 mod readers;

@@ -42,6 +42,10 @@ impl Program {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power failure would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

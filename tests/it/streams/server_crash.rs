@@ -196,7 +196,7 @@ async fn a_full_disk_refuses_appends_and_loses_none() {
     let dir = Dir::new();
     let path = dir.path().to_str().unwrap();
     let mut command = Command::new("sh");
-    let script = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
+    let script = "trap '' XFSZ; ulimit -S -f 6000; exec \"$@\"";
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_tailwater"), "serve"]);
     command
         .args(["--listen", "127.0.0.1:0", "--data", path])
@@ -230,6 +230,29 @@ async fn a_full_disk_refuses_appends_and_loses_none() {
     };
     // It is still there for readers.
     assert_eq!(numbers(streams.content("s").await), taken);
+    let health = async || {
+        let answer = reqwest::get(format!("{}/health", program.url))
+            .await
+            .unwrap();
+        let status = answer.status().as_u16();
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        (status, told)
+    };
+    let (status, told) = health().await;
+    assert_eq!(status, 503);
+    assert_eq!(told["status"].as_str(), Some("the disk takes nothing"));
+    // There is room again, which is noticed without anybody trying.
+    let id = program.id().to_string();
+    let room = Command::new("prlimit")
+        .args(["--pid", &id, "--fsize=unlimited"])
+        .status();
+    if room.is_ok_and(|status| status.success()) {
+        while health().await.0 != 200 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(streams.post("s", JSON, "[999]").await.status, 204);
+        taken.push(999);
+    }
     program.kill();
     let program = Program::start(&["--data", path]);
     let streams = Streams::at(&program.url);

@@ -49,7 +49,7 @@ pub(super) async fn read(
             Start::After(from),
             ask.cursor,
         )),
-        Some(Live::LongPoll) => long_poll(app, &feed, from, &ask).await,
+        Some(Live::LongPoll) => long_poll(app, names, feed, from, &ask).await,
         None => catch_up(app, &feed, from, &ask, &parts.headers),
     }
 }
@@ -198,7 +198,8 @@ fn catch_up(
 
 async fn long_poll(
     app: &App,
-    feed: &Feed,
+    names: &[String],
+    mut feed: Arc<Feed>,
     from: u64,
     ask: &Ask<Offset>,
 ) -> Result<Response, Problem> {
@@ -210,11 +211,16 @@ async fn long_poll(
         follow.see();
         let phase = feed.phase();
         if phase == Phase::Replaced {
-            return Err(gone());
+            // The new one is the same result where only its source was opened again.
+            let offset = feed.offset(from);
+            feed = app.registry().feed(names, app.long_poll).await?;
+            check(&feed, offset)?;
+            follow = feed.follow();
+            continue;
         }
         let range = feed.read(from, app.limits.chunk)?;
         if range.body.len() > 2 {
-            let mut response = content(range.body, feed, range.end, range.complete);
+            let mut response = content(range.body, &feed, range.end, range.complete);
             let out = response.headers_mut();
             if range.complete && phase == Phase::Dropped {
                 out.insert(headers::CLOSED, headers::TRUE);
@@ -233,7 +239,7 @@ async fn long_poll(
         if waited.is_err() {
             let mut response = respond(StatusCode::NO_CONTENT);
             let out = response.headers_mut();
-            describe(out, feed, range.end, true);
+            describe(out, &feed, range.end, true);
             out.insert(CACHE_CONTROL, NO_STORE);
             if phase == Phase::Dropped {
                 out.insert(headers::CLOSED, headers::TRUE);
