@@ -13,7 +13,6 @@ use tokio::time::timeout_at;
 
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
-use super::offset::next_generation;
 use super::source::{Source, State};
 use super::sources::{Places, SourceUse, Sources};
 use super::store;
@@ -29,10 +28,6 @@ const TOLD: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(10);
 /// So many queries are served at most.
 const MOST: usize = 10_000;
-/// A query that is tried out is dropped so long after the last reader.
-const TRIED: Duration = Duration::from_secs(20);
-/// So many are tried out at once at most.
-const MOST_TRIALS: usize = 100;
 /// Names have so many characters at most.
 const NAME: usize = 128;
 
@@ -108,7 +103,7 @@ pub(crate) struct Entry {
     /// Why it does not run.
     error: Mutex<Option<String>>,
     /// When somebody read it last, if it is tried out.
-    used: Mutex<Instant>,
+    pub(super) used: Mutex<Instant>,
 }
 
 impl Entry {
@@ -276,7 +271,7 @@ impl Registry {
     }
 
     /// All queries, by name.
-    fn all(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         lock(&self.entries).values().cloned().collect()
     }
 
@@ -290,21 +285,6 @@ impl Registry {
     /// The folder of query files, if there is one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
-    }
-
-    /// Serves a query as long as somebody reads it; gives the name it has got.
-    pub(crate) async fn try_out(
-        self: &Arc<Registry>,
-        file: QueryFile,
-    ) -> Result<String, RegisterError> {
-        let trials = self.all();
-        let trials = trials.iter().filter(|entry| entry.origin == Origin::Trial);
-        if trials.count() >= MOST_TRIALS {
-            return Err(RegisterError::TooMany);
-        }
-        let name = format!("trial-{:x}", next_generation());
-        self.register(&name, file, Origin::Trial, None).await?;
-        Ok(name)
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -591,17 +571,6 @@ impl Registry {
             shared.feed.sweep();
             shared.used.elapsed() < IDLE
         });
-    }
-
-    /// Drops a query that is tried out and that nobody has read for a while.
-    fn end_unread(&self, entry: &Arc<Entry>) {
-        let mut used = lock(&entry.used);
-        if entry.log().is_some_and(|log| log.followers() > 0) {
-            *used = Instant::now();
-        } else if used.elapsed() > TRIED {
-            // It is gone in any case.
-            let _ = self.drop_query(entry, Origin::Trial);
-        }
     }
 
     /// Ends all sources.
