@@ -56,6 +56,8 @@ pub(crate) enum RegisterError {
     File(String),
     #[error("there are {MOST} queries, as many as this server takes")]
     TooMany,
+    #[error("{0} queries are tried out, as many as this server takes at once")]
+    TooManyTrials(usize),
     #[error("`{name}` is no source: {reason}")]
     Source { name: String, reason: String },
     #[error("{0} sources are read, as many as this server takes")]

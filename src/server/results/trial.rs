@@ -22,7 +22,7 @@ impl Registry {
         let all = self.all();
         let trials = all.iter().filter(|entry| entry.origin == Origin::Trial);
         if trials.count() >= MOST {
-            return Err(RegisterError::TooMany);
+            return Err(RegisterError::TooManyTrials(MOST));
         }
         let name = format!("trial-{:x}", next_generation());
         self.register(&name, file, Origin::Trial, None).await?;
