@@ -160,7 +160,7 @@ fn joins_tell_of_the_arrangements_they_read() {
     feed(&mut engine, 0, 90);
     let plan = engine.explain(ids[2]).unwrap();
     let join = &plan.inputs[0];
-    assert_eq!((join.operator, join.shared_by), ("join", 3), "{plan}");
+    assert_eq!((join.operator, join.shared_by), ("join", 4), "{plan}");
     let told: Vec<_> = join
         .arrangements
         .iter()

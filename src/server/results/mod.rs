@@ -8,6 +8,7 @@
 //! | `feed` | results that are read together, and what their readers share |
 //! | `source`, `sources` | a stream that queries read, and all of them |
 //! | `registry` | the queries that are served |
+//! | `trial` | queries that are tried out |
 //! | `folder`, `store`, `save` | queries as files |
 //! | `check` | what a query's text is, before it runs |
 
@@ -23,6 +24,7 @@ pub(crate) mod save;
 mod source;
 mod sources;
 mod store;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

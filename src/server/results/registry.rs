@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,10 +28,6 @@ const TOLD: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(10);
 /// So many queries are served at most.
 const MOST: usize = 10_000;
-/// A query that is tried out is dropped so long after the last reader.
-const TRIED: Duration = Duration::from_secs(20);
-/// So many are tried out at once at most.
-const MOST_TRIALS: usize = 100;
 /// Names have so many characters at most.
 const NAME: usize = 128;
 
@@ -61,6 +56,8 @@ pub(crate) enum RegisterError {
     File(String),
     #[error("there are {MOST} queries, as many as this server takes")]
     TooMany,
+    #[error("{0} queries are tried out, as many as this server takes at once")]
+    TooManyTrials(usize),
     #[error("`{name}` is no source: {reason}")]
     Source { name: String, reason: String },
     #[error("{0} sources are read, as many as this server takes")]
@@ -108,7 +105,7 @@ pub(crate) struct Entry {
     /// Why it does not run.
     error: Mutex<Option<String>>,
     /// When somebody read it last, if it is tried out.
-    used: Mutex<Instant>,
+    pub(super) used: Mutex<Instant>,
 }
 
 impl Entry {
@@ -299,7 +296,7 @@ impl Registry {
     }
 
     /// All queries, by name.
-    fn all(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         lock(&self.entries).values().cloned().collect()
     }
 
@@ -313,21 +310,6 @@ impl Registry {
     /// The folder of query files, if there is one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
-    }
-
-    /// Serves a query as long as somebody reads it; gives the name it has got.
-    pub(crate) async fn try_out(
-        self: &Arc<Registry>,
-        file: QueryFile,
-    ) -> Result<String, RegisterError> {
-        let trials = self.all();
-        let trials = trials.iter().filter(|entry| entry.origin == Origin::Trial);
-        if trials.count() >= MOST_TRIALS {
-            return Err(RegisterError::TooMany);
-        }
-        let name = format!("trial-{:x}", RandomState::new().hash_one(0u8));
-        self.register(&name, file, Origin::Trial, None).await?;
-        Ok(name)
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -647,17 +629,6 @@ impl Registry {
             shared.feed.sweep();
             shared.used.elapsed() < IDLE
         });
-    }
-
-    /// Drops a query that is tried out and that nobody has read for a while.
-    fn end_unread(&self, entry: &Arc<Entry>) {
-        let mut used = lock(&entry.used);
-        if entry.log().is_some_and(|log| log.followers() > 0) {
-            *used = Instant::now();
-        } else if used.elapsed() > TRIED {
-            // It is gone in any case.
-            let _ = self.drop_query(entry, Origin::Trial);
-        }
     }
 
     /// Says in numbers what is not as it should be.

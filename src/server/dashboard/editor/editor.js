@@ -55,10 +55,26 @@ export class Editor {
     this.#isOpen = true
     this.#source = name
     this.#showCollections()
-    if (name === undefined) this.#text.value = sessionStorage.getItem(STORED) ?? ''
-    else this.#text.value = await this.#options.textOf(name)
+    this.#text.value = (name === undefined && sessionStorage.getItem(STORED)) || ''
     this.#text.area.focus({ preventScroll: true })
-    await this.#check()
+    if (name === undefined || (await this.#load(name))) await this.#check()
+  }
+
+  // The text of a query; whether it came. Meanwhile nothing is written that it would take the place of.
+  async #load(name) {
+    const turn = ++this.#turn
+    const { area } = this.#text
+    area.readOnly = true
+    try {
+      const text = await this.#options.textOf(name)
+      if (turn === this.#turn) this.#text.value = text
+      return turn === this.#turn
+    } catch (error) {
+      if (turn === this.#turn) this.#say('bad', error.message)
+      return false
+    } finally {
+      if (turn === this.#turn) area.readOnly = false
+    }
   }
 
   /** Leaves it: what was tried out ends. */
@@ -66,6 +82,7 @@ export class Editor {
     this.#isOpen = false
     clearTimeout(this.#timer)
     this.#turn++
+    this.#text.area.readOnly = false
     this.#end()
   }
 

@@ -102,7 +102,6 @@ export class Picture {
       setText(box.title, said.replaceAll(', ', '\n'))
     }
     box.element.classList.toggle('shared', step.sharedBy > 1)
-    box.element.classList.toggle('reads-shared', (step.arrangements ?? []).length > 0)
     this.#figures(box, figuresOf(step))
     const { perSecond } = step.figures ?? {}
     const width = busiest > 0 ? ((perSecond?.busy ?? 0) / busiest) * (WIDTH - 14) : 0

@@ -127,7 +127,9 @@ impl From<RegisterError> for Problem {
                 "change or remove its file instead",
             ),
             RegisterError::Changed(_) => (StatusCode::CONFLICT, "changed", "look at it again"),
-            RegisterError::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many-queries", ""),
+            RegisterError::TooMany | RegisterError::TooManyTrials(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-queries", "")
+            }
             RegisterError::TooManySources(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-sources", "")
             }
