@@ -53,8 +53,7 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// In a directory, which no other database uses and which is made if it is missing. Its last part
-    /// is made again every minute, if enough was read.
+    /// In a directory, which no other database uses and which is made if it is missing.
     pub fn in_directory(directory: impl Into<PathBuf>) -> Keep {
         Keep {
             directory: directory.into(),
