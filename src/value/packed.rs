@@ -156,7 +156,7 @@ fn is_value(bytes: &[u8], depth: usize) -> bool {
         OBJECT => {
             let is_key = |i: usize| matches!(Seq::new(payload).encoded(2 * i), [STR, ..]);
             is_seq(payload, depth)
-                && Seq::new(payload).len() % 2 == 0
+                && Seq::new(payload).len().is_multiple_of(2)
                 && (0..Seq::new(payload).len() / 2).all(is_key)
         }
         _ => false,

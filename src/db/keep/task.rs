@@ -1,6 +1,6 @@
 //! The task that writes snapshots, when enough was read since the last one.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -54,7 +54,7 @@ impl KeepTask {
     }
 
     /// Writes a snapshot; whether that was possible.
-    async fn write(&self, directory: &PathBuf) -> bool {
+    async fn write(&self, directory: &Path) -> bool {
         let version = self.schema_version;
         let captured = ask(&self.commands, move |core| {
             let began = Instant::now();
@@ -74,7 +74,7 @@ impl KeepTask {
             capture.description.incarnation,
             capture.description.epoch,
         );
-        let to = directory.clone();
+        let to = directory.to_path_buf();
         let written = tokio::task::spawn_blocking(move || file::write(&to, &capture)).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         {

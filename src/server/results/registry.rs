@@ -235,7 +235,9 @@ struct Shared {
 
 /// Queries that were started before their source was read.
 #[derive(Default)]
-pub(super) struct Early(Vec<(Arc<Entry>, Result<Arc<ResultLog>, DbError>)>);
+pub(super) struct Early(Vec<(Arc<Entry>, StartedLog)>);
+
+type StartedLog = Result<Arc<ResultLog>, DbError>;
 
 /// The queries that are served.
 pub(crate) struct Registry {

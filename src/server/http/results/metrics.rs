@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 
 use super::answer;
-use crate::db::Kept;
 use crate::server::auth::Right;
 use crate::server::http::App;
 use crate::server::results::{Entry, Memory, Source};
@@ -76,7 +75,7 @@ const OF_QUERIES: [Figure<Entry>; 7] = [
     ),
 ];
 
-const OF_SOURCES: [Figure<Source>; 3] = [
+const OF_SOURCES: [Figure<Source>; 7] = [
     (
         "tailwater_source_live",
         "1 if the source is followed and was read up to date, else 0.",
@@ -94,6 +93,34 @@ const OF_SOURCES: [Figure<Source>; 3] = [
         "Messages that were wrong and left out since the source was opened.",
         "counter",
         |source| Some(source.dead_letters().total as f64),
+    ),
+    (
+        "tailwater_snapshot_bytes",
+        "Length of the snapshot of the source.",
+        "gauge",
+        |source| Some(source.kept().bytes as f64),
+    ),
+    (
+        "tailwater_snapshot_written_seconds",
+        "When this process wrote the last snapshot, since 1970; 0 if it wrote none.",
+        "gauge",
+        |source| {
+            let written = source.kept().written;
+            let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Some(written.map_or(0.0, |time| since_1970(time).as_secs_f64()))
+        },
+    ),
+    (
+        "tailwater_snapshot_resumed",
+        "1 if this process started from a snapshot.",
+        "gauge",
+        |source| Some(f64::from(u8::from(source.kept().resumed.is_some()))),
+    ),
+    (
+        "tailwater_snapshot_pause_seconds",
+        "How long the engine stood still for the last snapshot.",
+        "gauge",
+        |source| Some(source.kept().paused.as_secs_f64()),
     ),
 ];
 
@@ -130,7 +157,6 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         }
     }
     write_memory(&mut text, &entries, &memory);
-    write_snapshots(&mut text, &sources);
     let streams = [(String::new(), app.streams.count() as f64)];
     let help = "Streams of the server.";
     write_figure(&mut text, "tailwater_streams", help, "gauge", streams);
@@ -193,43 +219,6 @@ fn write_figure(
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-/// What is kept of sources.
-fn write_snapshots(text: &mut String, sources: &[Arc<Source>]) {
-    let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let figures: [(&str, &str, &dyn Fn(&Kept) -> f64); 4] = [
-        (
-            "tailwater_snapshot_bytes",
-            "Length of the snapshot of the source.",
-            &|kept| kept.bytes as f64,
-        ),
-        (
-            "tailwater_snapshot_written_seconds",
-            "When this process wrote the last snapshot, since 1970; 0 if it wrote none.",
-            &|kept| {
-                kept.written
-                    .map_or(0.0, |time| since_1970(time).as_secs_f64())
-            },
-        ),
-        (
-            "tailwater_snapshot_resumed",
-            "1 if this process started from a snapshot.",
-            &|kept| f64::from(u8::from(kept.resumed.is_some())),
-        ),
-        (
-            "tailwater_snapshot_pause_seconds",
-            "How long the engine stood still for the last snapshot.",
-            &|kept| kept.paused.as_secs_f64(),
-        ),
-    ];
-    for (name, help, figure) in figures {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for source in sources {
-            let (label, value) = (escaped(&source.name), figure(&source.kept()));
-            let _ = writeln!(text, "{name}{{source=\"{label}\"}} {value}");
-        }
-    }
 }
 
 /// A label's value, as the format has it.
