@@ -19,7 +19,7 @@ use super::store;
 use crate::db::{DbError, LiveQuery, StreamDb};
 use crate::engine::MemoryReport;
 use crate::plan::Plan;
-use crate::query::{QueryError, QueryFile};
+use crate::query::{Query, QueryError, QueryFile};
 use crate::value::Value;
 
 /// So long the readers of a dropped query are told that it was dropped.
@@ -199,6 +199,7 @@ pub(crate) struct Broken {
 struct Dropped {
     since: Instant,
     source: String,
+    query: Query,
     /// None if the source was not read up to date.
     log: Option<Arc<ResultLog>>,
 }
@@ -292,6 +293,13 @@ impl Registry {
         }
         let dropped = lock(&self.dropped);
         dropped.get(name).map(|dropped| dropped.source.clone())
+    }
+
+    /// What had a name until just now: the source and the query.
+    pub(crate) fn dropped(&self, name: &str) -> Option<(String, Query)> {
+        let dropped = lock(&self.dropped);
+        let dropped = dropped.get(name)?;
+        Some((dropped.source.clone(), dropped.query.clone()))
     }
 
     /// Serves a query in the place of `old`, which is what has the name now. True if nothing has it.
@@ -401,6 +409,7 @@ impl Registry {
         let dropped = Dropped {
             since: Instant::now(),
             source: entry.source.name.clone(),
+            query: entry.file.query.clone(),
             log: entry.log(),
         };
         lock(&self.dropped).insert(entry.name.clone(), dropped);
