@@ -1,8 +1,8 @@
 //! Bytes as they come over a connection.
 
-use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tailwater::server::{Limits, Queries, Server, Token};
@@ -13,7 +13,7 @@ const ROUNDS: usize = 500;
 
 struct Site {
     runtime: Runtime,
-    server: Option<Server>,
+    server: Server,
     rounds: usize,
 }
 
@@ -39,16 +39,8 @@ impl Site {
         let server = runtime.block_on(starting).expect("a server");
         Site {
             runtime,
-            server: Some(server),
+            server,
             rounds: 0,
-        }
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.runtime.block_on(server.shutdown());
         }
     }
 }
@@ -56,47 +48,37 @@ impl Drop for Site {
 /// A request, or what looks like one: every answer is one of HTTP, and none says that it is the
 /// server's fault.
 pub fn http(data: &[u8]) {
-    thread_local! {
-        static SITE: RefCell<Option<Site>> = const { RefCell::new(None) };
+    // A server that is a static is not there to be ended with the thread.
+    static SITE: Mutex<Option<Site>> = Mutex::new(None);
+    let mut site = SITE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(old) = site.take_if(|site| site.rounds >= ROUNDS) {
+        old.runtime.block_on(old.server.shutdown());
     }
-    SITE.with_borrow_mut(|site| {
-        if site.as_ref().is_some_and(|site| site.rounds >= ROUNDS) {
-            *site = None;
-        }
-        let site = site.get_or_insert_with(Site::new);
-        site.rounds += 1;
-        let server = site.server.as_ref().expect("it runs");
-        let answer = ask(server, data);
-        if !answer.is_empty() && !data.starts_with(b"PRI * HTTP/2") {
-            assert!(
-                answer.starts_with(b"HTTP/1."),
-                "{}",
-                String::from_utf8_lossy(&answer)
-            );
-            let status = answer.get(9..12).unwrap_or_default();
-            assert_ne!(status, b"500", "{}", String::from_utf8_lossy(&answer));
-        }
-        let health = ask(
-            server,
-            b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    let site = site.get_or_insert_with(Site::new);
+    site.rounds += 1;
+    let server = &site.server;
+    let answer = ask(server, data, Duration::from_millis(50));
+    if !answer.is_empty() && !data.starts_with(b"PRI * HTTP/2") {
+        assert!(
+            answer.starts_with(b"HTTP/1."),
+            "{}",
+            String::from_utf8_lossy(&answer)
         );
-        assert!(health.starts_with(b"HTTP/1.1 200 "), "the server is gone");
-    });
+        let status = answer.get(9..12).unwrap_or_default();
+        assert_ne!(status, b"500", "{}", String::from_utf8_lossy(&answer));
+    }
+    let request = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let health = ask(server, request, Duration::from_secs(30));
+    assert!(health.starts_with(b"HTTP/1.1 200 "), "the server is gone");
 }
 
-fn ask(server: &Server, data: &[u8]) -> Vec<u8> {
+/// What comes back until nothing does for so long.
+fn ask(server: &Server, data: &[u8], patience: Duration) -> Vec<u8> {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(patience)).expect("a timeout");
     // It may have had enough before all is sent.
     let _ = stream.write_all(data);
-    let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            panic!("no end of the answer")
-        }
-        _ => answer,
-    }
+    let _ = stream.read_to_end(&mut answer);
+    answer
 }

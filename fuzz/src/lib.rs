@@ -2,7 +2,7 @@
 
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tailwater::engine::Engine;
 use tailwater::fuzzing;
@@ -51,7 +51,7 @@ pub fn events(data: &[u8]) {
     let Some(lines) = lines(data) else { return };
     let mut engine = Engine::new();
     let mut state = MaterializedState::new();
-    let mut types = BTreeMap::new();
+    let (mut types, mut controlled) = (BTreeSet::new(), false);
     for line in lines {
         let texts = match serde_json::from_str::<Vec<&serde_json::value::RawValue>>(line) {
             Ok(texts) => texts.iter().map(|text| text.get()).collect(),
@@ -61,8 +61,10 @@ pub fn events(data: &[u8]) {
             if let Ok(event) = Event::decode(text) {
                 let again = serde_json::to_string(&event).expect("an event is JSON");
                 assert_eq!(Event::decode(&again).expect("as it was"), event, "{again}");
-                if let Event::Change(change) = &event {
-                    types.insert(change.event_type.clone(), ());
+                match &event {
+                    Event::Change(change) => drop(types.insert(change.event_type.clone())),
+                    // What they void is told only once more has come.
+                    Event::Control(_) => controlled = true,
                 }
                 state.apply(&event);
             }
@@ -79,8 +81,7 @@ pub fn events(data: &[u8]) {
             Err(_) => return,
         }
     }
-    let snapshots = data.windows(8).any(|part| part == b"snapshot");
-    for event_type in types.keys().filter(|_| !snapshots) {
+    for event_type in types.iter().filter(|_| !controlled) {
         let from = serde_json::json!({"type": "collectionRef", "collection": event_type.as_str(), "alias": "a"});
         let query = Query::from_json(&serde_json::json!({"from": from}).to_string());
         let view = engine
@@ -130,6 +131,8 @@ fn written(query: &Query) {
     let Ok(text) = query.to_json() else { return };
     match Query::from_json(&text) {
         Ok(again) => assert_eq!(&again, query, "{text}"),
+        // SQL may be deeper than JSON.
+        Err(error) if error.message.contains("recursion limit") => {}
         Err(error) => panic!("{error}: {text}"),
     }
 }

@@ -30,6 +30,7 @@ async fn site() -> (Server, [Site; 3]) {
         [put("order", &i.to_string(), order), put("item", &(i % 4).to_string(), item)]
     });
     sites[0].append(Value::Array(rows.collect())).await;
+    sites[0].await_rows("shared", 20).await;
     (server, sites)
 }
 
@@ -238,21 +239,22 @@ async fn queries_are_still_filtered_after_a_restart() {
         )
     };
     let (server, [admin, acme]) = start().await;
-    admin
-        .append(json!([
-            put("order", "1", json!({"tenant": "acme"})),
-            put("order", "2", json!({"tenant": "evil"}))
-        ]))
-        .await;
     assert_eq!(
         acme.register("acme-all", json!({"from": from("order", "o")}))
             .await
             .status,
         201
     );
-    assert_eq!(acme.values("acme-all").await.len(), 1);
+    admin
+        .append(json!([
+            put("order", "1", json!({"tenant": "acme"})),
+            put("order", "2", json!({"tenant": "evil"}))
+        ]))
+        .await;
+    acme.await_rows("acme-all", 1).await;
     server.shutdown().await;
     let (server, [_, acme]) = start().await;
+    acme.await_rows("acme-all", 1).await;
     assert_eq!(acme.values("acme-all").await, [json!({"tenant": "acme"})]);
     server.shutdown().await;
     std::fs::remove_dir_all(data).unwrap();
@@ -264,7 +266,7 @@ async fn conditions_are_on_collections_that_the_schema_has() {
     let start = async |collection: &str| {
         let catalog = tailwater::schema::Catalog::from_json(schema).unwrap();
         let token = Token::new("t").read_queries(["*"]);
-        let token = token.rows(collection, [col(&format!("{collection}.a")).eq(1)]);
+        let token = token.rows(collection, [col(&*format!("{collection}.a")).eq(1)]);
         builder()
             .tokens([token])
             .queries(Queries::new().catalog(catalog))

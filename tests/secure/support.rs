@@ -115,8 +115,21 @@ impl Site {
 
     pub(crate) async fn append(&self, messages: Value) {
         let path = "/v1/stream/shop/orders";
+        // The server makes it once a query asks for it; it may be on its way.
+        let made = self.send("PUT", path, &[], Some(&json!([]))).await;
+        assert!(matches!(made.status, 200 | 201), "{made:?}");
         let answer = self.send("POST", path, &[], Some(&messages)).await;
         assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// Waits until a query has so many rows.
+    pub(crate) async fn await_rows(&self, name: &str, count: usize) {
+        in_time(async {
+            while self.values(name).await.len() != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// The values of a query's rows.

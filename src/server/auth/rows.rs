@@ -81,10 +81,12 @@ impl Rows {
     ///
     /// # Errors
     ///
-    /// If a recursion has the name of a collection that is filtered.
+    /// If a recursion has the name of a collection that is filtered, or the query becomes too deep.
     pub(crate) fn apply(&self, mut query: Query) -> Result<Query> {
         if !self.is_empty() {
             self.query(&mut query, &[])?;
+            // It may be too deep by now to be read again where it is kept.
+            Query::from_json(&query.to_json()?)?;
         }
         Ok(query)
     }

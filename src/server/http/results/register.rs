@@ -52,7 +52,9 @@ impl Registration {
     fn file(&self) -> Result<QueryFile, Problem> {
         // A text is SQL.
         let query = match serde_json::from_str::<String>(self.query.get()) {
-            Ok(sql) => Query::from_sql(&sql).map_err(|error| error.to_string()),
+            Ok(sql) => Query::from_sql(&sql)
+                .map_err(|error| error.to_string())
+                .and_then(as_kept),
             Err(_) => Query::from_json(self.query.get()).map_err(|error| error.to_string()),
         };
         let query =
@@ -65,6 +67,17 @@ impl Registration {
             })?;
         }
         Ok(file)
+    }
+}
+
+/// A query that is the same once it is kept as JSON, where it must not be too deep.
+fn as_kept(query: Query) -> Result<Query, String> {
+    let kept = query.to_json().and_then(|json| Query::from_json(&json));
+    match kept {
+        Ok(_) => Ok(query),
+        Err(error) => Err(format!(
+            "the statement becomes a query that is refused: {error}"
+        )),
     }
 }
 
