@@ -109,6 +109,9 @@ mod dataflow;
 #[cfg(feature = "http")]
 pub mod db;
 pub mod engine;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod plan;
 pub mod protocol;
 pub mod query;

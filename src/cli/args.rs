@@ -309,7 +309,8 @@ pub(super) struct ServeArgs {
 
     /// Ask clients for bearer tokens. The file is JSON, such as
     /// [{"token":"…","prefix":"orders","rights":"read-write"}]; rights are read, write or
-    /// read-write, and without a prefix a token is for all streams
+    /// read-write, and without a prefix a token is for all streams. docs/serve.md tells of tokens
+    /// for some queries and some rows
     #[arg(long, value_name = "FILE")]
     pub(super) tokens: Option<PathBuf>,
 
@@ -317,6 +318,21 @@ pub(super) struct ServeArgs {
     /// everybody there may read and change all streams
     #[arg(long)]
     pub(super) allow_public: bool,
+
+    /// Pages of this origin may read answers, such as https://example.org; may be given more than
+    /// once, and `*` is all. Pages of this machine always may
+    #[arg(long, value_name = "ORIGIN")]
+    pub(super) cors: Vec<String>,
+
+    /// Encrypt connections with the certificate in this PEM file, which may be a chain
+    #[cfg(feature = "server-tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in a PEM file
+    #[cfg(feature = "server-tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
 
     /// How long a long-poll waits for news, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 20_000)]
@@ -335,7 +351,30 @@ pub(super) struct ServeArgs {
     pub(super) max_connections: usize,
 
     #[command(flatten)]
+    pub(super) limits: ClientArgs,
+
+    #[command(flatten)]
     pub(super) memory: MemoryArgs,
+}
+
+/// What one client may have. A client is a token, or without one an address.
+#[derive(Debug, clap::Args)]
+pub(super) struct ClientArgs {
+    /// The most connections at once from one address; behind a proxy all come from its address
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = positive)]
+    pub(super) max_connections_per_client: usize,
+
+    /// The most requests at once of a token or address, without readers that wait
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = positive)]
+    pub(super) max_requests_per_client: usize,
+
+    /// The most readers that wait of a token or address, by long-poll or server-sent events
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = positive)]
+    pub(super) max_readers_per_client: usize,
+
+    /// The most queries of a token that registers them by name
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = positive)]
+    pub(super) max_queries_per_token: usize,
 }
 
 const SERVE_EXAMPLE: &str = "\

@@ -34,12 +34,21 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     let mut limits = Limits::default();
     limits.body = args.max_body;
     limits.connections = args.max_connections;
+    limits.connections_per_client = args.limits.max_connections_per_client;
+    limits.requests_per_client = args.limits.max_requests_per_client;
+    limits.readers_per_client = args.limits.max_readers_per_client;
+    limits.queries_per_token = args.limits.max_queries_per_token;
     let mut builder = Server::builder()
         .listen(&args.listen)
         .allow_public(args.allow_public)
         .long_poll_timeout(Duration::from_millis(args.long_poll_ms))
         .sse_lifetime(Duration::from_secs(args.sse_seconds))
-        .limits(limits);
+        .limits(limits)
+        .cors(&args.cors);
+    #[cfg(feature = "server-tls")]
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        builder = builder.tls(certificate, key);
+    }
     if let Some(directory) = &args.data {
         builder = builder.data(directory);
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::key::KeyKind;
-use crate::query::{Datum, Function, NativeFunction};
+use crate::query::{Datum, Function, MAX_MADE, NativeFunction, weight};
 use crate::schema::CollectionDef;
 use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
 
@@ -211,7 +211,14 @@ impl Expr {
                 Datum::Own(value) => Datum::Own(value.get(name).to_owned()),
             },
             Expr::Native(call) => Datum::Own(call.value(tuple)),
-            Expr::Object(parts) => Datum::Own(Value::object(entries(parts, tuple))),
+            Expr::Object(parts) => {
+                let entries = entries(parts, tuple);
+                let weight = entries.iter().map(|(_, value)| weight(value.as_ref()));
+                Datum::Own(match weight.sum::<usize>() > MAX_MADE {
+                    true => Value::Null,
+                    false => Value::object(entries),
+                })
+            }
             Expr::Row { source, shape, .. } => match &tuple[*source] {
                 None => Datum::Ref(ValueRef::Missing),
                 Some(row) => match shape {

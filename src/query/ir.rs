@@ -140,6 +140,9 @@ pub struct Join {
     pub on: Option<Expr>,
 }
 
+/// Steps of a path, each of which is a level of the expression. Values from JSON are not deeper.
+const MAX_PATH: usize = 128;
+
 /// An expression over the sources' rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
@@ -280,9 +283,13 @@ impl Expr {
         }
     }
 
-    /// Checks the number of arguments of a call, and those that are constant.
+    /// Checks the number of arguments of a call, those that are constant, and the length of a path.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
         match self {
+            Expr::Ref(path) if path.len() > MAX_PATH => {
+                let message = format!("a path has at most {MAX_PATH} steps");
+                Err(QueryError::new("path", message))
+            }
             Expr::Call(function, args) => {
                 let counted = function.check_arity(args.len());
                 counted.map_err(|message| QueryError::new("args", message))?;

@@ -18,7 +18,7 @@ pub use builder::{closure, col, include, include_one, lit, now, text, when};
 pub use error::QueryError;
 pub use file::QueryFile;
 pub use function::{AggregateFunction, Function};
-pub(crate) use function::{Datum, direction_of, quantile_of, to_number, to_text};
+pub(crate) use function::{Datum, MAX_MADE, direction_of, quantile_of, to_number, to_text, weight};
 pub use ir::{
     Closure, Entry, Expr, Include, Join, JoinKind, Materialization, NativeFunction, OrderBy, Query,
     Source,

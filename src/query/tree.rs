@@ -31,6 +31,16 @@ impl Tree {
         }
     }
 
+    /// Calls `f` for it and all that is in it.
+    pub(super) fn visit(&self, f: &mut impl FnMut(&Tree)) {
+        f(self);
+        match self {
+            Tree::Leaf(_) => {}
+            Tree::Array(items) => items.iter().for_each(|item| item.visit(f)),
+            Tree::Object(entries) => entries.iter().for_each(|(_, value)| value.visit(f)),
+        }
+    }
+
     /// The tree as one value.
     pub(super) fn to_value(&self) -> Value {
         match self {

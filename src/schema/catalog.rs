@@ -9,6 +9,9 @@ use super::error::SchemaError;
 use super::rows::{CollectionDef, Rules};
 use super::state_schema::{Definition, StateSchema};
 
+/// An open catalog takes so many: each is kept, with its columns, for as long as the catalog is.
+const MOST: usize = 100_000;
+
 /// The collections an engine knows. Shared between the decoder of events and the planner.
 ///
 /// Without a schema the catalog is open: a collection's name is the event type, and collections
@@ -104,13 +107,14 @@ impl Catalog {
             .expect("no panic while the catalog is locked")
     }
 
-    /// The collection of a name; an open catalog makes one that is not there yet.
+    /// The collection of a name; an open catalog makes one that is not there yet, unless it has
+    /// 100,000.
     pub fn by_name(&self, name: &str) -> Option<Arc<CollectionDef>> {
         let found = self.read().by_name.get(name).cloned();
         found.or_else(|| self.add(name))
     }
 
-    /// The collection that events of a type belong to; an open catalog makes one.
+    /// The collection that events of a type belong to; an open catalog makes one, unless it has 100,000.
     pub fn by_type(&self, event_type: &str) -> Option<Arc<CollectionDef>> {
         let found = self.read().by_type.get(event_type).cloned();
         found.or_else(|| self.add(event_type))
@@ -124,10 +128,11 @@ impl Catalog {
             .known
             .write()
             .expect("no panic while the catalog is locked");
-        Some(match known.by_name.get(name) {
-            Some(collection) => collection.clone(),
-            None => known.add(name.into(), name.into(), None, Rules::default()),
-        })
+        match known.by_name.get(name) {
+            Some(collection) => Some(collection.clone()),
+            None if known.all.len() >= MOST => None,
+            None => Some(known.add(name.into(), name.into(), None, Rules::default())),
+        }
     }
 
     /// Whether collections appear with their first event or query.
@@ -157,5 +162,15 @@ mod tests {
         let a = catalog.by_type("a").unwrap();
         assert!(Arc::ptr_eq(&a, &catalog.by_name("a").unwrap()));
         assert_eq!(catalog.collections().len(), 1);
+    }
+
+    #[test]
+    fn an_open_catalog_grows_up_to_a_bound() {
+        let catalog = Catalog::open();
+        for i in 0..MOST {
+            assert!(catalog.by_type(&i.to_string()).is_some());
+        }
+        assert!(catalog.by_type("more").is_none() && catalog.by_name("more").is_none());
+        assert!(catalog.by_name("7").is_some());
     }
 }

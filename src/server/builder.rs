@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::auth::{Token, Tokens};
-use super::http::{self, App, Options, listener};
+use super::http::listener::{self, Listener};
+use super::http::origin::Origins;
+use super::http::tls::Acceptor;
+use super::http::{self, App, Options};
 #[cfg(feature = "serve")]
 use super::replay::{self, Replay};
 #[cfg(feature = "serve")]
@@ -33,6 +36,15 @@ pub struct Limits {
     pub chunk: usize,
     /// Connections at once; 10,000.
     pub connections: usize,
+    /// Connections at once from one address; 5,000. Behind a proxy all come from its address.
+    pub connections_per_client: usize,
+    /// Requests at once of one token, or without one of one address, without those that wait; 1,000.
+    pub requests_per_client: usize,
+    /// Readers that wait, by long-poll or server-sent events, of one token, or without one of one
+    /// address; 5,000.
+    pub readers_per_client: usize,
+    /// Queries that a token has which registers them by name; 1,000.
+    pub queries_per_token: usize,
     /// Bytes of a request's headers, at least 8 KiB; 32 KiB.
     pub header_bytes: usize,
     /// Headers of a request; 64.
@@ -59,6 +71,10 @@ impl Default for Limits {
             body: 16 << 20,
             chunk: 1 << 20,
             connections: 10_000,
+            connections_per_client: 5_000,
+            requests_per_client: 1_000,
+            readers_per_client: 5_000,
+            queries_per_token: 1_000,
             header_bytes: 32 << 10,
             headers: 64,
             header_timeout: Duration::from_secs(10),
@@ -80,6 +96,9 @@ pub struct ServerBuilder {
     data: Option<PathBuf>,
     tokens: Vec<Token>,
     allow_public: bool,
+    cors: Vec<String>,
+    #[cfg(feature = "server-tls")]
+    tls: Option<(PathBuf, PathBuf)>,
     long_poll: Duration,
     sse_lifetime: Duration,
     keep_alive: Duration,
@@ -97,6 +116,9 @@ impl Default for ServerBuilder {
             data: None,
             tokens: Vec::new(),
             allow_public: false,
+            cors: Vec::new(),
+            #[cfg(feature = "server-tls")]
+            tls: None,
             long_poll: Duration::from_secs(20),
             sse_lifetime: Duration::from_secs(60),
             keep_alive: Duration::from_secs(15),
@@ -134,6 +156,20 @@ impl ServerBuilder {
     /// Listens on addresses that other machines can reach although there are no tokens.
     pub fn allow_public(mut self, allow: bool) -> ServerBuilder {
         self.allow_public = allow;
+        self
+    }
+
+    /// Encrypts connections, with a certificate, which may be a chain, and its key, both in PEM files.
+    #[cfg(feature = "server-tls")]
+    pub fn tls(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> ServerBuilder {
+        self.tls = Some((certificate.as_ref().to_owned(), key.as_ref().to_owned()));
+        self
+    }
+
+    /// The origins whose pages may read answers, such as `https://example.org`, beside pages of this
+    /// machine; `*` is all.
+    pub fn cors(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> ServerBuilder {
+        self.cors = origins.into_iter().map(Into::into).collect();
         self
     }
 
@@ -179,8 +215,12 @@ impl ServerBuilder {
 
     /// Starts the server on the tokio runtime of the caller.
     pub async fn start(self) -> Result<Server, Error> {
-        if let Some(index) = self.tokens.iter().position(|token| !token.is_sendable()) {
-            return Err(Error::Token { index });
+        for (index, token) in self.tokens.iter().enumerate() {
+            token.check(index)?;
+            #[cfg(feature = "serve")]
+            if let Some(queries) = &self.queries {
+                token.check_collections(index, |name| queries.may_know(name))?;
+            }
         }
         #[cfg(feature = "serve")]
         let (tokens, own_token) = with_own(self.tokens);
@@ -201,9 +241,19 @@ impl ServerBuilder {
         {
             return Err(Error::Public { address: *address });
         }
+        #[cfg(feature = "server-tls")]
+        let tls = match &self.tls {
+            Some((certificate, key)) => Some(Acceptor::open(certificate, key)?),
+            None => None,
+        };
+        #[cfg(not(feature = "server-tls"))]
+        let tls: Option<Acceptor> = None;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
 
+        let tokens_in_the_clear =
+            !tokens.is_empty() && scheme == "http" && !address.ip().is_loopback();
         let most = Most {
             streams: self.limits.streams,
             producers: self.limits.producers,
@@ -221,18 +271,28 @@ impl ServerBuilder {
             long_poll: self.long_poll,
             sse_lifetime: self.sse_lifetime,
             keep_alive: self.keep_alive,
+            origins: Origins::new(self.cors)?,
+            scheme,
         };
         let (stop, stopped) = watch::channel(false);
         let app = Arc::new(App::new(options, streams, stopped, address));
         #[cfg_attr(not(feature = "serve"), expect(unused_mut))]
-        let mut listeners = vec![listener];
+        let mut listeners = vec![Listener {
+            socket: listener,
+            tls,
+            own: false,
+        }];
         #[cfg(feature = "serve")]
         if let Some(queries) = self.queries {
             // The server reads its own streams where nobody takes the connections from it.
             let own = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await;
             let own = own.map_err(failed)?;
             let url = format!("http://{}{}", own.local_addr().map_err(failed)?, http::BASE);
-            listeners.push(own);
+            listeners.push(Listener {
+                socket: own,
+                tls: None,
+                own: true,
+            });
             let registry = queries.start(url, own_token, self.data.as_deref()).await?;
             // So that they are there when it says that it listens.
             for source in registry.sources() {
@@ -250,8 +310,14 @@ impl ServerBuilder {
             };
             let _ = app.results.set(http::results::Served { registry, player });
         }
+        if tokens_in_the_clear {
+            tracing::warn!(
+                "tokens are sent in clear text: encrypt connections here or in front of it"
+            );
+        }
         Ok(Server {
             address,
+            scheme,
             stop,
             task: tokio::spawn(run(app, listeners)),
         })
@@ -295,7 +361,7 @@ fn open(
 }
 
 /// Serves until the server is to end.
-async fn run(app: Arc<App>, listeners: Vec<TcpListener>) {
+async fn run(app: Arc<App>, listeners: Vec<Listener>) {
     let sweeper = tokio::spawn({
         let app = app.clone();
         async move {

@@ -124,12 +124,33 @@ pub enum Error {
     Replay(#[source] io::Error),
     /// The tokens are not the JSON they should be.
     #[error("the tokens cannot be read: {0}")]
-    Tokens(#[source] serde_json::Error),
-    /// A token cannot be sent in a header.
-    #[error("token {index} is empty, or has other characters than visible ASCII")]
+    TokenFile(String),
+    /// A token is not what it should be.
+    #[error("token {}{}: {reason}", index + 1, name.as_ref().map_or(String::new(), |name| format!(" (`{name}`)")))]
     Token {
         /// Which one, from 0 on.
         index: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or its key cannot be used.
+    #[cfg(feature = "server-tls")]
+    #[error("{} cannot be used to encrypt connections: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An origin is none.
+    #[error(
+        "`{origin}` is no origin: it is a scheme, a host and maybe a port, such as https://example.org"
+    )]
+    Origin {
+        /// As it was given.
+        origin: String,
     },
 }
 
@@ -137,6 +158,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -160,7 +182,7 @@ impl Server {
 
     /// Its URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// The URL of a stream, whose path may have slashes.

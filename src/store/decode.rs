@@ -40,6 +40,9 @@ pub enum DecodeError {
     /// It is not a message of the State Protocol.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// It is of a new type, and there are too many.
+    #[error("there are so many types of events that `{0}` cannot be another one")]
+    TooManyCollections(String),
     /// Its value is not a row of its collection.
     #[error(transparent)]
     Row(#[from] RowError),
@@ -86,7 +89,7 @@ impl Decoder {
                 let collection = match event_type.as_deref().map(|t| self.collection(t)) {
                     None => None,
                     Some(Some(collection)) => Some(collection.id()),
-                    Some(None) => return Ok(None),
+                    Some(None) => return self.unknown(event_type.as_deref().unwrap_or_default()),
                 };
                 return Ok(Some(match control {
                     Control::SnapshotStart => Action::SnapshotStart(collection),
@@ -95,7 +98,7 @@ impl Decoder {
             }
         };
         let Some(collection) = self.collection(&change.event_type) else {
-            return Ok(None);
+            return self.unknown(&change.event_type);
         };
         let id = collection.id();
         Ok(Some(match (change.operation, change.value) {
@@ -109,6 +112,14 @@ impl Decoder {
             },
             (_, None) => unreachable!("a decoded change that is no delete has a value"),
         }))
+    }
+
+    /// What comes of an event type that has no collection.
+    fn unknown(&self, event_type: &str) -> Result<Option<Action>, DecodeError> {
+        match self.catalog.is_open() {
+            true => Err(DecodeError::TooManyCollections(event_type.to_owned())),
+            false => Ok(None),
+        }
     }
 
     fn collection(&mut self, event_type: &str) -> Option<Arc<CollectionDef>> {

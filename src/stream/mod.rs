@@ -57,3 +57,16 @@ pub use producer::{Producer, ProducerBuilder};
 pub use provider::Provider;
 pub use read::{Live, ReadOptions, Reader, Trouble};
 pub use retry::RetryPolicy;
+
+/// The events that pieces of bytes are, up to what is none.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn sse_events<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(String, String)> {
+    let (mut parser, mut events) = (sse::Parser::default(), Vec::new());
+    for piece in pieces {
+        if parser.push(piece, &mut events).is_err() {
+            break;
+        }
+    }
+    let event = |event: sse::Event| (event.name, event.data);
+    events.into_iter().map(event).collect()
+}

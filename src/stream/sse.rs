@@ -35,7 +35,7 @@ pub(super) struct Parser {
 impl Parser {
     /// How many bytes are held until their event ends.
     pub(super) fn held(&self) -> usize {
-        self.line.len() + self.data.len()
+        self.line.len() + self.name.len() + self.data.len()
     }
 
     /// Takes the next bytes; the events they complete are pushed to `events`.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::text::to_text;
-use super::{Datum, Function, UNKNOWN, boolean, to_number};
+use super::{Datum, Function, MAX_MADE, UNKNOWN, boolean, to_number, weight};
 use crate::value::{Value, ValueRef};
 
 pub(super) fn call<'a>(
@@ -34,6 +34,14 @@ pub(super) fn call<'a>(
         }
         Function::Array => {
             let items: Vec<Datum<'_>> = (0..n).map(arg).collect();
+            if items
+                .iter()
+                .map(|item| weight(item.as_ref()))
+                .sum::<usize>()
+                > MAX_MADE
+            {
+                return UNKNOWN;
+            }
             let items = items.iter().map(|item| match item.as_ref() {
                 ValueRef::Missing => ValueRef::Null,
                 item => item,

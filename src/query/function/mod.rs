@@ -238,6 +238,19 @@ impl Function {
     }
 }
 
+/// Values that functions put together are not larger, in bytes: each may go into the next one twice.
+pub(crate) const MAX_MADE: usize = 1 << 24;
+
+/// The bytes of a value.
+pub(crate) fn weight(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Str(text) => text.len(),
+        ValueRef::Array(array) => array.0.len(),
+        ValueRef::Object(object) => object.0.len(),
+        _ => size_of::<i128>(),
+    }
+}
+
 pub(super) fn check_arity(name: &str, low: usize, high: usize, n: usize) -> Result<(), String> {
     if (low..=high).contains(&n) {
         return Ok(());

@@ -3,7 +3,7 @@
 
 use super::number::{self, Number};
 use super::text::to_text;
-use super::{Datum, Function, UNKNOWN};
+use super::{Datum, Function, MAX_MADE, UNKNOWN};
 use crate::value::{Value, ValueRef};
 
 pub(super) fn call<'a>(
@@ -40,7 +40,11 @@ fn strict<'a>(function: Function, n: usize, arg: &dyn Fn(usize) -> Datum<'a>) ->
                 if part.is_nullish() {
                     return None;
                 }
-                text += &to_text(part);
+                let part = to_text(part);
+                if text.len() + part.len() > MAX_MADE {
+                    return None;
+                }
+                text += &part;
             }
             Some(text.into())
         }

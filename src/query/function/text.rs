@@ -7,15 +7,17 @@ use std::rc::Rc;
 use regex::{Regex, RegexBuilder};
 
 use super::cache::Cache;
-use super::{Datum, Function, UNKNOWN, boolean};
+use super::{Datum, Function, MAX_MADE, UNKNOWN, boolean};
 use crate::query::QueryError;
 use crate::value::{Value, ValueRef};
 
-/// Longer texts are not made by replacing, which could make them grow without bounds.
-const MAX_REPLACED: usize = 1 << 24;
-
 /// Bytes of a compiled regular expression.
 const MAX_REGEX: usize = 1 << 20;
+/// Bytes of one as text.
+const MAX_PATTERN: usize = 1 << 16;
+
+/// Steps of a comparison with a pattern: one with many `%` may go over a text as often.
+const MAX_STEPS: usize = 1 << 24;
 
 pub(super) fn call<'a>(
     function: Function,
@@ -31,9 +33,16 @@ pub(super) fn call<'a>(
             _ => 0,
         })),
         Function::Concat => {
-            let mut text = String::new();
-            (0..n).for_each(|i| text += &to_text(arg(i).as_ref()));
-            Datum::Own(text.into())
+            let mut joined = String::new();
+            for i in 0..n {
+                let part = arg(i);
+                let part = to_text(part.as_ref());
+                if joined.len() + part.len() > MAX_MADE {
+                    return UNKNOWN;
+                }
+                joined += &part;
+            }
+            Datum::Own(joined.into())
         }
         _ => strict(function, n, arg).map_or(UNKNOWN, Datum::Own),
     }
@@ -77,9 +86,10 @@ pub(super) fn matches<'a>(function: Function, s: Datum<'a>, t: Datum<'a>) -> Dat
     let (ValueRef::Str(s), ValueRef::Str(t)) = (s, t) else {
         return boolean(false);
     };
+    let like = |s: &str, t: &str| like(s, t, None).map_or(UNKNOWN, boolean);
     boolean(match function {
-        Function::Like => like(s, t, None),
-        Function::Ilike => like(&s.to_lowercase(), &t.to_lowercase(), None),
+        Function::Like => return like(s, t),
+        Function::Ilike => return like(&s.to_lowercase(), &t.to_lowercase()),
         Function::StartsWith => s.starts_with(t),
         Function::EndsWith => s.ends_with(t),
         Function::RegexMatch => match regex(t) {
@@ -110,13 +120,17 @@ pub(super) fn matches_escaped<'a>(
         [unit] => Some(unit),
         _ => return boolean(false),
     };
-    boolean(match function {
+    let like = match function {
         Function::Ilike => like(&s.to_lowercase(), &pattern.to_lowercase(), escape),
         _ => like(s, pattern, escape),
-    })
+    };
+    like.map_or(UNKNOWN, boolean)
 }
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(regex::Error::CompiledTooBig(MAX_PATTERN));
+    }
     RegexBuilder::new(pattern)
         .size_limit(MAX_REGEX)
         .dfa_size_limit(MAX_REGEX)
@@ -188,7 +202,7 @@ fn substring(s: &str, start: i128, length: i128) -> Value {
 fn replace(s: &str, find: &str, with: &str) -> Option<Value> {
     if with.len() > find.len() {
         let growth = (with.len() - find.len()).saturating_mul(s.matches(find).count());
-        if growth.saturating_add(s.len()) > MAX_REPLACED {
+        if growth.saturating_add(s.len()) > MAX_MADE {
             return None;
         }
     }
@@ -230,15 +244,15 @@ pub(crate) fn to_text(value: ValueRef<'_>) -> Cow<'_, str> {
 }
 
 /// Matches a whole string against `%` and `_`; linear but for one step back per `%`. Behind `escape`,
-/// a unit of the pattern stands for itself.
-fn like(text: &str, pattern: &str, escape: Option<u16>) -> bool {
+/// a unit of the pattern stands for itself. Nothing if it takes too long.
+fn like(text: &str, pattern: &str, escape: Option<u16>) -> Option<bool> {
     use std::str::EncodeUtf16;
     const ANY: u16 = b'%' as u16;
     const ONE: u16 = b'_' as u16;
     let (mut text, mut pattern) = (text.encode_utf16(), pattern.encode_utf16());
     // Where to go on after a mismatch: the pattern behind the last `%`, the text it took up to.
     let mut retry: Option<(EncodeUtf16<'_>, EncodeUtf16<'_>)> = None;
-    loop {
+    for _ in 0..MAX_STEPS {
         let mut after = pattern.clone();
         let p = after.next();
         let literal = p.is_some() && p == escape;
@@ -248,23 +262,24 @@ fn like(text: &str, pattern: &str, escape: Option<u16>) -> bool {
                 pattern = after;
                 retry = Some((pattern.clone(), text.clone()));
             }
-            (None, None) if !literal => return true,
+            (None, None) if !literal => return Some(true),
             (Some(p), Some(t)) if (p == ONE && !literal) || p == t => {
                 pattern = after;
                 text.next();
             }
             _ => {
                 let Some((after, taken)) = &mut retry else {
-                    return false;
+                    return Some(false);
                 };
                 if taken.next().is_none() {
-                    return false;
+                    return Some(false);
                 }
                 pattern = after.clone();
                 text = taken.clone();
             }
         }
     }
+    None
 }
 
 #[cfg(test)]

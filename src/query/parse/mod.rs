@@ -4,6 +4,8 @@ mod expr;
 mod order;
 mod over;
 
+use std::collections::HashSet;
+
 use smol_str::SmolStr;
 
 use super::error::QueryError;
@@ -16,6 +18,11 @@ use expr::{condition, expr, selection};
 use order::order_by;
 
 type Result<T> = std::result::Result<T, QueryError>;
+
+/// Bytes of a query.
+const MAX_TEXT: usize = 1 << 20;
+/// Queries within each other and beside each other, and their joins; each is planned.
+const MAX_QUERIES: usize = 1000;
 
 impl Query {
     /// Reads a query from JSON.
@@ -45,8 +52,13 @@ pub(super) fn query_beside(
     text: &str,
     mut beside: impl FnMut(&str, &Tree) -> Result<bool>,
 ) -> Result<Query> {
+    if text.len() > MAX_TEXT {
+        let message = format!("the query has more than {MAX_TEXT} bytes");
+        return Err(QueryError::new("", message));
+    }
     let mut tree: Tree = serde_json::from_str(text)
         .map_err(|e| QueryError::new("", format!("the query is not valid JSON: {e}")))?;
+    bound(&tree)?;
     if let Tree::Object(entries) = &mut tree {
         let mut clauses = Vec::with_capacity(entries.len());
         for (key, value) in entries.drain(..) {
@@ -57,6 +69,19 @@ pub(super) fn query_beside(
         *entries = clauses;
     }
     query(&tree)
+}
+
+/// Refuses what would take too long to plan.
+fn bound(tree: &Tree) -> Result<()> {
+    let mut queries = 0;
+    tree.visit(&mut |tree| queries += usize::from(tree.get("from").is_some()));
+    match queries > MAX_QUERIES {
+        true => {
+            let message = format!("has more than {MAX_QUERIES} queries and joins");
+            Err(QueryError::new("", message))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Reads the value at `key` with the place put into its errors.
@@ -92,12 +117,11 @@ fn only(tree: &Tree, fields: &[&str]) -> Result<()> {
 /// Checks that no field of an object is given twice.
 fn unique(tree: &Tree) -> Result<()> {
     let entries = object(tree)?;
-    for (i, (key, _)) in entries.iter().enumerate() {
-        if entries[..i].iter().any(|(other, _)| other == key) {
-            return Err(QueryError::new("", format!("field `{key}` is given twice")));
-        }
+    let mut known = HashSet::with_capacity(entries.len());
+    match entries.iter().find(|(key, _)| !known.insert(key)) {
+        Some((key, _)) => Err(QueryError::new("", format!("field `{key}` is given twice"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn required<'t>(tree: &'t Tree, key: &str) -> Result<&'t Tree> {

@@ -33,7 +33,16 @@ pub(crate) async fn collect<'a>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Collected<'a>, Problem> {
-    let most = app.limits.body;
+    collect_up_to(app, headers, body, app.limits.body).await
+}
+
+/// Reads a body to its end, which is not longer than so many bytes.
+pub(crate) async fn collect_up_to<'a>(
+    app: &'a App,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<Collected<'a>, Problem> {
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -79,5 +88,5 @@ pub(crate) async fn collect<'a>(
 fn too_large(most: usize) -> Problem {
     let detail = format!("the body is larger than {most} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
-        .hint("split it into several appends")
+        .hint("send less at once; events can be split into several appends")
 }

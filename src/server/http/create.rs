@@ -74,8 +74,8 @@ fn location(app: &App, parts: &Parts) -> Option<HeaderValue> {
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let path = parts.uri.path();
     let url = match host.or(authority) {
-        Some(host) => format!("http://{host}{path}"),
-        None => format!("http://{}{path}", app.address),
+        Some(host) => format!("{}://{host}{path}", app.scheme),
+        None => format!("{}://{}{path}", app.scheme, app.address),
     };
     HeaderValue::from_str(&url).ok()
 }

@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::clients::{Client, Clients, Peer, What};
 use super::idle::WriteTimeout;
+use super::tls::Acceptor;
 use crate::server::Limits;
 
 /// What is still running may take so long when the server is to end.
@@ -24,14 +29,30 @@ const STREAMS: u32 = 200;
 const REFUSALS: usize = 64;
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-type: application/problem+json\r\ncontent-length: 139\r\n\r\n\
+    {\"status\":429,\"code\":\"too-many-connections\",\
+    \"detail\":\"the address has as many connections as it may\",\
+    \"hint\":\"use one for several requests\"}";
+
+/// Where connections come from, and what is made of them.
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    /// How they are encrypted, if they are.
+    pub(crate) tls: Option<Acceptor>,
+    /// Whether only the server itself connects, which no limit of clients is for.
+    pub(crate) own: bool,
+}
 
 /// Serves connections until `stop` turns true, and then those that are there to their end.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) {
+    let Listener { socket, tls, own } = listener;
+    let clients = Clients::default();
     let builder = Arc::new(builder(limits));
     let room = Arc::new(Semaphore::new(
         limits.connections.min(Semaphore::MAX_PERMITS),
@@ -40,11 +61,11 @@ pub(crate) async fn serve(
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
                 // Such as too many open files: it passes, but not at once.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -52,31 +73,97 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let Ok(permit) = room.clone().try_acquire_owned() else {
-            if let Ok(permit) = refusals.clone().try_acquire_owned() {
-                tokio::spawn(async move {
-                    refuse(stream).await;
-                    drop(permit);
-                });
+        let counted = match own {
+            true => None,
+            false => {
+                let most = limits.connections_per_client;
+                Some(clients.take(Client::Address(peer), What::Connections, most))
             }
-            continue;
+        };
+        let refusal = match (&counted, room.clone().try_acquire_owned()) {
+            (Some(None), _) => Err(TOO_MANY),
+            (_, Err(_)) => Err(REFUSAL),
+            (_, Ok(permit)) => Ok(permit),
+        };
+        let permit = match refusal {
+            Ok(permit) => permit,
+            // Who expects an encrypted answer understands no other.
+            Err(_) if tls.is_some() => continue,
+            Err(answer) => {
+                if let Ok(permit) = refusals.clone().try_acquire_owned() {
+                    tokio::spawn(async move {
+                        refuse(stream, answer).await;
+                        drop(permit);
+                    });
+                }
+                continue;
+            }
         };
         // Events are small and late enough.
         let _ = stream.set_nodelay(true);
-        let io = TokioIo::new(WriteTimeout::new(stream, limits.write_timeout));
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(io, service).into_owned();
-        let connection = graceful.watch(connection);
+        let service = Named {
+            router: TowerToHyperService::new(router.clone()),
+            peer: (!own).then_some(Peer(peer)),
+        };
+        let serving = Serving {
+            builder: builder.clone(),
+            watcher: graceful.watcher(),
+            service,
+            write_timeout: limits.write_timeout,
+        };
+        let (tls, hello) = (tls.clone(), limits.header_timeout);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+            match tls {
+                None => serving.run(stream).await,
+                Some(tls) => match timeout(hello, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => serving.run(stream).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a connection was not encrypted"),
+                    Err(_) => tracing::debug!("a connection was not encrypted in time"),
+                },
             }
-            drop(permit);
+            drop((permit, counted));
         });
     }
-    drop(listener);
+    drop(socket);
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still busy when the server ended");
+    }
+}
+
+/// What is done with a connection once bytes come.
+struct Serving {
+    builder: Arc<Builder<TokioExecutor>>,
+    watcher: Watcher,
+    service: Named,
+    write_timeout: Duration,
+}
+
+impl Serving {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let io = TokioIo::new(WriteTimeout::new(stream, self.write_timeout));
+        let connection = self.builder.serve_connection(io, self.service).into_owned();
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+/// The routes, for requests that come from an address.
+struct Named {
+    router: TowerToHyperService<Router>,
+    peer: Option<Peer>,
+}
+
+impl Service<Request<Incoming>> for Named {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
+        self.router.call(request)
     }
 }
 
@@ -100,11 +187,11 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 
 /// Tells a client that there are too many. What it sends is read first, as otherwise it may
 /// not see the answer.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: TcpStream, answer: &'static [u8]) {
     let _ = timeout(Duration::from_secs(1), async {
         stream.readable().await?;
         let _ = stream.try_read(&mut [0; 8192]);
-        stream.write_all(REFUSAL).await?;
+        stream.write_all(answer).await?;
         stream.shutdown().await
     })
     .await;

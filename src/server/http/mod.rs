@@ -2,6 +2,7 @@
 
 mod append;
 mod body;
+pub(crate) mod clients;
 mod create;
 mod cursor;
 mod head;
@@ -9,11 +10,13 @@ mod headers;
 mod idle;
 mod json;
 pub(crate) mod listener;
+pub(crate) mod origin;
 mod problem;
 mod read;
 #[cfg(feature = "serve")]
 pub(crate) mod results;
 mod sse;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,9 +25,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{self, ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{self, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tokio::sync::{Semaphore, watch};
@@ -36,6 +39,8 @@ use super::streams::Streams;
 use super::streams::chunk::Kind;
 use super::streams::command::Content;
 use super::streams::path::StreamPath;
+use clients::Clients;
+use origin::Origins;
 use problem::Problem;
 
 /// Where streams live.
@@ -55,7 +60,11 @@ pub(crate) struct App {
     pub(crate) stop: watch::Receiver<bool>,
     /// How much of large bodies may be held.
     uploads: Semaphore,
+    pub(crate) origins: Origins,
+    pub(crate) clients: Clients,
     pub(crate) address: SocketAddr,
+    /// `http`, or `https`.
+    pub(crate) scheme: &'static str,
     /// The queries that are answered, if any are to be.
     #[cfg(feature = "serve")]
     pub(crate) results: std::sync::OnceLock<results::Served>,
@@ -68,6 +77,8 @@ pub(crate) struct Options {
     pub(crate) long_poll: Duration,
     pub(crate) sse_lifetime: Duration,
     pub(crate) keep_alive: Duration,
+    pub(crate) origins: Origins,
+    pub(crate) scheme: &'static str,
 }
 
 impl App {
@@ -83,6 +94,8 @@ impl App {
             long_poll,
             sse_lifetime,
             keep_alive,
+            origins,
+            scheme,
         } = options;
         // Room for a few of the largest, so that one does not hold all others up.
         let uploads = limits.body.div_ceil(body::UNIT).saturating_mul(8);
@@ -96,7 +109,10 @@ impl App {
             keep_alive,
             stop,
             uploads,
+            origins,
+            clients: Clients::default(),
             address,
+            scheme,
             #[cfg(feature = "serve")]
             results: std::sync::OnceLock::new(),
         }
@@ -120,7 +136,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/stream/{*path}", any(stream));
     #[cfg(feature = "serve")]
     let routes = match app.results.get() {
-        Some(_) => routes.merge(results::routes(&app)),
+        Some(_) => routes.merge(results::routes()),
         None => routes,
     };
     routes
@@ -128,6 +144,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here")
                 .hint(format!("streams are below {BASE}"))
         })
+        .layer(from_fn_with_state(app.clone(), clients::bound))
+        .layer(from_fn_with_state(app.clone(), origin::guard))
         .with_state(app)
         .layer(from_fn(traced))
 }
@@ -141,8 +159,7 @@ async fn traced(request: Request, next: Next) -> Response {
         path = request.uri().path(),
     );
     let begun = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    common(response.headers_mut());
+    let response = next.run(request).instrument(span.clone()).await;
     let _entered = span.entered();
     let (status, elapsed) = (response.status().as_u16(), begun.elapsed());
     match status {
@@ -252,25 +269,4 @@ pub(crate) fn preflight() -> Response {
         HeaderValue::from_static("3600"),
     );
     response
-}
-
-/// The headers of all responses.
-fn common(out: &mut HeaderMap) {
-    out.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    out.insert(
-        headers::RESOURCE_POLICY,
-        HeaderValue::from_static("cross-origin"),
-    );
-    out.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
-    out.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(
-            "stream-next-offset, stream-cursor, stream-up-to-date, stream-closed, stream-ttl, \
-             stream-expires-at, stream-sse-data-encoding, producer-epoch, producer-seq, \
-             producer-expected-seq, producer-received-seq, etag, location, retry-after",
-        ),
-    );
 }

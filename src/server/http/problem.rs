@@ -110,6 +110,19 @@ impl From<Denied> for Problem {
                 "forbidden",
                 "the token does not allow this for this stream",
             ),
+            #[cfg(feature = "serve")]
+            Denied::NotThisQuery => Problem::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "the token does not allow this for this query",
+            ),
+            #[cfg(feature = "serve")]
+            Denied::OtherRows => Problem::new(
+                StatusCode::FORBIDDEN,
+                "other-rows",
+                "the query shows rows that the token is not for",
+            )
+            .hint("register it with this token: it gets the token's conditions then"),
         }
     }
 }

@@ -195,6 +195,11 @@ impl Queries {
         self
     }
 
+    /// Whether there may be a collection of a name.
+    pub(super) fn may_know(&self, collection: &str) -> bool {
+        self.catalog.is_open() || self.catalog.by_name(collection).is_some()
+    }
+
     /// Starts to serve them. Streams of the server itself are at `own`, with a slash at the end.
     pub(super) async fn start(
         self,

@@ -19,7 +19,7 @@ use super::store;
 use crate::db::{DbError, LiveQuery, StreamDb};
 use crate::engine::MemoryReport;
 use crate::plan::Plan;
-use crate::query::{QueryError, QueryFile};
+use crate::query::{Query, QueryError, QueryFile};
 use crate::value::Value;
 
 /// So long the readers of a dropped query are told that it was dropped.
@@ -223,6 +223,7 @@ pub(crate) struct Broken {
 struct Dropped {
     since: Instant,
     source: String,
+    query: Query,
     /// None if the source was not read up to date.
     log: Option<Arc<ResultLog>>,
 }
@@ -357,6 +358,13 @@ impl Registry {
         dropped.get(name).map(|dropped| dropped.source.clone())
     }
 
+    /// What had a name until just now: the source and the query.
+    pub(crate) fn dropped(&self, name: &str) -> Option<(String, Query)> {
+        let dropped = lock(&self.dropped);
+        let dropped = dropped.get(name)?;
+        Some((dropped.source.clone(), dropped.query.clone()))
+    }
+
     /// Serves a query in the place of `old`, which is what has the name now. True if nothing has it.
     pub(crate) async fn register(
         self: &Arc<Registry>,
@@ -472,6 +480,7 @@ impl Registry {
         let dropped = Dropped {
             since: Instant::now(),
             source: entry.source.name.clone(),
+            query: entry.file.query.clone(),
             log: entry.log(),
         };
         lock(&self.dropped).insert(entry.name.clone(), dropped);

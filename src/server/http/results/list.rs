@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{answer, json};
 use crate::server::auth::Right;
 use crate::server::http::App;
+use crate::server::http::headers::authorization;
 use crate::server::http::problem::Problem;
 use crate::server::results::{Broken, Description};
 use crate::view::ResultRows;
@@ -26,11 +27,9 @@ pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Response, Pro
     let registry = app.registry();
     let mut entries = registry.entries();
     let count = entries.len();
-    entries.retain(|entry| {
-        let allowed = app.allow_source(headers, &entry.source.name, Right::Read);
-        allowed.is_ok()
-    });
-    if entries.is_empty() && (count > 0 || !app.tokens.is_empty()) {
+    entries.retain(|entry| app.allow_query(headers, entry, Right::Read).is_ok());
+    let for_some = app.tokens.knows_queries(authorization(headers));
+    if entries.is_empty() && !for_some && (count > 0 || !app.tokens.is_empty()) {
         // Says why, if that is why.
         app.allow_source(headers, &registry.places.default, Right::Read)?;
     }
@@ -66,6 +65,8 @@ struct Result_<'a> {
 pub(super) async fn rows(app: &App, headers: &HeaderMap, name: &str) -> Result<Response, Problem> {
     app.entry(headers, name, Right::Read)?;
     let live = app.registry().live(name, app.long_poll).await?;
+    // Another query may have the name by now.
+    app.entry(headers, name, Right::Read)?;
     let body = tokio::task::spawn_blocking(move || {
         let rows = live.read();
         let result = Result_ {
@@ -106,11 +107,22 @@ pub(super) async fn dead_letters(State(app): State<Arc<App>>, headers: HeaderMap
 /// The layout of the page.
 pub(super) async fn dashboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let allowed = app.allow_source(&headers, &app.registry().places.default, Right::Read);
+    let for_some = app.tokens.knows_queries(authorization(&headers));
+    let allowed = match allowed {
+        Err(_) if for_some => Ok(()),
+        allowed => allowed,
+    };
     answer(allowed.map(|()| {
         let mut layout = match app.registry().dashboard() {
             Some(serde_json::Value::Object(layout)) => layout,
             _ => serde_json::Map::new(),
         };
+        if for_some && let Some(panels) = layout.get_mut("panels").and_then(|p| p.as_array_mut()) {
+            let name = |panel: &serde_json::Value| panel["query"].as_str().map(str::to_owned);
+            panels.retain(|panel| {
+                name(panel).is_none_or(|name| app.entry(&headers, &name, Right::Read).is_ok())
+            });
+        }
         layout.entry("panels").or_insert(serde_json::Value::Null);
         layout.insert("demo".into(), json!(app.served().player.is_some()));
         layout.insert("folder".into(), json!(app.registry().folder().is_some()));

@@ -6,7 +6,6 @@ mod explain;
 mod follow;
 mod list;
 mod metrics;
-mod origin;
 mod page;
 mod read;
 mod register;
@@ -19,17 +18,16 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use super::problem::Problem;
-use super::{App, preflight};
+use super::{App, headers, preflight};
 use crate::db::DbError;
-use crate::server::auth::Right;
+use crate::server::auth::{Right, Wanted};
 use crate::server::replay::Player;
 use crate::server::results::{Entry, FindError, RegisterError, Registry};
-use crate::server::streams::path::{StreamPath, percent_decode};
+use crate::server::streams::path::percent_decode;
 
 /// What queries are answered from.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ pub(crate) struct Served {
 }
 
 /// The routes of queries and of the page.
-pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/query", any(all))
         .route("/v1/query/{name}", any(one))
@@ -57,7 +55,6 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/metrics", get(metrics::metrics))
         .route("/", get(page::index))
         .route("/assets/{*file}", get(page::asset))
-        .layer(from_fn_with_state(app.clone(), origin::check))
 }
 
 impl App {
@@ -70,23 +67,37 @@ impl App {
         &self.served().registry
     }
 
-    /// Whether a request may do something with what a source says.
+    /// Whether a request may do something with what a source says as a whole.
     fn allow_source(&self, headers: &HeaderMap, source: &str, right: Right) -> Result<(), Problem> {
-        // What is elsewhere is as the streams of all prefixes.
-        let path = if source.contains("://") { "" } else { source };
-        self.allow(headers, &StreamPath::trusted(path), right)
+        let header = headers::authorization(headers);
+        Ok(self.tokens.check_source(header, source, right)?)
+    }
+
+    /// Whether a request may read a query's result, or drop it.
+    fn allow_query(&self, headers: &HeaderMap, entry: &Entry, right: Right) -> Result<(), Problem> {
+        let wanted = Wanted {
+            name: &entry.name,
+            source: &entry.source.name,
+        };
+        // Who drops one sees none of it.
+        let query = (right == Right::Read).then_some(&entry.file.query);
+        let header = headers::authorization(headers);
+        Ok(self.tokens.check_query(header, wanted, query, right)?)
     }
 
     /// The query of a name, if the request may read or change it.
     fn entry(&self, headers: &HeaderMap, name: &str, right: Right) -> Result<Arc<Entry>, Problem> {
         match self.registry().entry(name) {
             Some(entry) => {
-                self.allow_source(headers, &entry.source.name, right)?;
+                self.allow_query(headers, &entry, right)?;
                 Ok(entry)
             }
             None => {
                 // Which names there are is told only to those who may know.
-                self.allow_source(headers, &self.registry().places.default, right)?;
+                let source = &self.registry().places.default;
+                let header = headers::authorization(headers);
+                self.tokens
+                    .check_query(header, Wanted { name, source }, None, right)?;
                 Err(FindError::Missing(name.to_owned()).into())
             }
         }
@@ -238,10 +249,11 @@ fn names(query: &str) -> Result<Vec<String>, Problem> {
 }
 
 async fn read(app: &Arc<App>, names: &[String], parts: &Parts) -> Result<Response, Problem> {
-    for name in names {
-        allow_reading(app, name, &parts.headers)?;
-    }
-    read::read(app, names, parts).await
+    allow_reading_all(app, names, &parts.headers)?;
+    let response = read::read(app, names, parts).await?;
+    // It may have been waited for, and another query have a name by now.
+    allow_reading_all(app, names, &parts.headers)?;
+    Ok(response)
 }
 
 async fn head(app: &Arc<App>, name: String, parts: &Parts) -> Result<Response, Problem> {
@@ -249,10 +261,26 @@ async fn head(app: &Arc<App>, name: String, parts: &Parts) -> Result<Response, P
     read::head(app, &[name]).await
 }
 
+fn allow_reading_all(app: &App, names: &[String], headers: &HeaderMap) -> Result<(), Problem> {
+    names
+        .iter()
+        .try_for_each(|name| allow_reading(app, name, headers))
+}
+
 /// A query that was dropped is still to be read for a while by those who could.
 fn allow_reading(app: &App, name: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let source = app.registry().source_of(name);
-    // Which names there are is told only to those who may know.
-    let source = source.as_ref().unwrap_or(&app.registry().places.default);
-    app.allow_source(headers, source, Right::Read)
+    let registry = app.registry();
+    match (registry.entry(name), registry.dropped(name)) {
+        (None, Some((source, query))) => {
+            let header = headers::authorization(headers);
+            let wanted = Wanted {
+                name,
+                source: &source,
+            };
+            Ok(app
+                .tokens
+                .check_query(header, wanted, Some(&query), Right::Read)?)
+        }
+        _ => app.entry(headers, name, Right::Read).map(drop),
+    }
 }

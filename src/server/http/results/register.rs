@@ -12,11 +12,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json;
+use crate::plan::Plan;
 use crate::query::{Query, QueryFile};
-use crate::server::auth::Right;
+use crate::server::auth::{Denied, Registering, Right, Wanted};
+use crate::server::http::headers::authorization;
 use crate::server::http::problem::Problem;
 use crate::server::http::{App, body, respond};
-use crate::server::results::{FindError, Origin, RegisterError};
+use crate::server::results::{Entry, FindError, Origin, RegisterError};
+
+/// A query as JSON has 1 MiB at most; in a text, each of its characters may be escaped.
+const MOST: usize = 2 << 20;
 
 /// What a request says of a query.
 #[derive(Deserialize)]
@@ -33,7 +38,10 @@ struct Registration {
 
 impl Registration {
     async fn read(app: &App, parts: &Parts, content: Body) -> Result<Registration, Problem> {
-        let content = body::collect(app, &parts.headers, content).await?;
+        // Nothing is read for strangers.
+        app.tokens.check_known(authorization(&parts.headers))?;
+        let most = app.limits.body.min(MOST);
+        let content = body::collect_up_to(app, &parts.headers, content, most).await?;
         serde_json::from_slice(&content.bytes).map_err(|error| {
             let detail = format!("the body is no registration of a query: {error}");
             Problem::new(StatusCode::BAD_REQUEST, "bad-body", detail)
@@ -44,7 +52,9 @@ impl Registration {
     fn file(&self) -> Result<QueryFile, Problem> {
         // A text is SQL.
         let query = match serde_json::from_str::<String>(self.query.get()) {
-            Ok(sql) => Query::from_sql(&sql).map_err(|error| error.to_string()),
+            Ok(sql) => Query::from_sql(&sql)
+                .map_err(|error| error.to_string())
+                .and_then(as_kept),
             Err(_) => Query::from_json(self.query.get()).map_err(|error| error.to_string()),
         };
         let query =
@@ -57,6 +67,17 @@ impl Registration {
             })?;
         }
         Ok(file)
+    }
+}
+
+/// A query that is the same once it is kept as JSON, where it must not be too deep.
+fn as_kept(query: Query) -> Result<Query, String> {
+    let kept = query.to_json().and_then(|json| Query::from_json(&json));
+    match kept {
+        Ok(_) => Ok(query),
+        Err(error) => Err(format!(
+            "the statement becomes a query that is refused: {error}"
+        )),
     }
 }
 
@@ -104,11 +125,32 @@ async fn register(
     replace: bool,
 ) -> Result<Response, Problem> {
     let registry = app.registry();
-    let file = registration.file()?;
-    app.allow_source(&parts.headers, &registry.source_name(&file)?, Right::Write)?;
+    let mut file = registration.file()?;
+    let source = registry.source_name(&file)?;
+    let (header, default) = (authorization(&parts.headers), &registry.places.default);
+    let wanted = Wanted {
+        name,
+        source: &source,
+    };
+    let registering = app.tokens.register(header, wanted, default)?;
     let old = registry.entry(name);
+    if let Registering::Named(rows) = registering {
+        if old.is_none() {
+            room(app, header)?;
+        }
+        file.query = rows.apply(file.query).map_err(RegisterError::Query)?;
+        let plan =
+            Plan::new(&file.query, &registry.places.catalog).map_err(RegisterError::Query)?;
+        if !rows.hold_in_plan(&plan, &registry.places.catalog) {
+            tracing::error!(
+                name,
+                "a query would have shown rows that its token is not for"
+            );
+            return Err(Denied::OtherRows.into());
+        }
+    }
     if let Some(old) = &old {
-        app.allow_source(&parts.headers, &old.source.name, Right::Write)?;
+        app.allow_query(&parts.headers, old, Right::Write)?;
         if !replace && old.file != file {
             return Err(RegisterError::Exists(name.to_owned()).into());
         }
@@ -127,6 +169,34 @@ async fn register(
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// Whether a token that is for some names may have one query more.
+fn room(app: &App, header: Option<&[u8]>) -> Result<(), Problem> {
+    let own = |entry: &Arc<Entry>| {
+        let wanted = Wanted {
+            name: &entry.name,
+            source: &entry.source.name,
+        };
+        let allowed = app.tokens.check_query(header, wanted, None, Right::Write);
+        entry.origin == Origin::Http && allowed.is_ok()
+    };
+    let most = app.limits.queries_per_token;
+    match app
+        .registry()
+        .entries()
+        .iter()
+        .filter(|entry| own(entry))
+        .count()
+        >= most
+    {
+        true => {
+            let detail = format!("the token has {most} queries, as many as one may have");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-queries", detail);
+            Err(problem.hint("drop some with DELETE /v1/query/NAME"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Serves a query no longer.

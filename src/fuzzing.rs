@@ -1,0 +1,6 @@
+//! Doors to what is not public, for the fuzz targets in `fuzz/`. No part of the interface.
+
+/// The events that pieces of bytes are as server-sent events, up to what is none.
+pub fn sse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(String, String)> {
+    crate::stream::sse_events(pieces)
+}
