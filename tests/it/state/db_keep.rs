@@ -77,7 +77,9 @@ async fn only_what_came_later_is_read_again() {
 
     let (tell, told) = mpsc::channel();
     let db = keeping(&world, &dir)
-        .on_event(move |_| drop(tell.send(())))
+        .on_event(move |_| {
+            let _ = tell.send(());
+        })
         .open()
         .unwrap();
     db.preload().await.unwrap();
