@@ -258,7 +258,7 @@ async fn an_open_server_is_for_this_machine() {
         .tokens([Token::new("a b").read()])
         .start()
         .await;
-    assert!(matches!(odd, Err(Error::Token { index: 0 })), "{odd:?}");
+    assert!(matches!(odd, Err(Error::Token { index: 0, .. })), "{odd:?}");
     let taken = Server::start().await.unwrap();
     let again = Server::builder()
         .listen(taken.address().to_string())
