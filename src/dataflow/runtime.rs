@@ -119,12 +119,13 @@ impl Runtime {
             (_, Body::Direct(output, did)) => {
                 let output = output.get_mut();
                 did.ticks += 1;
-                feeds
-                    .inspect(|feed| did.went += feed.len() as u64)
-                    .for_each(|feed| match output.is_empty() {
+                for feed in feeds {
+                    did.went += feed.len() as u64;
+                    match output.is_empty() {
                         true => std::mem::swap(output, feed),
                         false => output.append(&mut std::mem::take(feed)),
-                    });
+                    }
+                }
             }
             (Place::Here(local), Body::Here(running)) => local.begin(running, feeds),
             (Place::Workers(leader), Body::Workers(remote, _)) => {
