@@ -75,6 +75,14 @@ impl Token {
         entries.into_iter().enumerate().map(entry).collect()
     }
 
+    fn is_for_queries(&self) -> bool {
+        !self.read_queries.is_empty() || !self.register_queries.is_empty()
+    }
+
+    fn allows_anything(&self) -> bool {
+        self.read || self.write || self.is_for_queries()
+    }
+
     fn from_entry(mut entry: Value, index: usize) -> Result<Token, Error> {
         let name = entry.get("name").and_then(Value::as_str).map(str::to_owned);
         let wrong = |reason: String| Error::Token {
@@ -96,6 +104,10 @@ impl Token {
         token = token
             .read_queries(entry.read_queries)
             .register_queries(entry.register_queries);
+        if !token.allows_anything() {
+            let hint = "allows nothing: give it `rights`, `readQueries` or `registerQueries`";
+            return Err(wrong(hint.to_owned()));
+        }
         if let Some(name) = entry.name {
             token = token.name(name);
         }
@@ -146,7 +158,7 @@ impl Token {
         if self.secret.is_empty() || !sendable {
             return wrong("is empty, or has other characters than visible ASCII".to_owned());
         }
-        let for_queries = !self.read_queries.is_empty() || !self.register_queries.is_empty();
+        let for_queries = self.is_for_queries();
         if !self.rows.is_empty() && (self.read || self.write) {
             return wrong(
                 "`rights` are for whole streams, so they do not go with `rows`: give \
@@ -184,6 +196,10 @@ mod tests {
             (
                 r#"[{"token":"a","rights":"read"},{"name":"b"}]"#,
                 "token 2 (`b`): `token` must be there",
+            ),
+            (
+                r#"[{"token":"s3cret","prefix":"a"}]"#,
+                "token 1: allows nothing: give it `rights`",
             ),
             (
                 r#"[{"token":53,"rights":"read"}]"#,

@@ -533,7 +533,7 @@ impl Registry {
             }
             *lock(&entry.error) = error;
         }
-        for entry in self.entries() {
+        for entry in self.all() {
             let is_new = || !started.iter().any(|known| Arc::ptr_eq(known, &entry));
             if entry.source.name == source && is_new() {
                 let started = self.start(&entry, db).await;
@@ -578,9 +578,16 @@ impl Registry {
         name: &str,
         wait: Duration,
     ) -> Result<LiveQuery<Value>, FindError> {
-        let log = self.log(name, wait).await?;
-        log.live()
-            .ok_or_else(|| FindError::Missing(name.to_owned()))
+        let end = Instant::now() + wait;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let log = self.log(name, left).await?;
+            // None if it was replaced in the moment since.
+            if let Some(live) = log.live() {
+                return Ok(live);
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// What all sources take in memory, as far as they answer.

@@ -42,7 +42,7 @@ async fn files_come_change_break_and_go() {
     assert_eq!(error, "unknown field `wehre` (did you mean `where`?)");
     assert_eq!(
         site.get("/v1/dashboard").await.json(),
-        json!({"title": "Ours", "panels": [{"query": "all"}], "demo": false})
+        json!({"title": "Ours", "panels": [{"query": "all"}], "demo": false, "folder": true})
     );
 
     // A file of its own source, one that is mended, one that goes wrong.

@@ -166,9 +166,14 @@ async fn what_is_wrong_is_named() {
         .await
         .header("stream-next-offset")
         .to_owned();
-    let generation = offset.split('_').next().unwrap();
-    let beyond = format!("/v1/query/q?offset={generation}_0000000000999999");
+    let parts: Vec<&str> = offset.split('_').collect();
+    let [incarnation, _, set] = parts[..] else {
+        panic!("{offset}");
+    };
+    let beyond = format!("/v1/query/q?offset={incarnation}_0000000000999999_{set}");
     assert_eq!(site.get(&beyond).await.status, 400);
+    let of_an_earlier_version = format!("/v1/query/q?offset={incarnation}_0000000000999999");
+    assert_eq!(site.get(&of_an_earlier_version).await.status, 410);
     server.shutdown().await;
 }
 

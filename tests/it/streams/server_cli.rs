@@ -153,12 +153,15 @@ async fn tokens_come_from_a_file() {
     let file = dir.path().join("tokens.json");
     let path = file.to_str().unwrap();
     for (json, wrong) in [
-        ("[{\"token\":\"a\"}]", "missing field `rights`"),
+        ("[{\"token\":\"a\"}]", "token 1: allows nothing"),
         (
             "[{\"token\":\"a\",\"rights\":\"all\"}]",
             "unknown variant `all`",
         ),
-        ("[{\"token\":\"\",\"rights\":\"read\"}]", "token 0 is empty"),
+        (
+            "[{\"token\":\"\",\"rights\":\"read\"}]",
+            "token 1: is empty",
+        ),
     ] {
         std::fs::write(&file, json).unwrap();
         let (status, text) = fails(&["--tokens", path, "--listen", "127.0.0.1:0"]);
