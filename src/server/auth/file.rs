@@ -104,7 +104,7 @@ impl Token {
         token = token
             .read_queries(entry.read_queries)
             .register_queries(entry.register_queries);
-        if !token.allows_anything() {
+        if !token.allows_anything() && entry.rows.is_empty() {
             let hint = "allows nothing: give it `rights`, `readQueries` or `registerQueries`";
             return Err(wrong(hint.to_owned()));
         }
