@@ -147,7 +147,7 @@ impl Model {
 enum Habit {
     /// Waits for news all the time.
     Follows,
-    /// Rests after each answer.
+    /// Rests after some answers.
     Rests,
     /// Looks now and then, over a connection of its own.
     Visits,
@@ -214,7 +214,8 @@ async fn read(result: DurableStream, habit: Habit, seen: Arc<Mutex<Seen>>) {
                 Err(error @ StreamError::InvalidOffset { .. }) => panic!("{error}"),
                 Err(_) => break,
             }
-            if habit == Habit::Rests {
+            // Not so often that what waits in its connection takes minutes.
+            if habit == Habit::Rests && random.u32(..16) == 0 {
                 sleep(Duration::from_millis(random.u64(..60))).await;
             }
         }
