@@ -111,14 +111,17 @@ pub fn decode(bytes: &[u8]) -> ValueRef<'_> {
 }
 
 /// Values lie within each other so deep at most, as in JSON text that is read.
+#[cfg(any(feature = "http", test))]
 const DEEPEST: usize = 128;
 
 /// Whether bytes from elsewhere are a packed sequence whose first element is a text, as all code here
 /// takes for granted of a row.
+#[cfg(any(feature = "http", test))]
 pub(crate) fn is_row(bytes: &[u8]) -> bool {
     is_seq(bytes, DEEPEST) && matches!(Seq::new(bytes).encoded(0), [STR, ..])
 }
 
+#[cfg(any(feature = "http", test))]
 fn is_seq(bytes: &[u8], depth: usize) -> bool {
     let width = match bytes.first() {
         Some(&width @ (1 | 2 | 4)) => width as usize,
@@ -143,6 +146,7 @@ fn is_seq(bytes: &[u8], depth: usize) -> bool {
     start == data
 }
 
+#[cfg(any(feature = "http", test))]
 fn is_value(bytes: &[u8], depth: usize) -> bool {
     let Some((&tag, payload)) = bytes.split_first() else {
         return true;

@@ -95,7 +95,10 @@ async fn files_come_change_break_and_go() {
     fs::remove_file(dir.path().join("dashboard.json")).unwrap();
     until(async || (site.get("/v1/query/all/rows").await.status == 404).then_some(())).await;
     let layout = site.get("/v1/dashboard").await.json();
-    assert_eq!(layout, json!({"panels": null, "demo": false, "folder": true}));
+    assert_eq!(
+        layout,
+        json!({"panels": null, "demo": false, "folder": true})
+    );
     server.shutdown().await;
 }
 
