@@ -115,7 +115,10 @@ impl Explanation {
 
     fn share(&mut self, queries: usize) {
         self.shared_by = queries;
-        let details = ("shared by", format!("{queries} queries"));
+        let details = match queries {
+            1 => ("used", "several times".to_owned()),
+            _ => ("shared by", format!("{queries} queries")),
+        };
         self.details.push(details);
     }
 }

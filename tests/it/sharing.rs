@@ -218,6 +218,8 @@ fn a_part_that_a_query_has_twice_is_computed_once() {
     );
     let most = engine.install(&Query::from_json(&query).unwrap()).unwrap();
     assert_eq!(engine.common_count(), 1, "the counts");
+    let shown = engine.explain(most).unwrap().to_string();
+    assert!(shown.contains("used: several times"), "{shown}");
     assert_eq!(rows(&engine, most), 40);
     apply(
         &mut engine,

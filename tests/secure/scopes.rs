@@ -209,3 +209,36 @@ async fn the_layout_names_what_a_token_may_read() {
     server.shutdown().await;
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_inside_asks_for_the_same_rights() {
+    let (server, nobody) = start(tokens()).await;
+    let [admin, page, team] =
+        ["admin", "page", "team"].map(|name| nobody.with_token(&format!("{name}-s3cret")));
+    assert_eq!(admin.register("top", all()).await.status, 201);
+    assert_eq!(admin.register("secret", all()).await.status, 201);
+    let text = json!({"text": "SELECT * FROM \"order\""});
+    let tried = admin.send("POST", "/v1/trial", &[], Some(&text)).await;
+    assert_eq!(tried.status, 201, "{tried:?}");
+    let trial = tried.json()["name"].as_str().unwrap().to_owned();
+    for (site, path, status) in [
+        (&page, "/v1/query/top/explain?analyze=true&seconds=0.1", 200),
+        (&page, "/v1/query/secret/explain", 403),
+        (&page, "/v1/query/secret/explain?analyze=true", 403),
+        (&page, &format!("/v1/query/{trial}/rows"), 403),
+        (&page, &format!("/v1/query/{trial}/explain"), 403),
+        (&page, "/v1/collections", 403),
+        (&page, "/v1/file?name=secret", 403),
+        (&admin, "/v1/collections", 200),
+    ] {
+        assert_eq!(site.get(path).await.status, status, "{path}");
+    }
+    // Who may register some names may not see a whole source by trying out.
+    for path in ["/v1/check", "/v1/trial"] {
+        for site in [&page, &team] {
+            let answer = site.send("POST", path, &[], Some(&text)).await;
+            assert_eq!(answer.status, 403, "{path}: {answer:?}");
+        }
+    }
+    server.shutdown().await;
+}
