@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::log::lock;
 use super::registry::{Early, Registry};
@@ -21,6 +21,8 @@ use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
 /// twice as long each time it fails again.
 const AGAIN: Duration = Duration::from_millis(500);
 const AGAIN_MOST: Duration = Duration::from_secs(10);
+/// So long it is waited for that the stream is there. It is a matter of milliseconds.
+const MADE: Duration = Duration::from_secs(5);
 
 /// How far a source is, and with it each of its queries.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +54,8 @@ pub(crate) struct Source {
     pub(crate) name: String,
     stream: DurableStream,
     own: bool,
+    /// Whether it was tried to make the stream, if it is the server's own.
+    made: watch::Sender<bool>,
     catalog: Arc<Catalog>,
     schema_version: u64,
     limits: Resources,
@@ -79,6 +83,7 @@ impl Source {
             name: origin.name,
             stream: origin.stream,
             own: origin.own,
+            made: watch::Sender::new(!origin.own),
             catalog: origin.catalog,
             schema_version: origin.schema_version,
             limits: origin.limits,
@@ -103,6 +108,13 @@ impl Source {
     /// The database, once it was read up to date.
     pub(super) fn db(&self) -> Option<StreamDb> {
         self.ready.borrow().clone()
+    }
+
+    /// Waits until the stream is there, so that who registered a query can append to what it reads.
+    pub(crate) async fn made(&self) {
+        let mut made = self.made.subscribe();
+        // Without it, the state of the source tells why.
+        let _ = timeout(MADE, made.wait_for(|made| *made)).await;
     }
 
     /// How far it is.
@@ -196,6 +208,7 @@ impl Source {
                 Ok(_) | Err(StreamError::Conflict { .. }) => {}
                 Err(error) => tracing::warn!(source = self.name, %error, "a stream cannot be made"),
             }
+            self.made.send_replace(true);
         }
         while registry.strong_count() > 0 && !self.closed.load(Ordering::Acquire) {
             let error = match self.read(&registry).await {

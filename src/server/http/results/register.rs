@@ -159,6 +159,7 @@ async fn register(
     let new = registered.await?;
     let entry = registry.entry(name);
     let entry = entry.ok_or_else(|| FindError::Missing(name.to_owned()))?;
+    entry.source.made().await;
     let mut response =
         json(serde_json::to_vec(&entry.describe(&registry.memory().await)).unwrap_or_default());
     if new {
