@@ -23,7 +23,9 @@ pub use decode::{Action, DecodeError, Decoder};
 pub use mutation::{Mutation, MutationError, MutationKind, TransactionId};
 use overlay::{Overlay, Transactions};
 pub use route::Router;
-use rows::Rows;
+use rows::{KeyHash, Rows};
+
+use smallvec::SmallVec;
 
 use crate::plan::{Expr, Scan};
 use crate::schema::{Catalog, CollectionDef};
@@ -31,6 +33,27 @@ use crate::value::Row;
 
 /// What a batch changed in one collection: the old and the new row of a key, which differ.
 pub type Changes = Vec<(Option<Row>, Option<Row>)>;
+
+/// So many changes are looked up together.
+const CHUNK: usize = 64;
+
+type Chunk = SmallVec<[Hashed; CHUNK]>;
+
+/// An action, and the hash of the key that it changes, if any.
+struct Hashed {
+    action: Action,
+    hash: KeyHash,
+}
+
+impl Hashed {
+    fn new(action: Action) -> Hashed {
+        let hash = match &action {
+            Action::Put { row: key, .. } | Action::Delete { key, .. } => KeyHash::of(key.key()),
+            _ => KeyHash::default(),
+        };
+        Hashed { action, hash }
+    }
+}
 
 /// The rows of all collections of a catalog.
 #[derive(Debug)]
@@ -186,17 +209,17 @@ impl<'s> CollectionSize<'s> {
 }
 
 impl CollectionState {
-    fn put(&mut self, row: Row) {
+    fn put(&mut self, row: Row, hash: KeyHash) {
         let overlay = self.overlay.as_mut();
         if !overlay.is_some_and(|overlay| overlay.sync(row.key(), Some(&row))) {
-            self.rows.put(row);
+            self.rows.put(row, hash);
         }
     }
 
-    fn delete(&mut self, key: &Row) {
+    fn delete(&mut self, key: &Row, hash: KeyHash) {
         let overlay = self.overlay.as_mut();
         if !overlay.is_some_and(|overlay| overlay.sync(key.key(), None)) {
-            self.rows.delete(key);
+            self.rows.delete(key.key(), hash);
         }
     }
 
@@ -274,10 +297,33 @@ impl Store {
     /// one new row in the result, and they differ. `reset` takes effect with the change that
     /// follows it, and a snapshot with its end, so that no reader sees the empty state between.
     pub fn apply(&mut self, batch: impl IntoIterator<Item = Action>) -> BTreeMap<usize, Changes> {
-        for action in batch {
-            self.act(action);
+        let mut batch = batch.into_iter();
+        let mut chunk = Chunk::new();
+        loop {
+            chunk.extend(batch.by_ref().take(CHUNK).map(Hashed::new));
+            if chunk.is_empty() {
+                return self.commit();
+            }
+            self.warm(&chunk);
+            for Hashed { action, hash } in chunk.drain(..) {
+                self.act(action, hash);
+            }
         }
-        self.commit()
+    }
+
+    /// Looks up where a chunk will change rows. One look-up by itself waits for memory again and again;
+    /// the processor does many at once as long as nothing is written between them.
+    fn warm(&self, chunk: &Chunk) {
+        if chunk.len() < CHUNK / 4 {
+            return;
+        }
+        let guess = |Hashed { action, hash }: &Hashed| {
+            let rows = &self.collections.get(action.collection()?)?.rows;
+            Some((rows, rows.guess(*hash)?))
+        };
+        let found: SmallVec<[_; CHUNK]> = chunk.iter().filter_map(guess).collect();
+        let warmed: usize = found.iter().map(|(rows, at)| rows.warm(*at)).sum();
+        std::hint::black_box(warmed);
     }
 
     /// Applies a `reset` that the input ended with.
@@ -286,7 +332,7 @@ impl Store {
         self.commit()
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, action: Action, hash: KeyHash) {
         match action {
             Action::Reset => {
                 self.snapshots.clear();
@@ -308,7 +354,10 @@ impl Store {
                 for (collection, rows) in snapshot.collections {
                     let state = self.state(collection);
                     state.clear();
-                    rows.into_values().for_each(|row| state.put(row));
+                    for row in rows.into_values() {
+                        let hash = KeyHash::of(row.key());
+                        state.put(row, hash);
+                    }
                 }
             }
             Action::Put { collection, .. } | Action::Delete { collection, .. } => {
@@ -323,7 +372,7 @@ impl Store {
                     },
                     None => {
                         self.take_reset();
-                        self.change(action);
+                        self.change(action, hash);
                     }
                 }
             }
@@ -359,10 +408,10 @@ impl Store {
         actions
     }
 
-    fn change(&mut self, action: Action) {
+    fn change(&mut self, action: Action, hash: KeyHash) {
         match action {
-            Action::Put { collection, row } => self.state(collection).put(row),
-            Action::Delete { collection, key } => self.state(collection).delete(&key),
+            Action::Put { collection, row } => self.state(collection).put(row, hash),
+            Action::Delete { collection, key } => self.state(collection).delete(&key, hash),
             Action::Reset | Action::SnapshotStart(_) | Action::SnapshotEnd(_) => {
                 unreachable!("control messages do not change rows by themselves")
             }

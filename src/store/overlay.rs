@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::edit::Edit;
-use super::{Action, Changes, Mutation, MutationError, Rows, Store, TransactionId};
+use super::{Action, Changes, KeyHash, Mutation, MutationError, Rows, Store, TransactionId};
 use crate::schema::{CollectionDef, RowDecoder};
 use crate::value::{Row, Value, ValueRef};
 
@@ -105,8 +105,11 @@ impl Overlay {
             let pending = self.pending.get_mut(&key).expect("it was touched");
             pending.dirty = false;
             match pending.visible() {
-                Some(row) => rows.put(row),
-                None => rows.delete(&pending.key),
+                Some(row) => {
+                    let hash = KeyHash::of(row.key());
+                    rows.put(row, hash);
+                }
+                None => rows.delete(pending.key.key(), KeyHash::of(pending.key.key())),
             }
             match pending.edits.is_empty() {
                 true => drop(self.pending.remove(&key)),

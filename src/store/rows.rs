@@ -7,59 +7,84 @@ use super::Changes;
 use crate::value::{Row, hash_bytes};
 
 /// The rows of one collection.
+///
+/// The rows lie side by side in the order in which their keys came, and a table of hashes finds them:
+/// what reads all of them goes through memory in order.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     table: HashTable<Slot>,
+    /// `None` in the places that are free.
+    rows: Vec<Option<Row>>,
+    free: Vec<u32>,
+    /// The places that the batch has touched, and those of them whose key it deleted last.
+    touched: Bits,
+    dead: Bits,
+    changes: Vec<Change>,
     live: usize,
     /// What the rows themselves take.
     bytes: usize,
-    touched: Vec<Touched>,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// The current row, or the last one if the key was deleted in this batch.
-    row: Row,
     /// Of the key, so that a growing table need not look at the rows.
     hash: u32,
-    /// The slot's place in `touched` in the batch that touched it last.
-    touched: u32,
+    at: u32,
 }
 
+/// A place that the batch has touched.
 #[derive(Debug)]
-struct Touched {
+struct Change {
+    at: u32,
+    /// The row before the batch.
     old: Option<Row>,
-    /// The last row the key had in the batch; the new one, if the key is live.
-    row: Row,
-    live: bool,
 }
 
-impl Slot {
-    /// What the batch has done to the slot so far; nothing at first.
-    fn touch<'t>(&mut self, touched: &'t mut Vec<Touched>) -> &'t mut Touched {
-        // A place left over from another batch holds another key's row, if any.
-        let known = touched
-            .get(self.touched as usize)
-            .is_some_and(|t| t.row.is_same(&self.row));
-        if !known {
-            self.touched = touched.len() as u32;
-            touched.push(Touched {
-                old: Some(self.row.clone()),
-                row: self.row.clone(),
-                live: true,
-            });
+/// A set of places.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Whether it was not there.
+    fn insert(&mut self, at: u32) -> bool {
+        let word = at as usize / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
         }
-        &mut touched[self.touched as usize]
+        let (before, bit) = (self.0[word], 1 << (at % 64));
+        self.0[word] |= bit;
+        before & bit == 0
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, at: u32) -> bool {
+        let (word, bit) = (at as usize / 64, 1 << (at % 64));
+        let Some(word) = self.0.get_mut(word) else {
+            return false;
+        };
+        let before = *word;
+        *word &= !bit;
+        before & bit != 0
     }
 }
 
-/// The hash that the table goes by, made of what a slot stores of it.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// The hash of a row's key, as the table goes by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyHash(u32);
+
+impl KeyHash {
+    pub(super) fn of(key: &[u8]) -> KeyHash {
+        KeyHash(hash_bytes(key) as u32)
+    }
+
+    /// Of what a slot stores of it.
+    fn spread(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
-fn key_hash(row: &Row) -> u32 {
-    hash_bytes(row.key()) as u32
+fn respread(slot: &Slot) -> u64 {
+    KeyHash(slot.hash).spread()
 }
 
 const LARGE_BATCH: usize = 16_384;
@@ -71,78 +96,108 @@ impl Rows {
 
     /// The bytes it takes on the heap, the rows included.
     pub(super) fn bytes(&self) -> usize {
-        let touched = self.touched.capacity() * size_of::<Touched>();
-        self.table.allocation_size() + touched + self.bytes
+        let bits = self.touched.0.capacity() + self.dead.0.capacity();
+        self.table.allocation_size()
+            + self.rows.capacity() * size_of::<Option<Row>>()
+            + self.free.capacity() * size_of::<u32>()
+            + bits * size_of::<u64>()
+            + self.changes.capacity() * size_of::<Change>()
+            + self.bytes
     }
 
     /// All rows; only between batches.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
-        debug_assert!(self.touched.is_empty(), "a batch is being applied");
-        self.table.iter().map(|slot| &slot.row)
+        debug_assert!(self.changes.is_empty(), "a batch is being applied");
+        self.rows.iter().flatten()
+    }
+
+    fn find(&self, key: &[u8], hash: KeyHash) -> Option<u32> {
+        let same = |slot: &Slot| slot.hash == hash.0 && is_key(&self.rows, slot.at, key);
+        Some(self.table.find(hash.spread(), same)?.at)
     }
 
     /// The row of a key; only between batches.
     pub(super) fn get(&self, key: &[u8]) -> Option<&Row> {
-        debug_assert!(self.touched.is_empty(), "a batch is being applied");
-        let hash = hash_bytes(key) as u32;
-        let found = self.table.find(spread(hash), |slot| slot.row.key() == key);
-        found.map(|slot| &slot.row)
+        debug_assert!(self.changes.is_empty(), "a batch is being applied");
+        let at = self.find(key, KeyHash::of(key))?;
+        self.rows[at as usize].as_ref()
+    }
+
+    /// Where the row of a key is likely to be.
+    pub(super) fn guess(&self, hash: KeyHash) -> Option<u32> {
+        let found = self.table.find(hash.spread(), |slot| slot.hash == hash.0)?;
+        Some(found.at)
+    }
+
+    /// Brings what a place holds into the cache. What it returns is to be looked at by somebody.
+    pub(super) fn warm(&self, at: u32) -> usize {
+        self.rows[at as usize].as_ref().map_or(0, Row::size)
     }
 
     /// Sets the row of its key.
-    pub(super) fn put(&mut self, row: Row) {
-        let hash = key_hash(&row);
-        let same = |slot: &Slot| slot.hash == hash && slot.row.key() == row.key();
-        match self
-            .table
-            .entry(spread(hash), same, |slot| spread(slot.hash))
-        {
+    pub(super) fn put(&mut self, row: Row, hash: KeyHash) {
+        let rows = &mut self.rows;
+        let same = |slot: &Slot| slot.hash == hash.0 && is_key(rows, slot.at, row.key());
+        match self.table.entry(hash.spread(), same, respread) {
             TableEntry::Vacant(entry) => {
-                let touched = self.touched.len() as u32;
-                self.touched.push(Touched {
-                    old: None,
-                    row: row.clone(),
-                    live: true,
+                let at = self.free.pop().unwrap_or_else(|| {
+                    rows.push(None);
+                    (rows.len() - 1) as u32
                 });
-                entry.insert(Slot { row, hash, touched });
+                entry.insert(Slot { hash: hash.0, at });
+                rows[at as usize] = Some(row);
+                self.touched.insert(at);
+                self.changes.push(Change { at, old: None });
             }
-            TableEntry::Occupied(mut entry) => {
-                let touched = entry.get_mut().touch(&mut self.touched);
-                touched.row = row.clone();
-                touched.live = true;
-                entry.get_mut().row = row;
+            TableEntry::Occupied(entry) => {
+                let at = entry.get().at;
+                let old = rows[at as usize].replace(row);
+                if self.touched.insert(at) {
+                    self.changes.push(Change { at, old });
+                } else {
+                    self.dead.remove(at);
+                }
             }
         }
     }
 
-    /// Removes the row of a key; `key` is a row whose key it is.
-    pub(super) fn delete(&mut self, key: &Row) {
-        let found = self
-            .table
-            .find_mut(spread(key_hash(key)), |slot| slot.row.key() == key.key());
-        if let Some(slot) = found {
-            slot.touch(&mut self.touched).live = false;
+    /// Removes the row of a key.
+    pub(super) fn delete(&mut self, key: &[u8], hash: KeyHash) {
+        if let Some(at) = self.find(key, hash) {
+            self.kill(at);
         }
+    }
+
+    fn kill(&mut self, at: u32) {
+        if self.touched.insert(at) {
+            let old = self.rows[at as usize].clone();
+            self.changes.push(Change { at, old });
+        }
+        self.dead.insert(at);
     }
 
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
-        for slot in self.table.iter_mut() {
-            slot.touch(&mut self.touched).live = false;
+        for at in 0..self.rows.len() {
+            if self.rows[at].is_some() {
+                self.kill(at as u32);
+            }
         }
     }
 
     /// Ends the batch: its net changes, as old and new row of a key that differ.
     pub(super) fn commit(&mut self) -> Changes {
-        let mut changes = Vec::with_capacity(self.touched.len());
-        for Touched { old, row, live } in self.touched.drain(..) {
-            if !live {
-                let found = self
-                    .table
-                    .find_entry(spread(key_hash(&row)), |slot| slot.row.is_same(&row));
-                found.expect("a touched key has a slot").remove();
-            }
-            let new = live.then_some(row);
+        let mut changes = Vec::with_capacity(self.changes.len());
+        let mut touched = std::mem::take(&mut self.changes);
+        for Change { at, old } in touched.drain(..) {
+            self.touched.remove(at);
+            let new = match self.dead.remove(at) {
+                true => {
+                    self.remove(at);
+                    None
+                }
+                false => self.rows[at as usize].clone(),
+            };
             self.live = self.live + usize::from(new.is_some()) - usize::from(old.is_some());
             let size = |row: &Option<Row>| row.as_ref().map_or(0, Row::size);
             self.bytes = self.bytes + size(&new) - size(&old);
@@ -150,15 +205,47 @@ impl Rows {
                 changes.push((old, new));
             }
         }
-        // A purge gives its memory back, and so does an exceptionally large batch.
-        if self.touched.capacity() > LARGE_BATCH {
-            self.touched = Vec::new();
+        // An exceptionally large batch gives its memory back, and so does a purge.
+        if touched.capacity() <= LARGE_BATCH {
+            self.changes = touched;
         }
-        if self.table.capacity() > 64 && self.table.len() < self.table.capacity() / 8 {
-            self.table.shrink_to_fit(|slot| spread(slot.hash));
+        if self.rows.len() > 64 && self.live < self.rows.len() / 8 {
+            self.shrink();
         }
         changes
     }
+
+    fn remove(&mut self, at: u32) {
+        if let Some(row) = self.rows[at as usize].take() {
+            let hash = KeyHash::of(row.key());
+            let found = self.table.find_entry(hash.spread(), |slot| slot.at == at);
+            found.expect("a place that is taken has a slot").remove();
+            self.free.push(at);
+        }
+    }
+
+    /// Closes the gaps.
+    fn shrink(&mut self) {
+        let mut places = vec![0; self.rows.len()];
+        let mut rows = Vec::with_capacity(self.live);
+        for (at, row) in self.rows.drain(..).enumerate() {
+            if row.is_some() {
+                places[at] = rows.len() as u32;
+                rows.push(row);
+            }
+        }
+        for slot in self.table.iter_mut() {
+            slot.at = places[slot.at as usize];
+        }
+        self.table.shrink_to_fit(respread);
+        self.rows = rows;
+        (self.free, self.touched, self.dead) = Default::default();
+    }
+}
+
+fn is_key(rows: &[Option<Row>], at: u32, key: &[u8]) -> bool {
+    let row = rows[at as usize].as_ref();
+    row.is_some_and(|row| row.key() == key)
 }
 
 #[cfg(test)]
@@ -170,22 +257,34 @@ mod tests {
         [Value::from(key), Value::from(n)].into_iter().collect()
     }
 
+    impl Rows {
+        fn set(&mut self, row: Row) {
+            let hash = KeyHash::of(row.key());
+            self.put(row, hash);
+        }
+
+        fn unset(&mut self, key: &str) {
+            let key = row(key, 0);
+            self.delete(key.key(), KeyHash::of(key.key()));
+        }
+    }
+
     #[test]
     fn a_batch_nets_out_per_key() {
         let mut rows = Rows::default();
-        rows.put(row("a", 1));
-        rows.put(row("a", 2));
-        rows.put(row("b", 1));
-        rows.delete(&row("b", 0));
-        rows.delete(&row("c", 0));
+        rows.set(row("a", 1));
+        rows.set(row("a", 2));
+        rows.set(row("b", 1));
+        rows.unset("b");
+        rows.unset("c");
         assert_eq!(rows.commit(), [(None, Some(row("a", 2)))]);
         assert_eq!(rows.len(), 1);
-        rows.delete(&row("a", 0));
-        rows.put(row("a", 2));
+        rows.unset("a");
+        rows.set(row("a", 2));
         assert_eq!(rows.commit(), []);
         rows.clear();
-        rows.put(row("a", 3));
-        rows.put(row("b", 1));
+        rows.set(row("a", 3));
+        rows.set(row("b", 1));
         assert_eq!(
             rows.commit(),
             [
@@ -197,5 +296,29 @@ mod tests {
         rows.clear();
         assert_eq!(rows.commit().len(), 2);
         assert_eq!((rows.len(), rows.iter().count(), rows.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_purge_gives_places_and_memory_back() {
+        let mut rows = Rows::default();
+        let name = |i: usize| format!("k{i}");
+        (0..1000).for_each(|i| rows.set(row(&name(i), 1)));
+        rows.commit();
+        let full = rows.bytes();
+        (10..1000).for_each(|i| rows.unset(&name(i)));
+        assert_eq!(rows.commit().len(), 990);
+        assert!(rows.bytes() < full / 16, "{} of {full}", rows.bytes());
+        for i in 0..10 {
+            let key = Value::from(name(i));
+            let found = rows.get(row(&name(i), 0).key());
+            assert_eq!(found, Some(&row(&name(i), 1)), "{key:?}");
+        }
+        // Places that are free are taken before new ones.
+        rows.unset("k3");
+        rows.commit();
+        rows.set(row("new", 1));
+        rows.commit();
+        assert_eq!((rows.rows.len(), rows.iter().count()), (10, 10));
+        assert_eq!(rows.get(row("k3", 0).key()), None);
     }
 }
