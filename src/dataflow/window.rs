@@ -1,8 +1,10 @@
 //! Order by, offset and limit: the tuples in a stretch of the order.
 //!
-//! All tuples stand in a set that knows positions, so that each change moves at most one tuple into
-//! the window and one out of it, wherever it happens, in logarithmic time. The tuples may be parted;
-//! then each part has a set and a window of its own.
+//! The first tuples stand in a set that knows positions, so that each change moves at most one tuple into
+//! the window and one out of it, wherever it happens, in logarithmic time; [`partly`] has the others. The
+//! tuples may be parted; then each part has a set and a window of its own.
+
+mod partly;
 
 use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;
@@ -11,9 +13,11 @@ use smallvec::SmallVec;
 
 use super::operator::Unary;
 use super::{Diff, Updates};
-use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key};
+use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key, sort_prefix};
 use crate::ranked::RankedSet;
 use crate::value::{Heap, SortKey, Tuple};
+
+use partly::{Entry, PartlySorted};
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -24,8 +28,8 @@ pub(super) struct Window {
     stretch: Stretch,
     consolidated: bool,
     /// All tuples, if they are not parted.
-    whole: RankedSet<Ordered>,
-    parts: HashMap<Key, RankedSet<Ordered>, foldhash::fast::FixedState>,
+    whole: PartlySorted,
+    parts: HashMap<Key, PartlySorted, foldhash::fast::FixedState>,
     /// What the parts and their keys hold on the heap.
     heap: usize,
 }
@@ -43,6 +47,15 @@ struct Stretch {
 pub(crate) struct Ordered {
     pub(crate) place: SortKey,
     pub(crate) tuple: Tuple,
+}
+
+impl Ordered {
+    fn new(order: &[OrderKey], tuple: Tuple) -> Ordered {
+        Ordered {
+            place: sort_key(order, &tuple),
+            tuple,
+        }
+    }
 }
 
 impl Heap for Ordered {
@@ -123,36 +136,48 @@ impl Stretch {
     /// Applies the changes of a tick to the tuples, and says how the stretch changes.
     fn apply(
         self,
-        tuples: &mut RankedSet<Ordered>,
-        changes: &mut [(Option<Ordered>, Diff)],
+        tuples: &mut PartlySorted,
+        order: &[OrderKey],
+        changes: &mut [Entry],
         output: &mut Updates,
     ) {
         // With more changes than the stretch is long, it is cheaper to compare it as a whole.
         let at_once = self.len() <= changes.len();
         if at_once {
-            self.emit(tuples, -1, output);
+            self.emit(&tuples.sorted, -1, output);
         }
         // A row that changed leaves its place before it takes it again.
-        for (ordered, _) in changes.iter().filter(|(_, diff)| *diff < 0) {
-            let ordered = ordered.as_ref().expect("not taken yet");
+        let take = |change: &mut Entry| ((change.0.0, std::mem::take(&mut change.0.1)), change.1);
+        for change in changes.iter_mut().filter(|(_, diff)| *diff < 0) {
+            let ((prefix, tuple), diff) = take(change);
+            if tuples.is_behind(prefix) {
+                tuples.defer(((prefix, tuple), diff));
+                continue;
+            }
+            let ordered = Ordered::new(order, tuple);
             if at_once {
-                let removed = tuples.remove(ordered);
+                let removed = tuples.sorted.remove(&ordered);
                 debug_assert!(removed, "a tuple that leaves was there");
             } else {
-                self.remove(tuples, ordered, output);
+                tuples.cover(order, self.end.saturating_add(1));
+                self.remove(&mut tuples.sorted, &ordered, output);
             }
         }
-        for (ordered, _) in changes.iter_mut().filter(|(_, diff)| *diff > 0) {
-            let ordered = ordered.take().expect("not taken yet");
-            if at_once {
-                let inserted = tuples.insert(ordered);
-                debug_assert!(inserted, "a tuple comes once");
+        let mut near = Vec::new();
+        for change in changes.iter_mut().filter(|(_, diff)| *diff > 0) {
+            let ((prefix, tuple), diff) = take(change);
+            if tuples.is_behind(prefix) {
+                tuples.defer(((prefix, tuple), diff));
+            } else if at_once {
+                near.push(((prefix, tuple), diff));
             } else {
-                self.insert(tuples, ordered, output);
+                self.insert(&mut tuples.sorted, Ordered::new(order, tuple), output);
+                tuples.relax(self.end);
             }
         }
         if at_once {
-            self.emit(tuples, 1, output);
+            tuples.take_in(order, near, self.end);
+            self.emit(&tuples.sorted, 1, output);
         }
     }
 }
@@ -175,7 +200,7 @@ impl Window {
             partition: partition.clone(),
             stretch: Stretch::new(*offset, *limit),
             consolidated,
-            whole: RankedSet::default(),
+            whole: PartlySorted::default(),
             parts: HashMap::default(),
             heap: 0,
         }
@@ -185,6 +210,7 @@ impl Window {
     pub(super) fn set(&mut self, offset: usize, limit: Option<usize>, output: &mut Updates) {
         let new = Stretch::new(offset, limit);
         let old = std::mem::replace(&mut self.stretch, new);
+        self.whole.cover(&self.order, new.end);
         // What both have in common need not be looked at.
         let before = |stretch: Stretch, end: usize| Stretch {
             end: stretch.end.min(end).max(stretch.offset),
@@ -196,10 +222,10 @@ impl Window {
         };
         for (stretch, other, diff) in [(old, new, -1), (new, old, 1)] {
             if other.offset >= other.end {
-                stretch.emit(&self.whole, diff, output);
+                stretch.emit(&self.whole.sorted, diff, output);
             } else {
-                before(stretch, other.offset).emit(&self.whole, diff, output);
-                after(stretch, other.end).emit(&self.whole, diff, output);
+                before(stretch, other.offset).emit(&self.whole.sorted, diff, output);
+                after(stretch, other.end).emit(&self.whole.sorted, diff, output);
             }
         }
     }
@@ -211,16 +237,12 @@ impl Unary for Window {
             consolidate(input);
         }
         let stretch = self.stretch;
-        let ordered = |tuple: Tuple| Ordered {
-            place: sort_key(&self.order, &tuple),
-            tuple,
-        };
+        let order = &self.order;
+        let entry = |tuple: Tuple, diff| ((sort_prefix(order, &tuple), tuple), diff);
         if self.partition.is_empty() {
-            let changes = input
-                .drain(..)
-                .map(|(tuple, diff)| (Some(ordered(tuple)), diff));
+            let changes = input.drain(..).map(|(tuple, diff)| entry(tuple, diff));
             let mut changes: SmallVec<[_; 2]> = changes.collect();
-            stretch.apply(&mut self.whole, &mut changes, output);
+            stretch.apply(&mut self.whole, order, &mut changes, output);
         } else {
             let mut keyed: Vec<(Key, Tuple, Diff)> = Vec::with_capacity(input.len());
             let mut scratch = Vec::new();
@@ -238,16 +260,16 @@ impl Unary for Window {
                         self.heap -= entry.get().bytes() + key_heap;
                         entry.into_mut()
                     }
-                    EntryRef::Vacant(entry) => entry.insert(RankedSet::default()),
+                    EntryRef::Vacant(entry) => entry.insert(PartlySorted::default()),
                 };
                 let mut changes: SmallVec<[_; 2]> = part
                     .iter_mut()
-                    .map(|(_, tuple, diff)| (Some(ordered(std::mem::take(tuple))), *diff))
+                    .map(|(_, tuple, diff)| entry(std::mem::take(tuple), *diff))
                     .collect();
-                stretch.apply(tuples, &mut changes, output);
-                match tuples.len() {
-                    0 => drop(self.parts.remove(&part[0].0)),
-                    _ => self.heap += tuples.bytes() + key_heap,
+                stretch.apply(tuples, order, &mut changes, output);
+                match tuples.is_empty() {
+                    true => drop(self.parts.remove(&part[0].0)),
+                    false => self.heap += tuples.bytes() + key_heap,
                 }
             }
             if self.parts.capacity() > 64 && self.parts.len() < self.parts.capacity() / 8 {

@@ -467,18 +467,37 @@ pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
     key.finish()
 }
 
+/// The start of [`sort_key`], without making the rest.
+pub(crate) fn sort_prefix(order: &[OrderKey], tuple: &[Option<Row>]) -> u64 {
+    let mut key = SortKeyBuilder::default();
+    for component in order {
+        component.push_to(tuple, &mut key);
+        if key.has_prefix() {
+            return key.prefix();
+        }
+    }
+    tuple.iter().for_each(|row| key.push_key(key_part(row)));
+    key.prefix()
+}
+
 /// What tuples in one place of an order have in common.
 pub(crate) fn peer_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKeyBuilder {
     let mut key = SortKeyBuilder::default();
     for component in order {
-        key.push(
-            component.expr.eval(tuple).as_ref(),
-            component.direction,
-            component.nulls,
-            component.collation.as_ref(),
-        );
+        component.push_to(tuple, &mut key);
     }
     key
+}
+
+impl OrderKey {
+    fn push_to(&self, tuple: &[Option<Row>], key: &mut SortKeyBuilder) {
+        key.push(
+            self.expr.eval(tuple).as_ref(),
+            self.direction,
+            self.nulls,
+            self.collation.as_ref(),
+        );
+    }
 }
 
 /// Appends the values of expressions such that equal lists have equal bytes. False, with `out` in

@@ -15,15 +15,27 @@ pub struct SortKey {
     rest: SmallVec<[u8; 16]>,
 }
 
+/// So many bytes may be compared as a number.
+const PREFIX: usize = size_of::<u64>();
+
+fn prefix(bytes: &[u8]) -> u64 {
+    let first = &bytes[..bytes.len().min(PREFIX)];
+    let mut padded = [0; PREFIX];
+    padded[..first.len()].copy_from_slice(first);
+    u64::from_be_bytes(padded)
+}
+
 impl SortKey {
     fn new(bytes: &[u8]) -> SortKey {
-        let (first, rest) = bytes.split_at(bytes.len().min(8));
-        let mut padded = [0; 8];
-        padded[..first.len()].copy_from_slice(first);
         SortKey {
-            first: u64::from_be_bytes(padded),
-            rest: SmallVec::from_slice(rest),
+            first: prefix(bytes),
+            rest: SmallVec::from_slice(&bytes[bytes.len().min(PREFIX)..]),
         }
+    }
+
+    /// The first bytes as a number: keys order by it first.
+    pub(crate) fn prefix(&self) -> u64 {
+        self.first
     }
 
     /// How many of its bytes are on the heap.
@@ -118,6 +130,16 @@ impl SortKeyBuilder {
     /// Appends a component that breaks ties: ascending in the total order of values.
     pub fn push_key(&mut self, value: ValueRef<'_>) {
         encode(value, &mut self.bytes);
+    }
+
+    /// Whether there are enough bytes for the prefix of the key.
+    pub(crate) fn has_prefix(&self) -> bool {
+        self.bytes.len() >= PREFIX
+    }
+
+    /// The [`SortKey::prefix`] of the bytes so far.
+    pub(crate) fn prefix(&self) -> u64 {
+        prefix(&self.bytes)
     }
 
     /// The key, leaving the builder empty.
