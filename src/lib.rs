@@ -94,6 +94,7 @@
 //! | `sql` | SQL as a second way into the IR, between `query` and `plan`, behind the feature `sql` |
 //! | [`plan`] | the IR with names resolved and conditions moved to where they cost least |
 //! | [`store`] | the current rows, pending changes on top, what a batch changes, shared arrangements |
+//! | `places` | places in a list, found by hash |
 //! | `ranked` | a sorted set that knows positions |
 //! | `dataflow` | plans as dataflows, one operator a file: on this thread, or on timely’s workers |
 //! | [`view`] | results as ordered rows, and change sets |
@@ -112,6 +113,7 @@ pub mod engine;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod places;
 pub mod plan;
 pub mod protocol;
 pub mod query;

@@ -29,6 +29,8 @@ struct Child<T> {
 
 const LEAF: usize = 64;
 const INNER: usize = 32;
+/// Up to here, a leaf has room for the next power of two.
+const FEW: usize = 4;
 
 impl<T> Default for RankedSet<T> {
     fn default() -> Self {
@@ -133,6 +135,10 @@ impl<T: Ord + Clone + Heap> Node<T> {
                 Err(place) => {
                     let room = elements.capacity();
                     *bytes += element.heap();
+                    // Very many sets are very small ones.
+                    if elements.len() == elements.capacity() && elements.len() < FEW {
+                        elements.reserve_exact(elements.len().max(1));
+                    }
                     elements.insert(place, element);
                     *bytes += (elements.capacity() - room) * size_of::<T>();
                     true

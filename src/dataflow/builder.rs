@@ -210,7 +210,8 @@ impl<'a, F: Fabric> Builder<'a, F> {
                 keys,
                 aggregates,
             } => {
-                let tuples = self.input(input, false);
+                let kept = aggregates.iter().any(aggregate::keeps_tuples);
+                let tuples = self.input(input, kept);
                 let (tuples, _) = self.by(tuples, keys);
                 let meter = self.meter(node);
                 let operator = aggregate::Aggregate::new(keys.clone(), aggregates.clone());

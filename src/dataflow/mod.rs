@@ -38,7 +38,7 @@ pub(crate) mod workers;
 use timely::dataflow::Stream;
 
 use crate::plan::Scan;
-use crate::value::{Row, Tuple};
+use crate::value::{Row, Tuple, single};
 pub(crate) use budget::{Did, OperatorFigures, Stopped};
 pub(crate) use runtime::{Dataflow, Runtime};
 pub(crate) use window::Ordered;
@@ -80,8 +80,10 @@ impl Feed {
     #[inline]
     pub(crate) fn offer(&mut self, row: &Option<Row>, diff: Diff) -> bool {
         let passes = matches!(&self.origin, Origin::Scan(scan) if scan.accepts(row));
-        if passes {
-            self.send(Tuple::from_elem(row.clone(), 1), diff);
+        if let Some(row) = row
+            && passes
+        {
+            self.send(single(row.clone()), diff);
         }
         passes
     }

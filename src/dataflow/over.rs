@@ -12,7 +12,7 @@ use super::operator::Unary;
 use super::{Diff, Updates};
 use crate::plan::{self, Expr, Node, OrderKey, OverValue, encode_all, peer_key, sort_key};
 use crate::query::{Frame, OverFunction};
-use crate::value::{Heap, Row, SeqBuilder, SortKey, Tuple, Value};
+use crate::value::{Heap, Row, SeqBuilder, SortKey, Tuple, Value, single};
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -81,7 +81,7 @@ impl Over {
         }
         values.for_each(|value| self.builder.push(value.as_ref()));
         let row = Row::new(&mut self.builder, &mut self.scratch);
-        Tuple::from_elem(Some(row), 1)
+        single(row)
     }
 
     fn apply(&mut self, rows: &mut Vec<Placed>, changes: Vec<(Tuple, Diff)>, output: &mut Updates) {

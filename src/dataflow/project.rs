@@ -4,7 +4,7 @@ use super::Updates;
 use super::budget::{Meter, TUPLE};
 use super::operator::Unary;
 use crate::plan::{Expr, key_of};
-use crate::value::{Row, SeqBuilder, Tuple, Value};
+use crate::value::{Row, SeqBuilder, Tuple, Value, single};
 
 /// The tuples for which all predicates are exactly true.
 pub(super) struct Filter {
@@ -77,7 +77,7 @@ impl Unary for Project {
             if !self.meter.spend(TUPLE + size) {
                 return;
             }
-            output.push((Tuple::from_elem(Some(row), 1), diff));
+            output.push((single(row), diff));
         }
     }
 

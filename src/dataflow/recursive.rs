@@ -31,7 +31,7 @@ use super::project::{self, Project};
 use super::streams::Streams;
 use super::{Diff, Net, Time, Tuples, Updates};
 use crate::plan::{Expr, Join, Node, Recursive, encode_join_key};
-use crate::value::{Row, Tuple};
+use crate::value::{Row, Tuple, single};
 
 /// A tick, and a round of the iteration within it.
 type Round = Product<Time, u64>;
@@ -257,7 +257,7 @@ impl<'i> Inside<'i, '_> {
 /// A row as tuple, if there is memory left for it.
 fn made(row: Row, meter: &Meter) -> Option<Tuple> {
     let is_left = meter.spend(TUPLE + row.size());
-    is_left.then(|| Tuple::from_elem(Some(row), 1))
+    is_left.then(|| single(row))
 }
 
 /// One tuple of each key. Tuples of a key are equal.

@@ -15,7 +15,7 @@ use super::operator::Unary;
 use super::{Diff, Updates};
 use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key, sort_prefix};
 use crate::ranked::RankedSet;
-use crate::value::{Heap, SortKey, Tuple};
+use crate::value::{Heap, SortKey, Tuple, share};
 
 use partly::{Entry, PartlySorted};
 
@@ -103,12 +103,12 @@ impl Stretch {
     /// The tuples in the stretch, with a diff.
     fn emit(self, tuples: &RankedSet<Ordered>, diff: Diff, output: &mut Updates) {
         let inside = tuples.iter_from(self.offset).take(self.len());
-        output.extend(inside.map(|ordered| (ordered.tuple.clone(), diff)));
+        output.extend(inside.map(|ordered| (share(&ordered.tuple), diff)));
     }
 
     fn emit_at(position: usize, tuples: &RankedSet<Ordered>, diff: Diff, output: &mut Updates) {
         if let Some(ordered) = tuples.get(position) {
-            output.push((ordered.tuple.clone(), diff));
+            output.push((share(&ordered.tuple), diff));
         }
     }
 

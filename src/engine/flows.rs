@@ -12,6 +12,7 @@ use crate::dataflow::workers::Leader;
 use crate::dataflow::{Dataflow, Feed, OperatorFigures, Origin, Runtime, Stopped, Updates};
 use crate::plan::Node;
 use crate::store::{Changes, Router, Store};
+use crate::value::share;
 
 /// Names a flow.
 pub(super) type FlowId = u64;
@@ -224,7 +225,7 @@ impl Flows {
             match dataflow.feeds[place].origin.clone() {
                 Origin::Common(id) => {
                     for (tuple, diff) in &known[&id] {
-                        dataflow.feeds[place].send(tuple.clone(), *diff);
+                        dataflow.feeds[place].send(share(tuple), *diff);
                         if in_parts && dataflow.feeds[place].len() >= PART {
                             self.run_part(&mut dataflow);
                         }
@@ -557,7 +558,7 @@ impl Flows {
                     let reading = self.flow(*reader);
                     let feed = &mut reading.dataflow.feeds[*place];
                     for (tuple, diff) in &tuples {
-                        feed.send(tuple.clone(), *diff);
+                        feed.send(share(tuple), *diff);
                     }
                     levels.entry(reading.level).or_default().insert(*reader);
                 }

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::key::KeyKind;
 use crate::query::{Datum, Function, MAX_MADE, NativeFunction, weight};
 use crate::schema::CollectionDef;
-use crate::value::{Row, SeqBuilder, Value, ValueRef, encoded_is, is_nullish};
+use crate::value::{Row, SeqBuilder, Value, ValueRef, decode, encoded_is, is_nullish};
 
 /// An expression over a tuple.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
@@ -171,6 +171,19 @@ pub enum Shape {
     Value,
 }
 
+impl Shape {
+    /// Whether two rows have the same fields.
+    fn is_same(&self, a: &Row, b: &Row) -> bool {
+        let hidden = match self {
+            Shape::Collection(of) => of.columns().hidden(),
+            Shape::Fields(_) | Shape::Value => None,
+        };
+        let (a, b) = (a.columns(), b.columns());
+        let mut columns = 1..a.len().max(b.len());
+        columns.all(|i| Some(i) == hidden || a.encoded(i) == b.encoded(i))
+    }
+}
+
 impl PartialEq for Shape {
     fn eq(&self, other: &Shape) -> bool {
         match (self, other) {
@@ -244,14 +257,19 @@ impl Expr {
     /// Whether the expression is exactly true.
     #[inline]
     pub fn test(&self, tuple: &[Option<Row>]) -> bool {
-        // The most common condition needs no decoding.
-        if let Expr::Call(Function::Eq, args) = self
+        // The most common conditions need no detour, and equality no decoding.
+        if let Expr::Call(function, args) = self
             && let [Expr::Column { source, column, .. }, Expr::Const(value)] = &args[..]
+            && function.is_comparison()
         {
             let encoded = tuple[*source]
                 .as_ref()
                 .map_or(&[][..], |row| row.encoded(*column));
-            return !value.as_ref().is_nullish() && encoded_is(encoded, value.as_ref());
+            let value = value.as_ref();
+            return match function {
+                Function::Eq => !value.is_nullish() && encoded_is(encoded, value),
+                other => other.holds(decode(encoded), value),
+            };
         }
         matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
     }
@@ -295,10 +313,11 @@ impl Expr {
             Expr::Object(parts) if !parts.iter().any(|p| matches!(p, Part::Spread(_))) => {
                 parts.iter().all(|part| part.expr().same(a, b))
             }
-            // Two rows of one key that differ do so in a field.
-            Expr::Row { source, .. } if a[*source].is_some() == b[*source].is_some() => {
-                a[*source] == b[*source] || self.eval(a).as_ref() == self.eval(b).as_ref()
-            }
+            Expr::Row { source, shape, .. } => match (&a[*source], &b[*source]) {
+                (Some(a), Some(b)) => a == b || shape.is_same(a, b),
+                (None, None) => true,
+                _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
+            },
             _ => self.eval(a).as_ref() == self.eval(b).as_ref(),
         }
     }

@@ -121,6 +121,11 @@ impl Columns {
         &self.names
     }
 
+    /// The column that shows in no value, if there is one.
+    pub(crate) fn hidden(&self) -> Option<usize> {
+        self.special[Special::Local as usize]
+    }
+
     /// Whether a row is not an object.
     pub fn is_scalar(&self, row: &Row) -> bool {
         matches!(self.fields(row), Fields::Scalar(_))

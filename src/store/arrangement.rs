@@ -1,18 +1,21 @@
 //! Indexes from a join key to rows.
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
 use super::Changes;
+use crate::places::{KeyHash, Places, close_gaps};
 use crate::plan::{Expr, encode_join_key};
-use crate::value::{Heap, Row, hash_bytes, hash_handles};
+use crate::value::{Heap, Row, hash_handles};
 
 /// From a key to the set of its entries. Every operation takes constant time, also for keys with
 /// very many entries.
 #[derive(Debug)]
 pub struct Index<T> {
-    buckets: HashTable<Bucket<T>>,
+    places: Places,
+    /// Without entries where it is free.
+    buckets: Vec<Bucket<T>>,
+    free: Vec<u32>,
     len: usize,
     /// What the buckets and the entries hold on the heap.
     heap: usize,
@@ -21,7 +24,9 @@ pub struct Index<T> {
 impl<T> Default for Index<T> {
     fn default() -> Self {
         Index {
-            buckets: HashTable::new(),
+            places: Places::default(),
+            buckets: Vec::new(),
+            free: Vec::new(),
             len: 0,
             heap: 0,
         }
@@ -32,16 +37,22 @@ impl<T> Default for Index<T> {
 struct Bucket<T> {
     key: SmallVec<[u8; 16]>,
     entries: SmallVec<[T; 1]>,
-    /// Where each entry stands in a large bucket, for removal; empty in a small one.
-    places: HashTable<u32>,
+    /// Where each entry stands, for removal, if there are many.
+    places: Option<Box<HashTable<u32>>>,
+}
+
+impl<T> Default for Bucket<T> {
+    fn default() -> Self {
+        Bucket {
+            key: SmallVec::new(),
+            entries: SmallVec::new(),
+            places: None,
+        }
+    }
 }
 
 /// From here on a bucket is searched by hash.
 const LARGE: usize = 32;
-
-fn bucket_hash<T>(bucket: &Bucket<T>) -> u64 {
-    hash_bytes(&bucket.key)
-}
 
 #[expect(private_bounds, reason = "callers keep rows or tuples")]
 impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
@@ -57,41 +68,47 @@ impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
 
     /// The bytes it takes on the heap, without the rows themselves.
     pub fn bytes(&self) -> usize {
-        self.buckets.allocation_size() + self.heap
+        let free = self.free.capacity() * size_of::<u32>();
+        let buckets = self.buckets.capacity() * size_of::<Bucket<T>>();
+        self.places.bytes() + buckets + free + self.heap
+    }
+
+    fn find(&self, key: &[u8]) -> Option<u32> {
+        let is = |place: u32| self.buckets[place as usize].key[..] == *key;
+        self.places.find(KeyHash::of(key), is)
     }
 
     /// The entries of a key.
     #[inline]
     pub fn get(&self, key: &[u8]) -> &[T] {
-        let found = self
-            .buckets
-            .find(hash_bytes(key), |bucket| bucket.key[..] == *key);
-        found.map_or(&[], |bucket| &bucket.entries)
+        let found = self.find(key);
+        found.map_or(&[], |place| &self.buckets[place as usize].entries)
     }
 
     /// Adds an entry that is not there yet.
     pub fn insert(&mut self, key: &[u8], entry: T) {
-        let found = self.buckets.entry(
-            hash_bytes(key),
-            |bucket| bucket.key[..] == *key,
-            bucket_hash,
+        let (next, free) = (self.buckets.len() as u32, &mut self.free);
+        let (place, is_new) = self.places.find_or_insert(
+            KeyHash::of(key),
+            |place| self.buckets[place as usize].key[..] == *key,
+            || free.pop().unwrap_or(next),
         );
-        let bucket = found
-            .or_insert_with(|| Bucket {
-                key: key.into(),
-                entries: SmallVec::new(),
-                places: HashTable::new(),
-            })
-            .into_mut();
-        let before = match bucket.entries.is_empty() {
-            true => 0,
+        if is_new && place == next {
+            self.buckets.push(Bucket::default());
+        }
+        let bucket = &mut self.buckets[place as usize];
+        let before = match is_new {
+            true => {
+                bucket.key = key.into();
+                0
+            }
             false => bucket.heap(),
         };
         self.heap += entry.heap();
         self.len += 1;
         bucket.entries.push(entry);
         let len = bucket.entries.len();
-        if !bucket.places.is_empty() {
+        if bucket.places.is_some() {
             bucket.add_place(len - 1);
         } else if len >= LARGE {
             (0..len).for_each(|place| bucket.add_place(place));
@@ -101,15 +118,10 @@ impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
 
     /// Removes an entry; false if it is not there.
     pub fn remove(&mut self, key: &[u8], entry: &T) -> bool {
-        let found = self.buckets.entry(
-            hash_bytes(key),
-            |bucket| bucket.key[..] == *key,
-            bucket_hash,
-        );
-        let TableEntry::Occupied(mut found) = found else {
+        let Some(place) = self.find(key) else {
             return false;
         };
-        let bucket = found.get_mut();
+        let bucket = &mut self.buckets[place as usize];
         self.heap -= bucket.heap();
         let removed = bucket.remove(entry);
         if removed {
@@ -119,9 +131,13 @@ impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
         if !bucket.entries.is_empty() {
             self.heap += bucket.heap();
         } else {
-            found.remove();
-            if self.buckets.capacity() > 64 && self.buckets.len() < self.buckets.capacity() / 8 {
-                self.buckets.shrink_to_fit(bucket_hash);
+            *bucket = Bucket::default();
+            self.places.remove(KeyHash::of(key), place);
+            self.free.push(place);
+            if self.buckets.len() > 64 && self.places.len() < self.buckets.len() / 8 {
+                let to = close_gaps(&mut self.buckets, |bucket| !bucket.entries.is_empty());
+                self.places.compact(&to);
+                self.free = Vec::new();
             }
         }
         removed
@@ -135,7 +151,10 @@ impl<T> Bucket<T> {
             true => self.entries.capacity() * size_of::<T>(),
             false => 0,
         };
-        self.key.heap() + entries + self.places.allocation_size()
+        let places = self.places.as_ref().map_or(0, |places| {
+            size_of::<HashTable<u32>>() + places.allocation_size()
+        });
+        self.key.heap() + entries + places
     }
 }
 
@@ -143,22 +162,20 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
     fn add_place(&mut self, place: usize) {
         let entries = &self.entries;
         let hash = hash_handles(&entries[place]);
-        self.places
-            .insert_unique(hash, place as u32, |&p| hash_handles(&entries[p as usize]));
+        let places = self.places.get_or_insert_default();
+        places.insert_unique(hash, place as u32, |&p| hash_handles(&entries[p as usize]));
     }
 
     fn remove(&mut self, entry: &T) -> bool {
-        if self.places.is_empty() {
+        let Some(places) = &mut self.places else {
             let Some(place) = self.entries.iter().position(|e| e == entry) else {
                 return false;
             };
             self.entries.swap_remove(place);
             return true;
-        }
+        };
         let entries = &self.entries;
-        let Ok(found) = self
-            .places
-            .find_entry(hash_handles(entry), |&p| entries[p as usize] == *entry)
+        let Ok(found) = places.find_entry(hash_handles(entry), |&p| entries[p as usize] == *entry)
         else {
             return false;
         };
@@ -167,17 +184,16 @@ impl<T: Clone + Eq + std::hash::Hash> Bucket<T> {
         let last = self.entries.len() - 1;
         if place != last {
             let hash = hash_handles(&self.entries[last]);
-            let moved = self.places.find_mut(hash, |&p| p as usize == last);
+            let moved = places.find_mut(hash, |&p| p as usize == last);
             *moved.expect("every entry of a large bucket has a place") = place as u32;
         }
         self.entries.swap_remove(place);
         let len = self.entries.len();
         if len < LARGE / 2 {
-            self.places = HashTable::new();
-        } else if len < self.places.capacity() / 8 {
+            self.places = None;
+        } else if len < places.capacity() / 8 {
             let entries = &self.entries;
-            self.places
-                .shrink_to_fit(|&p| hash_handles(&entries[p as usize]));
+            places.shrink_to_fit(|&p| hash_handles(&entries[p as usize]));
         }
         if len < self.entries.capacity() / 8 {
             self.entries.shrink_to_fit();
@@ -289,7 +305,7 @@ mod tests {
             assert!(found.iter().eq(set.iter()));
             if step % 100 == 0 {
                 let heap: usize = index.buckets.iter().map(Bucket::heap).sum();
-                assert_eq!(index.bytes(), index.buckets.allocation_size() + heap);
+                assert_eq!(index.heap, heap);
                 assert_eq!(
                     index.len(),
                     model.values().map(BTreeSet::len).sum::<usize>()

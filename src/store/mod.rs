@@ -23,10 +23,11 @@ pub use decode::{Action, DecodeError, Decoder};
 pub use mutation::{Mutation, MutationError, MutationKind, TransactionId};
 use overlay::{Overlay, Transactions};
 pub use route::Router;
-use rows::{KeyHash, Rows};
+use rows::Rows;
 
 use smallvec::SmallVec;
 
+use crate::places::KeyHash;
 use crate::plan::{Expr, Scan};
 use crate::schema::{Catalog, CollectionDef};
 use crate::value::Row;

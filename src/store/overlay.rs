@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::edit::Edit;
-use super::{Action, Changes, KeyHash, Mutation, MutationError, Rows, Store, TransactionId};
+use super::{Action, Changes, Mutation, MutationError, Rows, Store, TransactionId};
+use crate::places::KeyHash;
 use crate::schema::{CollectionDef, RowDecoder};
 use crate::value::{Row, Value, ValueRef};
 

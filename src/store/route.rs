@@ -93,13 +93,17 @@ impl<T: Copy + PartialEq> Router<T> {
     /// Calls `f` once with each reader that only some rows concern, and this one may.
     pub fn of(&self, row: &Option<Row>, scratch: &mut Vec<u8>, mut f: impl FnMut(T)) {
         for index in &self.indexes {
-            scratch.clear();
-            let known = encode_join_key(
-                std::slice::from_ref(&index.expr),
-                std::slice::from_ref(row),
-                scratch,
-            );
-            if known && let Some(readers) = index.readers.get(&scratch[..]) {
+            let tuple = std::slice::from_ref(row);
+            let value = match &index.expr {
+                Expr::Column { column, .. } => row.as_ref().map_or(&[][..], |r| r.encoded(*column)),
+                expr => {
+                    scratch.clear();
+                    encode_join_key(std::slice::from_ref(expr), tuple, scratch);
+                    &scratch[..]
+                }
+            };
+            // Nobody stands by a null.
+            if let Some(readers) = index.readers.get(value) {
                 readers.iter().for_each(|reader| f(*reader));
             }
         }

@@ -1,18 +1,13 @@
 //! The rows of one collection by key, with the net effect of the batch that is being applied.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as TableEntry;
-
 use super::Changes;
-use crate::value::{Row, hash_bytes};
+use crate::places::{KeyHash, Places, close_gaps};
+use crate::value::Row;
 
 /// The rows of one collection.
-///
-/// The rows lie side by side in the order in which their keys came, and a table of hashes finds them:
-/// what reads all of them goes through memory in order.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    table: HashTable<Slot>,
+    places: Places,
     /// `None` in the places that are free.
     rows: Vec<Option<Row>>,
     free: Vec<u32>,
@@ -23,13 +18,6 @@ pub(super) struct Rows {
     live: usize,
     /// What the rows themselves take.
     bytes: usize,
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// Of the key, so that a growing table need not look at the rows.
-    hash: u32,
-    at: u32,
 }
 
 /// A place that the batch has touched.
@@ -68,25 +56,6 @@ impl Bits {
     }
 }
 
-/// The hash of a row's key, as the table goes by.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct KeyHash(u32);
-
-impl KeyHash {
-    pub(super) fn of(key: &[u8]) -> KeyHash {
-        KeyHash(hash_bytes(key) as u32)
-    }
-
-    /// Of what a slot stores of it.
-    fn spread(self) -> u64 {
-        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-fn respread(slot: &Slot) -> u64 {
-    KeyHash(slot.hash).spread()
-}
-
 const LARGE_BATCH: usize = 16_384;
 
 impl Rows {
@@ -97,7 +66,7 @@ impl Rows {
     /// The bytes it takes on the heap, the rows included.
     pub(super) fn bytes(&self) -> usize {
         let bits = self.touched.0.capacity() + self.dead.0.capacity();
-        self.table.allocation_size()
+        self.places.bytes()
             + self.rows.capacity() * size_of::<Option<Row>>()
             + self.free.capacity() * size_of::<u32>()
             + bits * size_of::<u64>()
@@ -112,8 +81,7 @@ impl Rows {
     }
 
     fn find(&self, key: &[u8], hash: KeyHash) -> Option<u32> {
-        let same = |slot: &Slot| slot.hash == hash.0 && is_key(&self.rows, slot.at, key);
-        Some(self.table.find(hash.spread(), same)?.at)
+        self.places.find(hash, |at| is_key(&self.rows, at, key))
     }
 
     /// The row of a key; only between batches.
@@ -125,8 +93,7 @@ impl Rows {
 
     /// Where the row of a key is likely to be.
     pub(super) fn guess(&self, hash: KeyHash) -> Option<u32> {
-        let found = self.table.find(hash.spread(), |slot| slot.hash == hash.0)?;
-        Some(found.at)
+        self.places.guess(hash)
     }
 
     /// Brings what a place holds into the cache. What it returns is to be looked at by somebody.
@@ -136,28 +103,24 @@ impl Rows {
 
     /// Sets the row of its key.
     pub(super) fn put(&mut self, row: Row, hash: KeyHash) {
-        let rows = &mut self.rows;
-        let same = |slot: &Slot| slot.hash == hash.0 && is_key(rows, slot.at, row.key());
-        match self.table.entry(hash.spread(), same, respread) {
-            TableEntry::Vacant(entry) => {
-                let at = self.free.pop().unwrap_or_else(|| {
-                    rows.push(None);
-                    (rows.len() - 1) as u32
-                });
-                entry.insert(Slot { hash: hash.0, at });
-                rows[at as usize] = Some(row);
-                self.touched.insert(at);
-                self.changes.push(Change { at, old: None });
+        let is = |at| is_key(&self.rows, at, row.key());
+        let (next, free) = (self.rows.len() as u32, &mut self.free);
+        let new = || free.pop().unwrap_or(next);
+        let (at, is_new) = self.places.find_or_insert(hash, is, new);
+        if is_new {
+            if at == next {
+                self.rows.push(None);
             }
-            TableEntry::Occupied(entry) => {
-                let at = entry.get().at;
-                let old = rows[at as usize].replace(row);
-                if self.touched.insert(at) {
-                    self.changes.push(Change { at, old });
-                } else {
-                    self.dead.remove(at);
-                }
-            }
+            self.rows[at as usize] = Some(row);
+            self.touched.insert(at);
+            self.changes.push(Change { at, old: None });
+            return;
+        }
+        let old = self.rows[at as usize].replace(row);
+        if self.touched.insert(at) {
+            self.changes.push(Change { at, old });
+        } else {
+            self.dead.remove(at);
         }
     }
 
@@ -217,28 +180,15 @@ impl Rows {
 
     fn remove(&mut self, at: u32) {
         if let Some(row) = self.rows[at as usize].take() {
-            let hash = KeyHash::of(row.key());
-            let found = self.table.find_entry(hash.spread(), |slot| slot.at == at);
-            found.expect("a place that is taken has a slot").remove();
+            self.places.remove(KeyHash::of(row.key()), at);
             self.free.push(at);
         }
     }
 
     /// Closes the gaps.
     fn shrink(&mut self) {
-        let mut places = vec![0; self.rows.len()];
-        let mut rows = Vec::with_capacity(self.live);
-        for (at, row) in self.rows.drain(..).enumerate() {
-            if row.is_some() {
-                places[at] = rows.len() as u32;
-                rows.push(row);
-            }
-        }
-        for slot in self.table.iter_mut() {
-            slot.at = places[slot.at as usize];
-        }
-        self.table.shrink_to_fit(respread);
-        self.rows = rows;
+        let to = close_gaps(&mut self.rows, Option::is_some);
+        self.places.compact(&to);
         (self.free, self.touched, self.dead) = Default::default();
     }
 }

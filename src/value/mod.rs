@@ -26,8 +26,8 @@ pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 pub(crate) use packed::is_row;
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
 pub(crate) use packed::{encoded_is, is_nullish};
-pub(crate) use row::hash_handles;
 pub use row::{Row, Tuple, hash_bytes};
+pub(crate) use row::{hash_handles, share, single};
 pub use smol_str::SmolStr;
 
 /// An owned JSON value, or *missing* (JavaScript's `undefined`).

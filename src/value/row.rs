@@ -28,6 +28,23 @@ pub struct Row {
 /// side of an outer join. A joined row is this list of handles and is projected when it is read.
 pub type Tuple = SmallVec<[Option<Row>; 2]>;
 
+/// A tuple of one row.
+#[inline]
+pub(crate) fn single(row: Row) -> Tuple {
+    Tuple::from_buf_and_len([Some(row), None], 1)
+}
+
+/// Another handle of a tuple: what `clone` does, without going through an iterator for the few rows
+/// that most tuples have.
+#[inline]
+pub(crate) fn share(tuple: &Tuple) -> Tuple {
+    match &tuple[..] {
+        [row] => Tuple::from_buf_and_len([row.clone(), None], 1),
+        [left, right] => Tuple::from_buf([left.clone(), right.clone()]),
+        _ => tuple.clone(),
+    }
+}
+
 /// Hashes bytes with a key that is drawn once per process, so that inputs cannot be made to collide.
 #[inline]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {

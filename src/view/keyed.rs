@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use super::change::{Replaced, pair};
 use crate::dataflow::Updates;
 use crate::plan::sort_key;
-use crate::value::{Heap, Tuple, hash_handles};
+use crate::value::{Heap, Tuple, hash_handles, share};
 
 /// A set of tuples. It goes by the content hashes that rows carry in their handles, so that neither
 /// a change nor a growing table looks at the rows themselves.
@@ -45,7 +45,7 @@ impl Keyed {
         for (tuple, diff) in updates.iter() {
             let hash = hash_handles(tuple);
             if *diff > 0 {
-                let tuple = tuple.clone();
+                let tuple = share(tuple);
                 self.heap += tuple.heap();
                 self.tuples.insert_unique(hash, tuple, hash_handles);
             } else {

@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 
 use super::change::Replaced;
 use crate::plan::Plan;
-use crate::value::{Heap, Tuple, hash_bytes};
+use crate::value::{Heap, Tuple, hash_bytes, share};
 
 /// The tuples of a result, found by key.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Keys {
 
     fn insert(&mut self, tuple: &Tuple, plan: &Plan) {
         let hash = hash_bytes(plan.key_text(tuple).as_bytes());
-        let entry = (hash, tuple.clone());
+        let entry = (hash, share(tuple));
         self.heap += entry.1.heap();
         self.tuples.insert_unique(hash, entry, |(hash, _)| *hash);
     }

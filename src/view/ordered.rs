@@ -4,7 +4,7 @@ use super::change::{Moved, Replaced, pair};
 use crate::dataflow::{Ordered, Updates};
 use crate::plan::Plan;
 use crate::ranked::RankedSet;
-use crate::value::Tuple;
+use crate::value::{Tuple, share};
 
 /// The tuples of a result in its order.
 #[derive(Debug, Default)]
@@ -69,6 +69,6 @@ impl OrderedRows {
 fn ordered(tuple: &Tuple, plan: &Plan) -> Ordered {
     Ordered {
         place: plan.sort_key(tuple),
-        tuple: tuple.clone(),
+        tuple: share(tuple),
     }
 }

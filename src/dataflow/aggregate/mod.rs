@@ -11,32 +11,37 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use hashbrown::HashTable;
-
 use super::Updates;
 use super::operator::Unary;
-use crate::plan::{Aggregate as Wanted, Expr};
-use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, Value, ValueRef, hash_bytes};
+use crate::places::{KeyHash, Places, close_gaps};
+use crate::plan::{Aggregate as Wanted, Expr, OrderKey};
+use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, Value, ValueRef, single};
 pub(super) use sliding::Sliding;
-use state::{Keep, Read, State, needs};
+use state::{Keep, Read, Standing, State, needs};
 
 /// One row a group: the array of its values as key, the values, the aggregates.
 pub(super) struct Aggregate {
     keys: Vec<Expr>,
     arguments: Vec<Argument>,
-    /// Which of a group's states each aggregate is read from.
-    outputs: Vec<(Read, usize)>,
+    outputs: Vec<Output>,
+    /// The orders in which tuples are kept.
+    orders: Vec<Vec<OrderKey>>,
     /// Whether what comes in a tick is to be looked at before what leaves.
     sequential: bool,
     groups: Vec<Group>,
     free: Vec<u32>,
-    index: HashTable<u32>,
+    places: Places,
     touched: Vec<u32>,
     /// What the groups that are not touched hold on the heap, the rows included that were made of them.
     heap: usize,
     builder: SeqBuilder,
     scratch: Vec<u8>,
     key: Vec<u8>,
+}
+
+/// Whether tuples are kept for an aggregate, and not only what is computed of them.
+pub(super) fn keeps_tuples(wanted: &Wanted) -> bool {
+    matches!(needs(wanted, &mut Vec::new()).0, Keep::Ordered(_))
 }
 
 /// An expression that aggregates are computed of, and what is kept of its values.
@@ -47,6 +52,14 @@ struct Argument {
     keeps: Vec<Keep>,
     /// Whether it is enough to know that there is a value.
     counted: bool,
+}
+
+/// How an aggregate is made.
+struct Output {
+    read: Read,
+    argument: usize,
+    /// Which of the argument's states it is read from.
+    state: usize,
 }
 
 struct Group {
@@ -69,9 +82,9 @@ impl Group {
 impl Aggregate {
     pub(super) fn new(keys: Vec<Expr>, wanted: Vec<Wanted>) -> Self {
         let mut arguments: Vec<Argument> = Vec::new();
-        let mut outputs = Vec::new();
+        let (mut outputs, mut orders) = (Vec::new(), Vec::new());
         for wanted in wanted {
-            let (keep, read) = needs(&wanted);
+            let (keep, read) = needs(&wanted, &mut orders);
             let expr = wanted
                 .args
                 .into_iter()
@@ -90,11 +103,15 @@ impl Aggregate {
                     arguments.len() - 1
                 });
             let keeps = &mut arguments[argument].keeps;
-            let kept = keeps.iter().position(|k| *k == keep).unwrap_or_else(|| {
+            let state = keeps.iter().position(|k| *k == keep).unwrap_or_else(|| {
                 keeps.push(keep);
                 keeps.len() - 1
             });
-            outputs.push((read, argument, kept));
+            outputs.push(Output {
+                read,
+                argument,
+                state,
+            });
         }
         let mut start = 0;
         for argument in &mut arguments {
@@ -102,20 +119,17 @@ impl Aggregate {
             argument.counted = argument.keeps.iter().all(|keep| *keep == Keep::Count);
             start += argument.keeps.len();
         }
-        let outputs = outputs
-            .into_iter()
-            .map(|(read, argument, kept)| (read, arguments[argument].start + kept))
-            .collect();
         let mut keeps = arguments.iter().flat_map(|argument| &argument.keeps);
         let sequential = keeps.any(Keep::is_sequential);
         let mut aggregate = Aggregate {
             keys,
             arguments,
             outputs,
+            orders,
             sequential,
             groups: Vec::new(),
             free: Vec::new(),
-            index: HashTable::new(),
+            places: Places::default(),
             touched: Vec::new(),
             heap: 0,
             builder: SeqBuilder::default(),
@@ -144,46 +158,31 @@ impl Aggregate {
 
     /// The group of the key that was read, marked as touched.
     fn group(&mut self) -> usize {
-        let (groups, key, arguments) = (&mut self.groups, &self.key, &self.arguments);
-        let found = self.index.entry(
-            hash_bytes(key),
-            |&place| *groups[place as usize].key == **key,
-            |&place| hash_bytes(&groups[place as usize].key),
+        let (next, free) = (self.groups.len() as u32, &mut self.free);
+        let (place, is_new) = self.places.find_or_insert(
+            KeyHash::of(&self.key),
+            |place| *self.groups[place as usize].key == *self.key,
+            || free.pop().unwrap_or(next),
         );
-        let place = match found {
-            hashbrown::hash_table::Entry::Occupied(entry) => {
-                let place = *entry.get();
-                let group = &groups[place as usize];
-                if !group.touched {
-                    self.heap -= group.heap();
-                }
-                place
+        if is_new {
+            let keeps = self.arguments.iter().flat_map(|argument| &argument.keeps);
+            let group = Group {
+                key: self.key.clone().into(),
+                rows: 0,
+                states: keeps.map(Keep::nothing).collect(),
+                emitted: None,
+                touched: false,
+            };
+            match self.groups.get_mut(place as usize) {
+                Some(free) => *free = group,
+                None => self.groups.push(group),
             }
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                let group = Group {
-                    key: key.clone().into(),
-                    rows: 0,
-                    states: arguments
-                        .iter()
-                        .flat_map(|argument| argument.keeps.iter().map(Keep::nothing))
-                        .collect(),
-                    emitted: None,
-                    touched: false,
-                };
-                let place = match self.free.pop() {
-                    Some(place) => {
-                        groups[place as usize] = group;
-                        place
-                    }
-                    None => {
-                        groups.push(group);
-                        groups.len() as u32 - 1
-                    }
-                };
-                entry.insert(place);
-                place
+        } else {
+            let group = &self.groups[place as usize];
+            if !group.touched {
+                self.heap -= group.heap();
             }
-        };
+        }
         if !std::mem::replace(&mut self.groups[place as usize].touched, true) {
             self.touched.push(place);
         }
@@ -196,6 +195,7 @@ impl Aggregate {
         let place = self.group();
         let group = &mut self.groups[place];
         group.rows += diff;
+        let mut standing = Standing::new(&self.orders, tuple);
         for argument in &self.arguments {
             let states = &mut group.states[argument.start..];
             if argument.counted {
@@ -208,7 +208,7 @@ impl Aggregate {
             let value = value.as_ref();
             if !value.is_nullish() {
                 for (keep, state) in argument.keeps.iter().zip(states) {
-                    state.add(keep, value, tuple, diff);
+                    state.add(keep, value, &mut standing, diff);
                 }
             }
         }
@@ -219,37 +219,30 @@ impl Aggregate {
         self.builder.push(ValueRef::Array(Array(&group.key)));
         let values = Seq::new(&group.key);
         (0..values.len()).for_each(|i| self.builder.push_encoded(values.encoded(i)));
-        for (read, state) in &self.outputs {
-            self.builder.push(group.states[*state].read(read).as_ref());
+        for output in &self.outputs {
+            let argument = &self.arguments[output.argument];
+            let state = &group.states[argument.start + output.state];
+            let value = state.read(&output.read, &argument.expr);
+            self.builder.push(value.as_ref());
         }
         Row::new(&mut self.builder, &mut self.scratch)
     }
 
     fn remove(&mut self, place: usize) {
         let group = &mut self.groups[place];
-        let found = self
-            .index
-            .find_entry(hash_bytes(&group.key), |&p| p as usize == place);
-        found.expect("every group is in the index").remove();
+        self.places.remove(KeyHash::of(&group.key), place as u32);
         (group.key, group.states) = Default::default();
         self.free.push(place as u32);
     }
 
     /// Gives memory back when hardly any of the groups there once were are left.
     fn compact(&mut self) {
-        if self.groups.len() < 1024 || self.index.len() > self.groups.len() / 8 {
+        if self.groups.len() < 1024 || self.places.len() > self.groups.len() / 8 {
             return;
         }
-        let live = std::mem::take(&mut self.groups)
-            .into_iter()
-            .filter(|group| group.rows > 0);
-        self.groups = live.collect();
-        (self.free, self.index) = Default::default();
-        for (place, group) in self.groups.iter().enumerate() {
-            let rehash = |&place: &u32| hash_bytes(&self.groups[place as usize].key);
-            self.index
-                .insert_unique(hash_bytes(&group.key), place as u32, rehash);
-        }
+        let to = close_gaps(&mut self.groups, |group| group.rows > 0);
+        self.places.compact(&to);
+        self.free = Vec::new();
     }
 }
 
@@ -278,9 +271,8 @@ impl Unary for Aggregate {
                 false => self.remove(place),
             }
             if old != new {
-                let one = |row| Tuple::from_elem(Some(row), 1);
-                output.extend(old.map(|row| (one(row), -1)));
-                output.extend(new.map(|row| (one(row), 1)));
+                output.extend(old.map(|row| (single(row), -1)));
+                output.extend(new.map(|row| (single(row), 1)));
             }
         }
         self.touched = touched;
@@ -290,7 +282,7 @@ impl Unary for Aggregate {
     }
 
     fn bytes(&self) -> usize {
-        let groups = self.groups.capacity() * size_of::<Group>() + self.index.allocation_size();
+        let groups = self.groups.capacity() * size_of::<Group>() + self.places.bytes();
         let places = (self.free.capacity() + self.touched.capacity()) * size_of::<u32>();
         groups + places + self.heap
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use smallvec::SmallVec;
+
 use super::bag::Bag;
 use super::moments::Moments;
 use crate::dataflow::exact_sum::ExactSum;
 use crate::plan::{self, Expr, OrderKey, sort_key};
-use crate::query::{AggregateFunction, direction_of, quantile_of, to_number};
-use crate::value::{Direction, Heap, Nulls, Row, SortKey, Value, ValueRef, btree_bytes};
+use crate::query::{AggregateFunction, Datum, direction_of, quantile_of, to_number};
+use crate::value::{Direction, Heap, Nulls, SortKey, Tuple, Value, ValueRef, btree_bytes, share};
 
 /// What is to be kept of the values of an argument. Several aggregates may be read from one.
 #[derive(Debug, PartialEq)]
@@ -20,8 +22,8 @@ pub(super) enum Keep {
     Moments,
     /// The numbers in order.
     Numbers,
-    /// The values in an order.
-    Ordered(Vec<OrderKey>),
+    /// The tuples in one of the orders that there are.
+    Ordered(usize),
 }
 
 /// How an aggregate is read from what is kept.
@@ -41,20 +43,26 @@ pub(super) enum Read {
     Last,
 }
 
-/// What an aggregate needs, and how it is read from that.
-pub(super) fn needs(wanted: &plan::Aggregate) -> (Keep, Read) {
+/// What an aggregate needs, and how it is read from that. An order that is not among those that there
+/// are is added.
+pub(super) fn needs(wanted: &plan::Aggregate, orders: &mut Vec<Vec<OrderKey>>) -> (Keep, Read) {
     let constant = |i: usize| match wanted.args.get(i) {
         Some(Expr::Const(value)) => Some(value),
         _ => None,
     };
-    let ordered = || {
+    let mut ordered = || {
         let order = wanted.args.get(1).map(|expr| OrderKey {
             expr: expr.clone(),
             direction: constant(2).and_then(direction_of).unwrap_or(Direction::Asc),
             nulls: Nulls::First,
             collation: None,
         });
-        Keep::Ordered(order.into_iter().collect())
+        let order: Vec<OrderKey> = order.into_iter().collect();
+        let known = orders.iter().position(|known| *known == order);
+        Keep::Ordered(known.unwrap_or_else(|| {
+            orders.push(order);
+            orders.len() - 1
+        }))
     };
     match wanted.function {
         AggregateFunction::Count => (Keep::Count, Read::Count),
@@ -75,15 +83,43 @@ pub(super) fn needs(wanted: &plan::Aggregate) -> (Keep, Read) {
     }
 }
 
+/// Where a tuple stands in each order, computed when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Standing<'a> {
+    orders: &'a [Vec<OrderKey>],
+    tuple: &'a Tuple,
+    places: SmallVec<[Option<SortKey>; 2]>,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn new(orders: &'a [Vec<OrderKey>], tuple: &'a Tuple) -> Standing<'a> {
+        let places = SmallVec::from_elem(None, orders.len());
+        Standing {
+            orders,
+            tuple,
+            places,
+        }
+    }
+
+    fn place(&mut self, order: usize) -> SortKey {
+        let place = || sort_key(&self.orders[order], self.tuple);
+        self.places[order].get_or_insert_with(place).clone()
+    }
+}
+
 /// What is kept of the values of an argument in one group.
 #[derive(Debug)]
 pub(super) enum State {
     Count(isize),
-    Sum { count: isize, sum: ExactSum },
+    Sum {
+        count: isize,
+        sum: ExactSum,
+    },
     Values(Values),
     Moments(Box<Moments>),
     Numbers(Bag<Value>),
-    Ordered(Bag<(SortKey, Value)>),
+    /// Of tuples that have a value, as the rows are there anyway.
+    Ordered(Bag<(SortKey, Tuple)>),
 }
 
 /// Each value and how often it came.
@@ -149,7 +185,7 @@ impl State {
         &mut self,
         keep: &Keep,
         value: ValueRef<'_>,
-        tuple: &[Option<Row>],
+        standing: &mut Standing<'_>,
         diff: isize,
     ) {
         match self {
@@ -168,9 +204,10 @@ impl State {
                 ValueRef::Int(_) | ValueRef::Float(_) => numbers.add(value.to_owned(), diff),
                 _ => {}
             },
-            State::Ordered(values) => {
+            State::Ordered(tuples) => {
                 if let Keep::Ordered(order) = keep {
-                    values.add((sort_key(order, tuple), value.to_owned()), diff);
+                    let place = standing.place(*order);
+                    tuples.add((place, share(standing.tuple)), diff);
                 }
             }
         }
@@ -186,12 +223,16 @@ impl State {
             }
             State::Moments(moments) => moments.bytes(),
             State::Numbers(numbers) => numbers.bytes(),
-            State::Ordered(values) => values.bytes(),
+            State::Ordered(tuples) => tuples.bytes(),
         }
     }
 
-    /// An aggregate of the values.
-    pub(super) fn read(&self, read: &Read) -> Value {
+    /// An aggregate of the values of an expression.
+    pub(super) fn read(&self, read: &Read, expr: &Expr) -> Value {
+        let value = |entry: Option<&(SortKey, Tuple)>| match entry {
+            Some((_, tuple)) => expr.eval(tuple).into_value(),
+            None => Value::Null,
+        };
         match (self, read) {
             (State::Count(count), Read::Count) => Value::int(*count as i128),
             (State::Sum { sum, .. }, Read::Sum) => sum.value(),
@@ -207,16 +248,14 @@ impl State {
             (State::Numbers(numbers), Read::Quantile(p)) => {
                 p.map_or(Value::Null, |p| quantile(numbers, p))
             }
-            (State::Ordered(values), Read::All) => {
-                Value::array(values.iter().map(|(_, value)| value.as_ref()))
+            (State::Ordered(tuples), Read::All) => {
+                let values: Vec<Datum<'_>> = tuples.iter().map(|(_, t)| expr.eval(t)).collect();
+                Value::array(values.iter().map(Datum::as_ref))
             }
-            (State::Ordered(values), Read::First) => known(values.get(0).map(|(_, v)| v)),
-            (State::Ordered(values), Read::Last) => {
-                let last = values
-                    .len()
-                    .checked_sub(1)
-                    .and_then(|last| values.get(last));
-                known(last.map(|(_, v)| v))
+            (State::Ordered(tuples), Read::First) => value(tuples.get(0)),
+            (State::Ordered(tuples), Read::Last) => {
+                let last = tuples.len().checked_sub(1);
+                value(last.and_then(|last| tuples.get(last)))
             }
             (state, read) => unreachable!("{read:?} is not read from {state:?}"),
         }

@@ -53,11 +53,16 @@ pub(super) fn call<'a>(
 }
 
 pub(super) fn compare_two<'a>(function: Function, a: Datum<'a>, b: Datum<'a>) -> Datum<'a> {
-    let (a, b) = (a.as_ref(), b.as_ref());
+    holds(function, a.as_ref(), b.as_ref()).map_or(UNKNOWN, boolean)
+}
+
+/// Whether a comparison holds, if that can be known.
+#[inline]
+pub(super) fn holds(function: Function, a: ValueRef<'_>, b: ValueRef<'_>) -> Option<bool> {
     if a.is_nullish() || (b.is_nullish() && function != Function::In) {
-        return UNKNOWN;
+        return None;
     }
-    boolean(match function {
+    Some(match function {
         Function::Eq => a == b,
         Function::Gt => compare(a, b).is_gt(),
         Function::Gte => compare(a, b).is_ge(),

@@ -210,6 +210,19 @@ impl Function {
     }
 
     /// Computes the function; `args` gives the value of the argument with a number, on demand.
+    /// Whether it is a comparison of two values.
+    #[inline]
+    pub(crate) fn is_comparison(self) -> bool {
+        use Function::*;
+        matches!(self, Eq | Gt | Gte | Lt | Lte | In)
+    }
+
+    /// Whether a comparison is true.
+    #[inline]
+    pub(crate) fn holds(self, a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
+        logic::holds(self, a, b) == Some(true)
+    }
+
     pub(crate) fn call<'a>(self, n: usize, arg: &dyn Fn(usize) -> Datum<'a>) -> Datum<'a> {
         use Function::*;
         match self {

@@ -109,6 +109,11 @@ fn arithmetic(
     exact: impl Fn(i128, i128) -> Option<i128>,
     rounded: impl Fn(f64, f64) -> f64,
 ) -> Value {
+    if let (ValueRef::Int(a), ValueRef::Int(b)) = (a, b)
+        && let Some(result) = exact(a, b)
+    {
+        return Value::int(result);
+    }
     let (a, b) = (to_number(a), to_number(b));
     if let (Value::Int(a), Value::Int(b)) = (&a, &b)
         && let Some(result) = exact(*a, *b)
