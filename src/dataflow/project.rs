@@ -3,7 +3,7 @@
 use super::Updates;
 use super::budget::{Meter, TUPLE};
 use super::operator::Unary;
-use crate::plan::{Expr, key_of};
+use crate::plan::{Expr, push_key};
 use crate::value::{Row, SeqBuilder, Tuple, Value, single};
 
 /// The tuples for which all predicates are exactly true.
@@ -32,6 +32,7 @@ pub(super) struct Project {
     fields: Vec<Expr>,
     branch: Option<Value>,
     builder: SeqBuilder,
+    keys: [SeqBuilder; 2],
     scratch: Vec<u8>,
     /// What the rows take that it made and that are still there, if somebody keeps them.
     made: Option<isize>,
@@ -47,6 +48,7 @@ impl Project {
             fields,
             branch,
             builder: SeqBuilder::default(),
+            keys: Default::default(),
             scratch: Vec::new(),
         }
     }
@@ -54,11 +56,15 @@ impl Project {
 
 impl Project {
     pub(super) fn row(&mut self, tuple: &Tuple) -> Row {
-        let mut key = key_of(tuple);
-        if let Some(branch) = &self.branch {
-            key = Value::array([branch.as_ref(), key.as_ref()]);
+        let [key, parts] = &mut self.keys;
+        match &self.branch {
+            None => push_key(tuple, &mut self.builder, parts),
+            Some(branch) => {
+                key.push(branch.as_ref());
+                push_key(tuple, key, parts);
+                self.builder.push_array(key);
+            }
         }
-        self.builder.push(key.as_ref());
         self.fields
             .iter()
             .for_each(|field| field.push_to(tuple, &mut self.builder));
@@ -83,5 +89,46 @@ impl Unary for Project {
 
     fn bytes(&self) -> usize {
         self.made.map_or(0, |made| made.max(0) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::budget::{Budget, Timing, unlimited};
+    use crate::plan::key_of;
+    use crate::value::ValueRef;
+
+    fn meter() -> Meter {
+        Budget::new(unlimited(), Timing::default()).meter(String::new())
+    }
+
+    #[test]
+    fn a_row_has_the_key_of_its_tuple() {
+        let row = |key: ValueRef<'_>| Some(Row::of([key, ValueRef::Int(7)]));
+        let (text, number) = (row(ValueRef::Str("a")), row(ValueRef::Int(1)));
+        let unkeyed = row(ValueRef::Missing);
+        let field = Expr::Const(Value::from(5));
+        let mut project = |branch| Project::new(vec![field.clone()], branch, false, meter());
+        for tuple in [
+            vec![text.clone()],
+            vec![None],
+            vec![unkeyed.clone()],
+            vec![text.clone(), number.clone()],
+            vec![None, number],
+            vec![text, unkeyed.clone()],
+            vec![unkeyed.clone(), unkeyed],
+        ] {
+            let tuple = Tuple::from(tuple);
+            let key = match &tuple[..] {
+                // A row that is alone has its own key, even if it has none.
+                [Some(row)] => row.get(0).to_owned(),
+                _ => key_of(&tuple),
+            };
+            assert_eq!(project(None).row(&tuple).get(0), key.as_ref());
+            let branch = Value::from("branch");
+            let both = Value::array([branch.as_ref(), key.as_ref()]);
+            assert_eq!(project(Some(branch)).row(&tuple).get(0), both.as_ref());
+        }
     }
 }

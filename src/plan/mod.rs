@@ -33,7 +33,8 @@ use crate::query::{
 };
 use crate::schema::{Catalog, CollectionDef};
 use crate::value::{
-    Collation, Direction, Nulls, Row, SortKey, SortKeyBuilder, Value, ValueRef, encode, is_nullish,
+    Collation, Direction, Nulls, Row, SeqBuilder, SortKey, SortKeyBuilder, Value, ValueRef, encode,
+    is_nullish,
 };
 
 /// A checked query, ready to run. Equal plans have equal results.
@@ -452,6 +453,21 @@ pub fn key_of(tuple: &[Option<Row>]) -> Value {
     match (rows.next(), rows.next()) {
         (Some(row), None) => key_part(row).to_owned(),
         _ => Value::array(tuple.iter().filter(keyed).map(key_part)),
+    }
+}
+
+/// Appends [`key_of`] a tuple; `parts` is only there to be used again.
+pub(crate) fn push_key(tuple: &[Option<Row>], key: &mut SeqBuilder, parts: &mut SeqBuilder) {
+    match tuple {
+        [Some(row)] => key.push_encoded(row.key()),
+        _ => {
+            for row in tuple {
+                if row.as_ref().is_none_or(|row| !row.key().is_empty()) {
+                    parts.push(key_part(row));
+                }
+            }
+            key.push_one_or_array(parts);
+        }
     }
 }
 

@@ -326,6 +326,24 @@ impl SeqBuilder {
         self.ends.push(self.data.len() as u32);
     }
 
+    /// Appends what another builder has, an array unless it is one value, and empties that.
+    pub(crate) fn push_one_or_array(&mut self, of: &mut SeqBuilder) {
+        match of.ends.len() {
+            1 => {
+                self.push_encoded(&of.data);
+                of.clear();
+            }
+            _ => self.push_array(of),
+        }
+    }
+
+    /// Appends the array of what another builder has, and empties that.
+    pub(crate) fn push_array(&mut self, of: &mut SeqBuilder) {
+        self.data.push(ARRAY);
+        of.finish(&mut self.data);
+        self.ends.push(self.data.len() as u32);
+    }
+
     /// The number of elements so far.
     pub fn len(&self) -> usize {
         self.ends.len()
