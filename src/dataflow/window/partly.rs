@@ -35,11 +35,16 @@ pub(super) struct PartlySorted {
     bytes: usize,
 }
 
+/// So many entries are allocated at once: a heap that grew as a list does would be copied to ever new
+/// memory, and with it the time of a change would have spikes.
+const SEGMENT: usize = if cfg!(debug_assertions) { 3 } else { 64 };
+
 /// Tuples with prefixes from a bound up to the next one.
+#[derive(Default)]
 struct Unsorted {
     bound: u64,
-    /// A tuple that left stands twice, until the heap is tidied up.
-    entries: Vec<Entry>,
+    /// All but the last are full. A tuple that left stands twice, until the heap is tidied up.
+    segments: Vec<Vec<Entry>>,
     left: usize,
     /// With so many entries it is divided.
     full: usize,
@@ -47,30 +52,49 @@ struct Unsorted {
 
 impl Unsorted {
     fn new(bound: u64, entries: Vec<Entry>, full: usize) -> Unsorted {
-        let full = full.max(2 * entries.len());
-        Unsorted {
+        let mut heap = Unsorted {
             bound,
-            entries,
-            left: 0,
-            full,
+            full: full.max(2 * entries.len()),
+            ..Unsorted::default()
+        };
+        entries.into_iter().for_each(|entry| heap.push(entry));
+        heap
+    }
+
+    fn len(&self) -> usize {
+        let last = self.segments.last().map_or(SEGMENT, Vec::len);
+        (self.segments.len() * SEGMENT + last) - SEGMENT
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.left += usize::from(entry.1 < 0);
+        match self.segments.last_mut() {
+            Some(last) if last.len() < SEGMENT => last.push(entry),
+            _ => {
+                let mut last = Vec::with_capacity(SEGMENT);
+                last.push(entry);
+                self.segments.push(last);
+            }
         }
     }
 
-    /// Takes out what came and left.
-    fn tidy(&mut self) {
+    /// Takes all entries out that did not both come and leave.
+    fn take(&mut self) -> Vec<Entry> {
+        let segments = std::mem::take(&mut self.segments);
+        let mut entries: Vec<Entry> = segments.into_iter().flatten().collect();
         if std::mem::take(&mut self.left) > 0 {
-            consolidate(&mut self.entries);
-            self.entries.shrink_to(2 * self.entries.len());
+            consolidate(&mut entries);
         }
+        entries
     }
 
     /// What its entries take. Tuples of one window are of one length.
     fn bytes(&self) -> usize {
-        let tuple = self
-            .entries
-            .first()
-            .map_or(0, |((_, tuple), _)| tuple.heap());
-        self.entries.capacity() * size_of::<Entry>() + self.entries.len() * tuple
+        let first = self.segments.first().and_then(|segment| segment.first());
+        let tuple = first.map_or(0, |((_, tuple), _)| tuple.heap());
+        let segment = SEGMENT * size_of::<Entry>();
+        let list = self.segments.capacity() * size_of::<Vec<Entry>>();
+        list + self.segments.len() * segment + self.len() * tuple
     }
 }
 
@@ -116,16 +140,16 @@ impl PartlySorted {
             .partition_point(|heap| heap.bound > prefix(&entry));
         let heap = &mut self.heaps[place];
         self.bytes -= heap.bytes();
-        heap.left += usize::from(entry.1 < 0);
-        heap.entries.push(entry);
-        if 3 * heap.left > heap.entries.len() {
-            heap.tidy();
-            if heap.entries.is_empty() {
+        heap.push(entry);
+        if 3 * heap.left > heap.len() {
+            let entries = heap.take();
+            if entries.is_empty() {
                 self.heaps.remove(place);
                 return;
             }
+            entries.into_iter().for_each(|entry| heap.push(entry));
         }
-        if heap.entries.len() >= heap.full {
+        if heap.len() >= heap.full {
             self.divide(place);
         } else {
             self.bytes += heap.bytes();
@@ -136,18 +160,17 @@ impl PartlySorted {
     fn divide(&mut self, place: usize) {
         let full = LARGE.max(self.heaps.len());
         let heap = &mut self.heaps[place];
-        heap.tidy();
-        let count = heap.entries.len();
+        let mut entries = heap.take();
+        let count = entries.len();
         let bound = match 2 * count > full {
-            true => bound(&mut heap.entries, count / 2),
+            true => bound(&mut entries, count / 2),
             false => None,
         };
         let above = bound.map(|bound| {
-            let above = split_off(&mut heap.entries, bound);
-            heap.entries.shrink_to_fit();
+            let above = split_off(&mut entries, bound);
             Unsorted::new(bound, above, full)
         });
-        heap.full = full.max(2 * heap.entries.len());
+        *heap = Unsorted::new(heap.bound, entries, full);
         self.bytes += heap.bytes();
         if let Some(above) = above {
             self.bytes += above.bytes();
@@ -160,25 +183,21 @@ impl PartlySorted {
         // With none at all, what came and left would stay for ever.
         let count = count.max(1);
         while self.sorted.len() < count
-            && let Some(heap) = self.heaps.last_mut()
+            && let Some(mut heap) = self.heaps.pop()
         {
             self.bytes -= heap.bytes();
-            heap.tidy();
+            let mut next = heap.take();
             let wanted = count.saturating_add(SPARE) - self.sorted.len();
-            let bound = match heap.entries.len() / 2 > wanted {
-                true => bound(&mut heap.entries, wanted),
+            let bound = match next.len() / 2 > wanted {
+                true => bound(&mut next, wanted),
                 false => None,
             };
-            let next = match bound {
-                Some(bound) => {
-                    let above = split_off(&mut heap.entries, bound);
-                    heap.bound = bound;
-                    let next = std::mem::replace(&mut heap.entries, above);
-                    self.bytes += heap.bytes();
-                    next
-                }
-                None => self.heaps.pop().map_or_else(Vec::new, |heap| heap.entries),
-            };
+            if let Some(bound) = bound {
+                let above = split_off(&mut next, bound);
+                let heap = Unsorted::new(bound, above, heap.full);
+                self.bytes += heap.bytes();
+                self.heaps.push(heap);
+            }
             self.sort(order, next);
         }
     }
@@ -246,10 +265,10 @@ impl PartlySorted {
             behind.push(((ordered.place.prefix(), ordered.tuple), 1));
         }
         match self.heaps.last_mut() {
-            Some(heap) if heap.entries.len() + behind.len() <= LARGE / 2 => {
+            Some(heap) if heap.len() + behind.len() <= LARGE / 2 => {
                 self.bytes -= heap.bytes();
                 heap.bound = bound;
-                heap.entries.append(&mut behind);
+                behind.into_iter().for_each(|entry| heap.push(entry));
                 self.bytes += heap.bytes();
             }
             _ => {
@@ -352,12 +371,11 @@ mod tests {
                     "seed {seed}"
                 );
             }
-            let rest: isize = set
+            let entries = set
                 .heaps
                 .iter()
-                .flat_map(|heap| &heap.entries)
-                .map(|entry| entry.1)
-                .sum();
+                .flat_map(|heap| heap.segments.iter().flatten());
+            let rest: isize = entries.map(|entry| entry.1).sum();
             assert_eq!(set.sorted.len() + rest as usize, all.len(), "seed {seed}");
             if seed % 3 == 0 && all.len() > 60 && count < 4 {
                 assert!(
