@@ -19,6 +19,12 @@ impl KeyHash {
         KeyHash(hash_bytes(key) as u32)
     }
 
+    /// Of a hash of something else than bytes.
+    #[inline]
+    pub(crate) fn from_hash(hash: u64) -> KeyHash {
+        KeyHash(hash as u32)
+    }
+
     /// What the table goes by.
     #[inline]
     fn spread(self) -> u64 {
@@ -82,6 +88,13 @@ impl Places {
                 (place, true)
             }
         }
+    }
+
+    /// Takes note of the place of a key that is not there yet.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: KeyHash, place: u32) {
+        let slot = Slot { hash, place };
+        self.0.insert_unique(hash.spread(), slot, Slot::spread);
     }
 
     /// Forgets a place, which must be there.
