@@ -98,8 +98,8 @@ pub(super) struct WorkersArgs {
     #[arg(long, value_name = "FILE", requires = "process")]
     pub(super) hosts: Option<PathBuf>,
 
-    /// Which line of --hosts this process is, from 0. Process 0 reads the events and prints the
-    /// result, the others compute with it until it ends
+    /// Which line of --hosts this process is, from 0. Process 0 has the events and the results, the
+    /// others compute with it
     #[arg(long, value_name = "I", requires = "hosts")]
     pub(super) process: Option<usize>,
 }
@@ -302,10 +302,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     pub(super) snapshot_bytes: usize,
 
-    /// How many threads the queries of each source run on. More than one is for much work: each step
-    /// takes longer. Limits of memory know nothing of what is kept there
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
-    pub(super) workers: usize,
+    #[command(flatten)]
+    pub(super) workers: WorkersArgs,
 
     /// Ask clients for bearer tokens. The file is JSON, such as
     /// [{"token":"…","prefix":"orders","rights":"read-write"}]; rights are read, write or

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,13 +11,37 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use super::args::ServeArgs;
+use super::workers::workers;
 use super::{read_catalog, read_text};
+use tailwater::engine::{Workers, WorkersError, follow};
 use tailwater::server::{Error, Limits, Queries, Server, Token};
+
+/// A process that helps and cannot is ready again after so long.
+const AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
     log();
-    Runtime::new()?.block_on(serve(args))?;
+    let workers = workers(&args.workers)?;
+    if !workers.is_first() {
+        help(args, &workers)?;
+    }
+    Runtime::new()?.block_on(serve(args, workers))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Computes for process 0 whenever that reads its source, until this process is ended.
+fn help(args: &ServeArgs, workers: &Workers) -> Result<()> {
+    let catalog = read_catalog(args.schema.as_deref())?;
+    loop {
+        match follow(&catalog, workers) {
+            Ok(()) => {}
+            Err(error @ WorkersError::Invalid(_)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "this process waits for the others");
+                thread::sleep(AGAIN);
+            }
+        }
+    }
 }
 
 /// Logs on stderr.
@@ -28,7 +53,7 @@ pub(super) fn log() {
         .init();
 }
 
-async fn serve(args: &ServeArgs) -> Result<()> {
+async fn serve(args: &ServeArgs, workers: Workers) -> Result<()> {
     // Asked for before there is anything to end, so that no signal gets lost.
     let end = end_signal()?;
     let mut limits = Limits::default();
@@ -52,7 +77,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     if let Some(directory) = &args.data {
         builder = builder.data(directory);
     }
-    builder = builder.queries(queries(args)?);
+    builder = builder.queries(queries(args)?.workers(workers));
     if let Some(path) = &args.tokens {
         let tokens = Token::from_json(&read_text(path)?);
         builder = builder.tokens(tokens.with_context(|| path.display().to_string())?);
@@ -76,8 +101,7 @@ fn queries(args: &ServeArgs) -> Result<Queries> {
         .stream(&args.stream)
         .catalog(read_catalog(args.schema.as_deref())?)
         .keep_bytes(args.keep_bytes)
-        .keep_for(Duration::from_secs(args.keep_seconds))
-        .workers(args.workers);
+        .keep_for(Duration::from_secs(args.keep_seconds));
     let interval = args.snapshot_seconds;
     queries = queries.snapshot_interval(Some(interval).filter(|interval| !interval.is_zero()));
     queries = queries.snapshot_bytes(args.snapshot_bytes as u64);

@@ -18,25 +18,13 @@ pub(super) fn start(
     memory: &MemoryArgs,
     catalog: &Arc<Catalog>,
 ) -> Result<Option<Engine>> {
-    let workers = match (&args.hosts, args.process) {
-        (Some(file), Some(process)) => {
-            let text = read_text(file)?;
-            let lines = text.lines().map(str::trim);
-            let hosts = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-            Workers::cluster(args.workers, hosts.map(str::to_owned), process)
-                .with_context(|| file.display().to_string())?
-        }
-        _ => Workers::threads(args.workers),
-    };
+    let workers = workers(args)?;
     if workers.count() > 1 && memory.is_limited() {
         let message =
             "limits of memory know nothing of other workers: leave them out, or stay at one\n";
         Args::command()
             .error(ErrorKind::ArgumentConflict, message)
             .exit();
-    }
-    if workers.count() > 1 {
-        silence_workers();
     }
     if args.hosts.is_some() {
         note(format_args!("waiting for the other processes"));
@@ -48,6 +36,24 @@ pub(super) fn start(
     let mut engine = Engine::with_workers(catalog.clone(), &workers)?;
     memory.apply(&mut engine);
     Ok(Some(engine))
+}
+
+/// Who computes.
+pub(super) fn workers(args: &WorkersArgs) -> Result<Workers> {
+    let workers = match (&args.hosts, args.process) {
+        (Some(file), Some(process)) => {
+            let text = read_text(file)?;
+            let lines = text.lines().map(str::trim);
+            let hosts = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+            Workers::cluster(args.workers, hosts.map(str::to_owned), process)
+                .with_context(|| file.display().to_string())?
+        }
+        _ => Workers::threads(args.workers),
+    };
+    if workers.count() > 1 {
+        silence_workers();
+    }
+    Ok(workers)
 }
 
 /// Whether all workers are there.

@@ -109,7 +109,7 @@ mod tests {
         let (text, number) = (row(ValueRef::Str("a")), row(ValueRef::Int(1)));
         let unkeyed = row(ValueRef::Missing);
         let field = Expr::Const(Value::from(5));
-        let mut project = |branch| Project::new(vec![field.clone()], branch, false, meter());
+        let project = |branch| Project::new(vec![field.clone()], branch, false, meter());
         for tuple in [
             vec![text.clone()],
             vec![None],

@@ -64,6 +64,13 @@ pub enum WorkersError {
 #[error("{0}")]
 pub struct Lost(String);
 
+/// One thread.
+impl Default for Workers {
+    fn default() -> Workers {
+        Workers::threads(1)
+    }
+}
+
 impl Workers {
     /// Threads of this process, at least one.
     pub fn threads(threads: usize) -> Workers {
@@ -99,6 +106,11 @@ impl Workers {
             hosts,
             process,
         })
+    }
+
+    /// Whether there are several processes.
+    pub fn is_cluster(&self) -> bool {
+        self.hosts.len() > 1
     }
 
     /// Whether this process has the sources and the results.

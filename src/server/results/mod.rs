@@ -40,6 +40,7 @@ pub(crate) use save::SaveError;
 pub(crate) use source::Source;
 
 use super::Error;
+use crate::engine::Workers;
 use crate::schema::Catalog;
 use log::Keep;
 use sources::{Places, Resources, Snapshots};
@@ -188,10 +189,11 @@ impl Queries {
         self
     }
 
-    /// On how many threads the queries of each source run; on one by default. Limits of memory know
-    /// nothing of what is kept on more.
-    pub fn workers(mut self, threads: usize) -> Queries {
-        self.limits.threads = threads;
+    /// Who computes for the queries of each source; one thread by default. Limits of memory know
+    /// nothing of what is kept on more. With several processes there can be one source; it is opened
+    /// again, with whoever is there then, when one of them is lost.
+    pub fn workers(mut self, workers: Workers) -> Queries {
+        self.limits.workers = workers;
         self
     }
 

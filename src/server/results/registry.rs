@@ -62,6 +62,8 @@ pub(crate) enum RegisterError {
     Source { name: String, reason: String },
     #[error("{0} sources are read, as many as this server takes")]
     TooManySources(usize),
+    #[error("queries that run on several processes have one source, and that is `{0}`")]
+    OneSource(String),
     #[error("the query `{0}` was changed by somebody else meanwhile")]
     Changed(String),
     #[error(transparent)]

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::log::lock;
 use super::registry::{Early, Registry};
 use super::sources::Resources;
 use crate::db::{DbError, DeadLetters, Keep, Kept, Status, StreamDb};
-use crate::engine::Workers;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
 use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
@@ -256,7 +256,7 @@ impl Source {
             .live(Live::Auto)
             .identify()
             .schema_version(self.schema_version)
-            .workers(Workers::threads(self.limits.threads));
+            .workers(self.limits.workers.clone());
         if let Some(keep) = &self.keep {
             db = db.keep(keep.clone());
         }
@@ -266,7 +266,13 @@ impl Source {
         if let Some(bytes) = self.limits.query {
             db = db.query_memory_limit(bytes);
         }
-        let db = db.open()?;
+        let db = match self.limits.workers.is_cluster() {
+            // It waits for the other processes.
+            true => spawn_blocking(move || db.open())
+                .await
+                .unwrap_or(Err(DbError::Closed))?,
+            false => db.open()?,
+        };
         lock(&self.now).db = Some(db.clone());
         if self.closed.load(Ordering::Acquire) {
             db.close();

@@ -10,6 +10,7 @@ use super::log::lock;
 use super::registry::{RegisterError, Registry};
 use super::source::{Origin, Source};
 use crate::db::Keep;
+use crate::engine::Workers;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
 use crate::stream::{DurableStream, RetryPolicy};
@@ -63,14 +64,14 @@ impl Snapshots {
 }
 
 /// What sources and queries may use.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Resources {
     /// The bytes of the collections and queries of a source.
     pub(crate) source: Option<usize>,
     /// The bytes of each query.
     pub(crate) query: Option<usize>,
-    /// The threads of each source; of 0 as of 1.
-    pub(crate) threads: usize,
+    /// Who computes for each source.
+    pub(crate) workers: Workers,
 }
 
 impl Places {
@@ -176,6 +177,11 @@ impl Sources {
             if open.len() >= MOST {
                 return Err(RegisterError::TooManySources(MOST));
             }
+            if places.limits.workers.is_cluster()
+                && let Some(other) = open.keys().next()
+            {
+                return Err(RegisterError::OneSource(other.clone()));
+            }
             let catalog = places.catalog.clone();
             let stream = places.stream(name)?;
             let source = Arc::new(Source::new(Origin {
@@ -184,7 +190,7 @@ impl Sources {
                 own: Places::is_own(name),
                 catalog,
                 schema_version: places.schema_version,
-                limits: places.limits,
+                limits: places.limits.clone(),
                 keep: places
                     .snapshots
                     .as_ref()

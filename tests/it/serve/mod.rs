@@ -3,6 +3,7 @@
 mod bank;
 mod faults;
 mod folder;
+mod hosts;
 mod http;
 mod inside;
 mod kills;

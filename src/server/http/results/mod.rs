@@ -144,6 +144,11 @@ impl From<RegisterError> for Problem {
             RegisterError::TooManySources(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-sources", "")
             }
+            RegisterError::OneSource(_) => (
+                StatusCode::CONFLICT,
+                "one-source",
+                "start a server for each source",
+            ),
             RegisterError::Source { .. } => (
                 StatusCode::BAD_REQUEST,
                 "bad-source",
