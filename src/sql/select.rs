@@ -43,6 +43,7 @@ impl Lowering {
         span: Span,
     ) -> Result<Rows> {
         let steps = self.from(&s.from, span)?;
+        self.name_windows(&s.named_window)?;
         let mut placed = Vec::new();
         if let Some(selection) = &s.selection {
             self.within(Clause::Where, |this| {
@@ -517,7 +518,6 @@ fn unsupported(s: &Select) -> Result<()> {
     )?;
     fault(&|| s.sort_by.first().map(Spanned::span), "SORT BY")?;
     fault(&|| s.qualify.as_ref().map(Spanned::span), "QUALIFY")?;
-    fault(&|| s.named_window.first().map(|_| span), "WINDOW")?;
     fault(&|| s.exclude.as_ref().map(|_| span), "EXCLUDE")?;
     match &s.group_by {
         GroupByExpr::All(_) => Err(Fault::new(span, "GROUP BY ALL is not supported")),

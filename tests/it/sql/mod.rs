@@ -4,6 +4,7 @@
 mod errors;
 mod generate;
 mod judges;
+mod logic;
 mod lowering;
 mod nexmark;
 mod oracle;

@@ -85,11 +85,11 @@ impl Tables {
         for table in self.0.keys() {
             let (mut keys, mut rows) = (Vec::new(), Vec::new());
             for ((_, key), message) in last.iter().filter(|((of, _), _)| of == table) {
-                let key = literal(&Value::from(*key), "VARCHAR");
+                let key = literal(&Value::from(*key));
                 if message["headers"]["operation"] != "delete" {
                     let row = self
                         .columns(table)
-                        .map(|(name, of)| literal(&message["value"][name], of));
+                        .map(|(name, _)| literal(&message["value"][name]));
                     let row: Vec<String> = std::iter::once(key.clone()).chain(row).collect();
                     rows.push(format!("({})", row.join(", ")));
                 }
@@ -109,11 +109,13 @@ impl Tables {
     }
 }
 
-fn literal(value: &Value, of: &str) -> String {
-    let text = match value {
-        Value::Null => return "NULL".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    format!("'{}'::{of}", text.replace('\'', "''"))
+/// A value as a constant, which the column's type reads.
+fn literal(value: &Value) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(_) | Value::Object(_) => quoted(&value.to_string()),
+    }
 }
