@@ -506,7 +506,8 @@ fn unsupported(s: &Select) -> Result<()> {
         Some(place) => Err(Fault::new(place, format!("{what} is not supported"))),
         None => Ok(()),
     };
-    fault(&|| s.into.as_ref().map(|_| span), "SELECT INTO")?;
+    let into = |into: &ast::SelectInto| into.targets.first().map_or(span, Spanned::span);
+    fault(&|| s.into.as_ref().map(into), "SELECT INTO")?;
     fault(&|| s.top.as_ref().map(|_| span), "TOP")?;
     fault(&|| s.lateral_views.first().map(|_| span), "LATERAL VIEW")?;
     fault(&|| s.prewhere.as_ref().map(Spanned::span), "PREWHERE")?;

@@ -18,6 +18,9 @@ use crate::query::{
 };
 use crate::value::Value;
 
+/// Functions of a row's place among those around it.
+pub(super) const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "lag", "lead"];
+
 /// What stands for the row with its window's values while an expression is lowered.
 pub(super) const OVER: &str = "$over";
 

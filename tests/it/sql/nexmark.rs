@@ -97,7 +97,7 @@ fn results(engine: &Engine, live: tailwater::engine::QueryId) -> Result {
 #[test]
 fn sql_gives_what_json_by_hand_gives_after_every_batch() {
     let by_hand = ALL.into_iter().filter(|n| !IN_SQL_ONLY.contains(n));
-    let mut with_rows = vec![0; 19];
+    let mut with_rows = [0; 19];
     for seed in 0..8 {
         let mut engine = Engine::new();
         let mut install = |query: &Query| engine.install(query).unwrap();

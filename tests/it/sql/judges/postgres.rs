@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ exec sh -c "$0"
 "#;
 
 /// The folder of the server of this process, and what keeps it alive.
-static CLUSTER: OnceLock<(PathBuf, ChildStdin)> = OnceLock::new();
+static CLUSTER: OnceLock<(PathBuf, Child)> = OnceLock::new();
 
 pub(in crate::sql) struct Postgres(BufReader<UnixStream>);
 
@@ -144,7 +144,7 @@ impl Judge for Postgres {
     }
 }
 
-fn cluster() -> (PathBuf, ChildStdin) {
+fn cluster() -> (PathBuf, Child) {
     let mut command = Command::new("sh");
     command
         .args(["-c", UNPRIVILEGED, SERVER])
@@ -161,7 +161,7 @@ fn cluster() -> (PathBuf, ChildStdin) {
         folder.ends_with('\n'),
         "this test needs PostgreSQL: apt-get install postgresql"
     );
-    (folder.trim().into(), child.stdin.take().expect("piped"))
+    (folder.trim().into(), child)
 }
 
 /// The types of the columns.
