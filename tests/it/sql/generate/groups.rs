@@ -3,8 +3,8 @@
 use super::{Column, Dialect, Generator, Source, Type, is_constant, pick};
 
 impl Generator<'_> {
-    /// A value of the rows around.
-    pub(super) fn window(&mut self, of: Type, sources: &[Source]) -> String {
+    /// A value of the rows around; whether one that depends on the row's place was there before.
+    pub(super) fn window(&mut self, of: Type, sources: &[Source], placed: &mut bool) -> String {
         // In an order in which rows in one place are the same.
         let all: Vec<String> = sources
             .iter()
@@ -30,20 +30,38 @@ impl Generator<'_> {
         };
         let some = self.some_type();
         let some = self.leaf(some, sources);
-        let value = self.leaf(of, sources);
+        let mut value = self.leaf(of, sources);
+        if of == Type::Str && is_constant(&value) {
+            value += "::text";
+        }
         let total = format!("ORDER BY {}", by.join(", "));
         // What peers share may be ordered by less.
         let less = match is_constant(&some) {
             true => String::new(),
             false => format!("ORDER BY {some}"),
         };
-        let n = self.rng.u8(0..3);
-        match (of, self.rng.u8(0..6)) {
+        if !std::mem::replace(placed, true) {
+            return self.of_place(of, &value, &format!("{partition}{total}"));
+        }
+        match (of, self.rng.u8(0..4)) {
             (Type::Int, 0) if !less.is_empty() => format!("rank() OVER ({partition}{less})"),
             (Type::Int, 1) if !less.is_empty() => format!("dense_rank() OVER ({partition}{less})"),
-            (Type::Int, 5) => format!("row_number() OVER ({partition}{total})"),
             (Type::Int, 2) => format!("count({some}) OVER ({partition}{less})"),
-            (Type::Int | Type::Num, 3) => {
+            (Type::Num, 0 | 1) => format!("avg({value}) OVER ({partition}{less})"),
+            (Type::Int | Type::Num, _) => format!("sum({value}) OVER ({partition}{less})"),
+            (Type::Bool, _) => format!("bool_or({value}) OVER ({partition}{less})"),
+            (_, 0 | 1) => format!("min({value}) OVER ({partition}{less})"),
+            _ => format!("max({value}) OVER ({partition}{less})"),
+        }
+    }
+
+    /// A value that depends on the row's place: rows that are the same may have different ones, so of
+    /// two such values nobody says which go together.
+    fn of_place(&mut self, of: Type, value: &str, window: &str) -> String {
+        let n = self.rng.u8(0..3);
+        match (of, self.rng.u8(0..4)) {
+            (Type::Int, 0) => format!("row_number() OVER ({window})"),
+            (Type::Int | Type::Num, 1) => {
                 let frame = pick(
                     self.rng,
                     &[
@@ -55,15 +73,10 @@ impl Generator<'_> {
                     ],
                 );
                 let sum = pick(self.rng, &["sum", "min", "max"]);
-                format!("{sum}({value}) OVER ({partition}{total} {frame})")
+                format!("{sum}({value}) OVER ({window} {frame})")
             }
-            (Type::Int | Type::Num, 4) => format!("sum({value}) OVER ({partition}{less})"),
-            (Type::Num, 5) => format!("avg({value}) OVER ({partition}{less})"),
-            (_, 0..3) => format!("lag({value}, {n}) OVER ({partition}{total})"),
-            _ => format!(
-                "lead({value}, {n}, {}) OVER ({partition}{total})",
-                self.constant(of)
-            ),
+            (_, 0..3) => format!("lag({value}, {n}) OVER ({window})"),
+            _ => format!("lead({value}, {n}, {}) OVER ({window})", self.constant(of)),
         }
     }
 

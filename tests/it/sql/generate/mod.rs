@@ -207,10 +207,10 @@ impl Generator<'_> {
             false => Vec::new(),
         };
         let (mut items, mut columns) = (Vec::new(), Vec::new());
-        let windowed = !grouped && self.one_in(5);
+        let (windowed, mut placed) = (!grouped && self.one_in(5), self.one_in(3));
         for of in &types {
             let text = match grouped {
-                false if windowed && self.one_in(2) => self.window(*of, &sources),
+                false if windowed && self.one_in(2) => self.window(*of, &sources, &mut placed),
                 true => self.of_group(*of, &sources, &keys),
                 false => self.expr(*of, &sources, 2, depth > 0),
             };
