@@ -28,10 +28,35 @@ fn sql(n: u32) -> String {
     read(&format!("queries/nexmark/q{n:02}.sql"))
 }
 
+/// Of what a history is made.
+struct Shape {
+    /// When things happen, each for half a minute.
+    hours: &'static [i64],
+    sellers: u64,
+    auctions: u64,
+    bids: u64,
+}
+
+/// Days change, and day becomes night.
+const VARIED: Shape = Shape {
+    hours: &[0, 8, 11, 21, 22],
+    sellers: 10,
+    auctions: 12,
+    bids: 90,
+};
+
+/// Sellers have many auctions that end.
+const BUSY: Shape = Shape {
+    hours: &[0],
+    sellers: 2,
+    auctions: 30,
+    bids: 250,
+};
+
 /// A row of a collection, of values that are few enough to meet.
-fn row(rng: &mut Rng, collection: &str, n: u64) -> Value {
-    // Days, ten seconds and hours change within a history.
-    let start = 1_700_000_000_000 + [0_i64, 40_000_000, 90_000_000][rng.usize(..3)];
+fn row(rng: &mut Rng, shape: &Shape, collection: &str, n: u64) -> Value {
+    let hour = shape.hours[rng.usize(..shape.hours.len())];
+    let start = 1_700_000_000_000 + hour * 3_600_000;
     let at = start + rng.i64(0..30_000);
     let name = |rng: &mut Rng, names: &[&str]| names[rng.usize(..names.len())].to_owned();
     match collection {
@@ -43,11 +68,11 @@ fn row(rng: &mut Rng, collection: &str, n: u64) -> Value {
         "auction" => json!({
             "id": n * 41, "itemName": name(rng, &["pot", "pan"]), "description": "d", "initialBid": rng.u32(1..100),
             "reserve": rng.u32(100..200), "dateTime": at, "expires": at + rng.i64(0..20_000),
-            "seller": rng.u64(..10), "category": rng.u32(9..12), "extra": "a",
+            "seller": rng.u64(..shape.sellers), "category": rng.u32(9..12), "extra": "a",
         }),
         "side" => json!({"number": n * 41 % 1000, "value": format!("side {}", rng.u8(0..3))}),
         _ => json!({
-            "auction": rng.u64(..12) * 41, "bidder": rng.u64(..10),
+            "auction": rng.u64(..shape.auctions) * 41, "bidder": rng.u64(..10),
             "price": PRICES[rng.usize(..6)] + rng.i64(0..2),
             "channel": name(rng, &["Google", "Apple"]), "url": format!("https://example.org/{n}"),
             "dateTime": at, "extra": name(rng, &["abc", "cccc", "", "xyz"]),
@@ -56,18 +81,18 @@ fn row(rng: &mut Rng, collection: &str, n: u64) -> Value {
 }
 
 /// Rows come, change and go.
-fn history(rng: &mut Rng) -> Vec<Vec<Value>> {
+fn history(rng: &mut Rng, shape: &Shape) -> Vec<Vec<Value>> {
     let batch = |n: usize, rng: &mut Rng| {
-        let most = if n == 0 { 200 } else { 30 };
+        let most = if n == 0 { 2 * shape.bids } else { 30 };
         let message = |_| {
             let (collection, rows) = match rng.u8(0..20) {
                 0..2 => ("person", 10),
-                2..5 => ("auction", 12),
+                2..5 => ("auction", shape.auctions),
                 5 => ("side", 12),
-                _ => ("bid", 90),
+                _ => ("bid", shape.bids),
             };
             let n = rng.u64(..rows);
-            let row = row(rng, collection, n);
+            let row = row(rng, shape, collection, n);
             match rng.u8(0..6) {
                 0 => {
                     json!({"type": collection, "key": n.to_string(), "headers": {"operation": "delete"}})
@@ -120,7 +145,7 @@ fn sql_gives_what_json_by_hand_gives_after_every_batch() {
                 )
             })
             .collect();
-        let batches = history(&mut Rng::with_seed(seed));
+        let batches = history(&mut Rng::with_seed(seed), &VARIED);
         for (number, messages) in batches.iter().enumerate() {
             let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
             let batch = engine.decode(texts.iter().map(String::as_str)).unwrap();
@@ -145,7 +170,7 @@ fn windows_over_bids_are_what_duckdb_says() {
     }));
     let mut duckdb = DuckDb::start(&tables);
     for seed in 0..4 {
-        let mut batches = history(&mut Rng::with_seed(seed));
+        let mut batches = history(&mut Rng::with_seed(seed), &BUSY);
         for batch in &mut batches {
             batch.retain(|message| message["type"] == "auction" || message["type"] == "bid");
         }
