@@ -24,8 +24,9 @@ server=
 trap '[ -z "$server" ] || kill -QUIT $server; wait; rm -rf "$dir"' EXIT
 "$bin/initdb" -D "$dir/data" -U tailwater -A trust -E UTF8 --lc-collate=C --lc-ctype=C.UTF-8 --no-sync >"$dir/log" 2>&1 ||
     { cat "$dir/log" >&2; exit 1; }
+exec 2>>"$dir/log"
 "$bin/postgres" -D "$dir/data" -c listen_addresses= -c unix_socket_directories="$dir" -c timezone=UTC -c jit=off \
-    -c fsync=off -c autovacuum=off -c shared_buffers=64MB -c work_mem=64MB >>"$dir/log" 2>&1 &
+    -c fsync=off -c autovacuum=off -c shared_buffers=64MB -c work_mem=64MB >>"$dir/log" &
 server=$!
 echo "$dir"
 cat >/dev/null
