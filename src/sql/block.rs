@@ -89,6 +89,8 @@ pub(super) struct Block {
     pub(super) values: Vec<(SmolStr, Vec<Expr>)>,
     /// The windows of its functions with `OVER`.
     pub(super) windows: Vec<Over>,
+    /// The windows of `WINDOW`.
+    pub(super) named_windows: Vec<(ast::Ident, ast::WindowSpec)>,
     /// Whether names of the block around it mean nothing in it.
     pub(super) closed: bool,
 }

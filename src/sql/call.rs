@@ -104,6 +104,10 @@ impl Lowering {
         if SPECIAL.contains(&name.as_str()) {
             return self.special(&name, &args.exprs, f.span());
         }
+        if super::window::PLACES.contains(&name.as_str()) {
+            let fault = Fault::new(f.span(), format!("`{name}` needs OVER"));
+            return Err(fault.hint(format!("as in {name}(…) OVER (PARTITION BY … ORDER BY …)")));
+        }
         let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
             let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
             let known = known.chain(super::aggregate::NAMES);

@@ -124,6 +124,17 @@ impl Lowering {
                 };
                 self.in_query(left, query, span)?
             }
+            E::AnyOp {
+                left,
+                compare_op: ast::BinaryOperator::Eq,
+                right,
+                ..
+            } if matches!(**right, E::Array(_)) => {
+                let E::Array(list) = &**right else {
+                    unreachable!("it matched")
+                };
+                self.in_list(left, &list.elem)?
+            }
             E::Exists { subquery, negated } => {
                 let found = self.exists(subquery, span)?;
                 negate(found, *negated)
@@ -234,7 +245,7 @@ impl Lowering {
             E::Wildcard(_) | E::QualifiedWildcard(..) => {
                 return Err(Fault::new(span, "`*` cannot stand here"));
             }
-            _ => return Err(Fault::new(span, "there is no such expression")),
+            e => return Err(unsupported(e, span)),
         })
     }
 
@@ -340,6 +351,30 @@ impl Lowering {
         };
         Ok(call(function, [of.expr]).into())
     }
+}
+
+/// What to say of an expression that there is not.
+fn unsupported(e: &ast::Expr, span: Span) -> Fault {
+    use ast::Expr as E;
+    let (what, hint) = match e {
+        E::SimilarTo { .. } => ("SIMILAR TO", "`~` takes a regular expression"),
+        E::AllOp { .. } => ("ALL", "compare with (SELECT max(x) …) or (SELECT min(x) …)"),
+        E::AnyOp { .. } | E::Like { any: true, .. } | E::ILike { any: true, .. } => (
+            "ANY but for `= ANY`",
+            "compare with one after the other, joined with OR",
+        ),
+        E::Collate { .. } => ("COLLATE", "texts are ordered by code point"),
+        E::Overlay { .. } => (
+            "OVERLAY",
+            "join parts with ||: left(x, 2) || 'y' || substring(x FROM 4)",
+        ),
+        E::Trim { .. } => (
+            "TRIM with a side or a text",
+            "trim(x) takes blanks from both ends",
+        ),
+        _ => return Fault::new(span, "there is no such expression"),
+    };
+    Fault::new(span, format!("{what} is not supported")).hint(hint)
 }
 
 /// The kind that all have.

@@ -213,6 +213,10 @@ impl Lowering {
                 Err(fault.hint("a subquery in SELECT or WHERE may refer to the row"))
             }
             TableFactor::NestedJoin { .. } => unsupported("a join with an alias"),
+            TableFactor::Table {
+                sample: Some(_), ..
+            }
+            | TableFactor::Derived { .. } => unsupported("a sample"),
             TableFactor::Table { .. }
             | TableFactor::TableFunction { .. }
             | TableFactor::Function { .. } => unsupported("a function"),

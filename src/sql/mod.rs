@@ -25,6 +25,7 @@
 mod aggregate;
 mod block;
 mod call;
+mod decimal;
 mod error;
 mod expr;
 mod file;

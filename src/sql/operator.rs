@@ -18,6 +18,9 @@ impl Lowering {
         span: Span,
     ) -> Result<Typed> {
         use BinaryOperator as B;
+        if let Some(known) = super::decimal::folded(left, op, right) {
+            return Ok(value(known).into());
+        }
         let comparison = match op {
             B::And | B::Or | B::StringConcat => return self.chain(left, op, right),
             B::Plus | B::Minus => return self.sum(left, op, right, span),

@@ -313,7 +313,8 @@ pub(super) fn tail(q: &ast::Query) -> Result<Tail<'_>> {
     if let Some(fetch) = &q.fetch {
         if fetch.with_ties || fetch.percent {
             let message = "FETCH takes neither WITH TIES nor PERCENT";
-            return Err(Fault::new(q.body.span(), message));
+            let place = fetch.quantity.as_ref().map_or(q.body.span(), Spanned::span);
+            return Err(Fault::new(place, message));
         }
         limit = fetch
             .quantity

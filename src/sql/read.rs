@@ -29,6 +29,10 @@ pub(super) fn statement(text: &str) -> Result<Box<Query>> {
     })?;
     bound(&tokens)?;
     let end = tokens.last().map_or(Span::empty(), |token| token.span);
+    let mut words = tokens
+        .iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    let first = words.next().map_or(Span::empty(), |token| token.span);
     let parsed = Parser::new(&dialect)
         .with_tokens_with_locations(tokens)
         .parse_statements();
@@ -41,9 +45,8 @@ pub(super) fn statement(text: &str) -> Result<Box<Query>> {
             let fault = Fault::new(second.span(), "a second statement");
             Err(fault.hint("a query is one statement"))
         }
-        (Some(other), None) => {
-            use sqlparser::ast::Spanned;
-            let fault = Fault::new(other.span(), "only queries can be kept up to date");
+        (Some(_), None) => {
+            let fault = Fault::new(first, "only queries can be kept up to date");
             Err(fault.hint("a query begins with SELECT or WITH"))
         }
     }

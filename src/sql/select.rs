@@ -43,6 +43,7 @@ impl Lowering {
         span: Span,
     ) -> Result<Rows> {
         let steps = self.from(&s.from, span)?;
+        self.name_windows(&s.named_window)?;
         let mut placed = Vec::new();
         if let Some(selection) = &s.selection {
             self.within(Clause::Where, |this| {
@@ -505,7 +506,8 @@ fn unsupported(s: &Select) -> Result<()> {
         Some(place) => Err(Fault::new(place, format!("{what} is not supported"))),
         None => Ok(()),
     };
-    fault(&|| s.into.as_ref().map(|_| span), "SELECT INTO")?;
+    let into = |into: &ast::SelectInto| into.targets.first().map_or(span, Spanned::span);
+    fault(&|| s.into.as_ref().map(into), "SELECT INTO")?;
     fault(&|| s.top.as_ref().map(|_| span), "TOP")?;
     fault(&|| s.lateral_views.first().map(|_| span), "LATERAL VIEW")?;
     fault(&|| s.prewhere.as_ref().map(Spanned::span), "PREWHERE")?;
@@ -517,7 +519,6 @@ fn unsupported(s: &Select) -> Result<()> {
     )?;
     fault(&|| s.sort_by.first().map(Spanned::span), "SORT BY")?;
     fault(&|| s.qualify.as_ref().map(Spanned::span), "QUALIFY")?;
-    fault(&|| s.named_window.first().map(|_| span), "WINDOW")?;
     fault(&|| s.exclude.as_ref().map(|_| span), "EXCLUDE")?;
     match &s.group_by {
         GroupByExpr::All(_) => Err(Fault::new(span, "GROUP BY ALL is not supported")),

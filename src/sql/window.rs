@@ -1,18 +1,25 @@
 //! Window functions: values of the rows around, which a subquery's rows get as further fields.
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{self, Spanned, WindowFrameBound, WindowFrameUnits, WindowType};
+use sqlparser::ast::{
+    self, NamedWindowDefinition, NamedWindowExpr, Spanned, WindowFrameBound, WindowFrameUnits,
+    WindowSpec, WindowType,
+};
 use sqlparser::tokenizer::Span;
 
 use super::block::{Clause, Kind, Lowering, Typed, call, settled, value};
 use super::call::Args;
 use super::error::{Fault, Result};
 use super::expr::literal;
+use super::names::find;
 use super::query::ordered;
 use crate::query::{
     AggregateFunction, Entry, Expr, Frame, Function, Over, OverFunction, Query, Source,
 };
 use crate::value::Value;
+
+/// Functions of a row's place among those around it.
+pub(super) const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "lag", "lead"];
 
 /// What stands for the row with its window's values while an expression is lowered.
 pub(super) const OVER: &str = "$over";
@@ -33,11 +40,15 @@ impl Lowering {
             let fault = Fault::new(span, message);
             return Err(fault.hint("select it in a subquery, and look at it outside"));
         }
+        let named;
         let spec = match over {
-            WindowType::WindowSpec(spec) if spec.window_name.is_none() => spec,
-            _ => {
-                let fault = Fault::new(span, "named windows are not supported");
-                return Err(fault.hint("write the window out: OVER (PARTITION BY … ORDER BY …)"));
+            WindowType::WindowSpec(spec) => {
+                whole(spec)?;
+                spec
+            }
+            WindowType::NamedWindow(ident) => {
+                named = self.window_named(ident)?;
+                &named
             }
         };
         if args.distinct || !args.order_by.is_empty() || !f.within_group.is_empty() {
@@ -122,7 +133,16 @@ impl Lowering {
                 "a window function inside a window function",
             ));
         }
-        over.check().map_err(|e| Fault::of(e, span))?;
+        // Aggregates of the group are fields of the rows that the window goes over.
+        let args = over.args.iter().map(|arg| match arg.has_aggregate() {
+            true => Expr::Ref(vec![OVER.into()]),
+            false => arg.clone(),
+        });
+        let checked = Over {
+            args: args.collect(),
+            ..over.clone()
+        };
+        checked.check().map_err(|e| Fault::of(e, span))?;
         let expr = match name {
             // The sum of nothing is null in SQL, and 0 in the query model.
             "sum" => {
@@ -136,6 +156,31 @@ impl Lowering {
             _ => self.window(over),
         };
         Ok(Typed { expr, kind })
+    }
+
+    /// Makes the windows of `WINDOW` known to the block.
+    pub(super) fn name_windows(&mut self, named: &[NamedWindowDefinition]) -> Result<()> {
+        for NamedWindowDefinition(ident, window) in named {
+            let spec = match window {
+                NamedWindowExpr::WindowSpec(spec) => spec.clone(),
+                NamedWindowExpr::NamedWindow(other) => self.window_named(other)?,
+            };
+            whole(&spec)?;
+            self.block().named_windows.push((ident.clone(), spec));
+        }
+        Ok(())
+    }
+
+    fn window_named(&mut self, ident: &ast::Ident) -> Result<WindowSpec> {
+        let named = &self.block().named_windows;
+        let names = named.iter().map(|(name, _)| name.value.as_str());
+        match find(ident, names.clone()) {
+            Some(place) => Ok(named[place].1.clone()),
+            None => {
+                let message = format!("unknown window `{}`", ident.value);
+                Err(Fault::new(ident.span, message).suggest(&ident.value, names))
+            }
+        }
     }
 
     /// What stands for a window's value.
@@ -235,6 +280,17 @@ fn lifted(expr: Expr, from: &[SmolStr], fields: &mut Vec<(SmolStr, Expr)>) -> Ex
 /// Whether a window's value is a part of an expression.
 pub(super) fn has_windows(expr: &Expr) -> bool {
     expr.any(&mut |e| matches!(e, Expr::Ref(path) if path[0] == OVER))
+}
+
+/// Refuses a window that is made of another one.
+fn whole(spec: &WindowSpec) -> Result<()> {
+    match &spec.window_name {
+        None => Ok(()),
+        Some(name) => {
+            let fault = Fault::new(name.span, "a window cannot be made of another one");
+            Err(fault.hint("write it out: OVER (PARTITION BY … ORDER BY …)"))
+        }
+    }
 }
 
 /// The rows of an aggregate: from some before the row to some behind it.

@@ -1,8 +1,12 @@
-//! SQL: random statements over random histories give what DuckDB gives, after every batch; what
-//! statements become; what is refused, and how.
+//! SQL: random statements over random histories give what DuckDB and PostgreSQL give, after every
+//! batch; the queries of NEXMark and TPC-H; what statements become; what is refused, and how.
 
 mod errors;
 mod generate;
+mod judges;
+mod logic;
 mod lowering;
+mod nexmark;
 mod oracle;
 mod tpch;
+mod tpch_scale;

@@ -1,6 +1,6 @@
-//! DuckDB as the judge of statements.
+//! DuckDB and PostgreSQL as the judges of random statements.
 //!
-//! `TAILWATER_SQL_CASES` sets how many cases run, `TAILWATER_SEED` where they start, and
+//! `TAILWATER_SQL_CASES` and `TAILWATER_POSTGRES_CASES` set how many cases run, `TAILWATER_SEED` where they start, and
 //! `TAILWATER_PEER_FAILURES` after how many failures to stop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,14 +9,13 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tailwater::engine::Engine;
 use tailwater::query::Query;
+use tailwater::view::{ResultRow, View};
 
-use super::generate::{Statement, history, statement};
+use super::generate::{self, Dialect, Statement, history, statement};
+use super::judges::{DuckDb, Judge, Postgres, Rows, Tables};
 use crate::peers::compare::same_rows;
-use crate::peers::process::Peer;
 
-pub(super) type Rows = Vec<(String, Value)>;
-
-/// Rows as the lists of their values, which are there even where they are null.
+/// A statement's rows after each batch.
 pub(super) fn by_engine(sql: &str, batches: &[Vec<Value>]) -> Result<Vec<Rows>, String> {
     let query = Query::from_sql(sql).map_err(|e| format!("refused: {e}"))?;
     let again = Query::from_json(&query.to_json().map_err(|e| format!("not written: {e}"))?);
@@ -33,20 +32,24 @@ pub(super) fn by_engine(sql: &str, batches: &[Vec<Value>]) -> Result<Vec<Rows>, 
         let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
         let batch = engine.decode(texts.iter().map(String::as_str)).unwrap();
         engine.apply(batch);
-        let view = engine.view(live).unwrap();
-        let row = |row: tailwater::view::ResultRow<'_>| {
-            let text = serde_json::to_string(&row.json()).unwrap();
-            let row: Value = serde_json::from_str(&text).unwrap();
-            let value = |name: &String| row.get(name).cloned().unwrap_or(json!({"missing": name}));
-            (String::new(), columns.iter().map(value).collect())
-        };
-        snapshots.push(view.rows().map(row).collect());
+        snapshots.push(listed(&engine.view(live).unwrap(), &columns));
     }
     Ok(snapshots)
 }
 
+/// A result's rows as the lists of their values.
+pub(super) fn listed(view: &View, columns: &[String]) -> Rows {
+    let row = |row: ResultRow<'_>| {
+        let text = serde_json::to_string(&row.json()).unwrap();
+        let row: Value = serde_json::from_str(&text).unwrap();
+        let value = |name: &String| row.get(name).cloned().unwrap_or(json!({"missing": name}));
+        (String::new(), columns.iter().map(value).collect())
+    };
+    view.rows().map(row).collect()
+}
+
 /// The names of a query's columns.
-fn columns(query: &Query) -> Vec<String> {
+pub(super) fn columns(query: &Query) -> Vec<String> {
     use tailwater::query::{Entry, Expr, Source};
     match (&query.select, &query.from) {
         (Some(Expr::Object(entries)), _) => entries
@@ -62,57 +65,70 @@ fn columns(query: &Query) -> Vec<String> {
     }
 }
 
-/// The rows that DuckDB gave after a batch.
-pub(super) fn theirs(rows: &Value) -> Rows {
-    let rows = rows.as_array().into_iter().flatten();
-    rows.map(|row| (String::new(), row.clone())).collect()
-}
-
-/// What differs, if something does; nothing where DuckDB does not answer.
-fn compare(peer: &mut Peer, of: &Statement, batches: &[Vec<Value>]) -> Option<Result<(), String>> {
-    let answer = peer.ask(&json!({"sql": of.sql, "batches": batches}));
-    if let Some(reason) = answer["skip"].as_str() {
-        eprintln!("skipped: {reason}\n  {}", of.sql);
-        return None;
-    }
+/// What differs, if something does; nothing where the judge does not answer.
+fn compare(
+    judge: &mut dyn Judge,
+    tables: &Tables,
+    of: &Statement,
+    batches: &[Vec<Value>],
+) -> Option<Result<(), String>> {
+    let expected = match judge.snapshots(&of.sql, batches, tables) {
+        Ok(expected) => expected,
+        Err(reason) => {
+            eprintln!("skipped: {reason}\n  {}", of.sql);
+            return None;
+        }
+    };
     let found = catch_unwind(AssertUnwindSafe(|| by_engine(&of.sql, batches)));
     let found = match found.unwrap_or_else(|_| Err("panic".into())) {
         Ok(found) => found,
         Err(error) => return Some(Err(error)),
     };
-    for (n, (mut found, expected)) in found
-        .into_iter()
-        .zip(answer["snapshots"].as_array()?)
-        .enumerate()
-    {
-        let mut expected = theirs(expected);
-        if !of.ordered {
-            found.sort_by_cached_key(|row| row.1.to_string());
-            expected.sort_by_cached_key(|row| row.1.to_string());
-        }
-        if !same_rows(&found, &expected, of.ordered) {
-            let list = |rows: &Rows| -> String {
-                rows.iter().map(|(_, row)| format!("    {row}\n")).collect()
-            };
-            return Some(Err(format!(
-                "other rows after {} batches:\n  DuckDB\n{}  Tailwater\n{}",
-                n + 1,
-                list(&expected),
-                list(&found)
-            )));
+    for (n, (found, expected)) in found.into_iter().zip(expected).enumerate() {
+        if let Err(error) = same_result(judge.name(), found, expected, of.ordered) {
+            return Some(Err(format!("after {} batches: {error}", n + 1)));
         }
     }
     Some(Ok(()))
 }
 
+/// Whether two results are the same; if not, both of them.
+pub(super) fn same_result(
+    judge: &str,
+    mut found: Rows,
+    mut expected: Rows,
+    ordered: bool,
+) -> Result<(), String> {
+    if !ordered {
+        found.sort_by_cached_key(|row| row.1.to_string());
+        expected.sort_by_cached_key(|row| row.1.to_string());
+    }
+    if same_rows(&found, &expected, ordered) {
+        return Ok(());
+    }
+    let list = |rows: &Rows| -> String {
+        let row = |(_, row): &(String, Value)| format!("    {row}\n");
+        rows.iter().take(60).map(row).collect()
+    };
+    let (expected, found) = (list(&expected), list(&found));
+    Err(format!(
+        "other rows\n  {judge}\n{expected}  Tailwater\n{found}"
+    ))
+}
+
 /// Leaves out messages as long as the case still fails.
-fn shrunk(peer: &mut Peer, of: &Statement, batches: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+fn shrunk(
+    judge: &mut dyn Judge,
+    tables: &Tables,
+    of: &Statement,
+    batches: Vec<Vec<Value>>,
+) -> Vec<Vec<Value>> {
     let mut small = batches;
     for batch in (0..small.len()).rev() {
         for message in (0..small[batch].len()).rev() {
             let mut smaller = small.clone();
             smaller[batch].remove(message);
-            if matches!(compare(peer, of, &smaller), Some(Err(_))) {
+            if matches!(compare(judge, tables, of, &smaller), Some(Err(_))) {
                 small = smaller;
             }
         }
@@ -124,18 +140,16 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
-fn statements_equal_duckdbs(part: u64, parts: u64) {
-    let (first, count) = (
-        number("TAILWATER_SEED", 0),
-        number("TAILWATER_SQL_CASES", 3000),
-    );
+/// Runs the cases whose seeds leave `part` when divided by `parts`.
+fn statements_equal(judge: &mut dyn Judge, dialect: Dialect, cases: u64, part: u64, parts: u64) {
+    let first = number("TAILWATER_SEED", 0);
     let mut patience = number("TAILWATER_PEER_FAILURES", 1);
-    let mut peer = Peer::start("sql.mjs");
+    let tables = generate::tables(dialect);
     let (mut same, mut skipped, mut with_rows, mut failures) = (0, 0, 0, Vec::new());
-    for seed in (first..first + count).filter(|seed| seed % parts == part) {
+    for seed in (first..first + cases).filter(|seed| seed % parts == part) {
         let mut rng = Rng::with_seed(seed);
-        let (statement, batches) = (statement(&mut rng), history(&mut rng));
-        match compare(&mut peer, &statement, &batches) {
+        let (statement, batches) = (statement(&mut rng, dialect), history(&mut rng));
+        match compare(judge, &tables, &statement, &batches) {
             None => skipped += 1,
             Some(Ok(())) => {
                 same += 1;
@@ -143,8 +157,8 @@ fn statements_equal_duckdbs(part: u64, parts: u64) {
                 with_rows += u64::from(rows.iter().any(|rows| !rows.is_empty()));
             }
             Some(Err(_)) => {
-                let small = shrunk(&mut peer, &statement, batches);
-                let Some(Err(error)) = compare(&mut peer, &statement, &small) else {
+                let small = shrunk(judge, &tables, &statement, batches);
+                let Some(Err(error)) = compare(judge, &tables, &statement, &small) else {
                     continue;
                 };
                 let query = Query::from_sql(&statement.sql).map(|query| query.to_json());
@@ -172,12 +186,26 @@ fn statements_equal_duckdbs(part: u64, parts: u64) {
     );
 }
 
+fn statements_equal_duckdbs(part: u64) {
+    let tables = generate::tables(Dialect::DuckDb);
+    let mut duckdb = DuckDb::start(&tables).without_optimizer();
+    let cases = number("TAILWATER_SQL_CASES", 3000);
+    statements_equal(&mut duckdb, Dialect::DuckDb, cases, part, 2);
+}
+
 #[test]
 fn statements_equal_duckdbs_after_every_batch_1() {
-    statements_equal_duckdbs(0, 2);
+    statements_equal_duckdbs(0);
 }
 
 #[test]
 fn statements_equal_duckdbs_after_every_batch_2() {
-    statements_equal_duckdbs(1, 2);
+    statements_equal_duckdbs(1);
+}
+
+#[test]
+fn statements_equal_postgresqls_after_every_batch() {
+    let mut postgres = Postgres::start(&generate::tables(Dialect::Postgres));
+    let cases = number("TAILWATER_POSTGRES_CASES", 2000);
+    statements_equal(&mut postgres, Dialect::Postgres, cases, 0, 1);
 }

@@ -8,14 +8,13 @@ use tailwater::plan::Plan;
 use tailwater::query::{Query, QueryFile};
 use tailwater::schema::Catalog;
 
-use super::oracle::{Rows, by_engine, theirs};
-use crate::peers::compare::same_rows;
-use crate::peers::process::Peer;
+use super::judges::{DuckDb, Judge, Tables};
+use super::oracle::{by_engine, same_result};
 
 /// Those that are not within the query model, and why.
 const NOT_MAINTAINED: [(u32, &str); 0] = [];
 
-fn text(n: u32) -> String {
+pub(super) fn text(n: u32) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("queries/tpch/q{n:02}.sql"));
     std::fs::read_to_string(path).unwrap()
 }
@@ -48,9 +47,9 @@ fn all_queries_are_read_and_planned() {
 }
 
 /// Tables, their columns with types, and what they are filled from.
-fn tables() -> Value {
+pub(super) fn tables() -> Tables {
     let dates = "DATE";
-    json!({
+    Tables::new(json!({
         "region": {"r_regionkey": "BIGINT", "r_name": "VARCHAR"},
         "nation": {"n_nationkey": "BIGINT", "n_name": "VARCHAR", "n_regionkey": "BIGINT"},
         "supplier": {"s_suppkey": "BIGINT", "s_name": "VARCHAR", "s_address": "VARCHAR",
@@ -70,7 +69,7 @@ fn tables() -> Value {
             "l_tax": "DOUBLE", "l_returnflag": "VARCHAR", "l_linestatus": "VARCHAR",
             "l_shipdate": dates, "l_commitdate": dates, "l_receiptdate": dates,
             "l_shipinstruct": "VARCHAR", "l_shipmode": "VARCHAR"},
-    })
+    }))
 }
 
 /// How many rows a table has at most.
@@ -154,7 +153,7 @@ fn value(rng: &mut Rng, column: &str, row: usize) -> Value {
 }
 
 /// The rows come in some batches, then some of them change or go.
-fn batches(rng: &mut Rng, tables: &Value) -> Vec<Vec<Value>> {
+fn batches(rng: &mut Rng, tables: &Tables) -> Vec<Vec<Value>> {
     let mut messages = Vec::new();
     for (table, rows) in ROWS {
         for row in 0..rows {
@@ -179,10 +178,10 @@ fn batches(rng: &mut Rng, tables: &Value) -> Vec<Vec<Value>> {
     batches
 }
 
-fn message(rng: &mut Rng, tables: &Value, table: &str, row: usize) -> Value {
-    let columns = tables[table].as_object().unwrap().keys();
+fn message(rng: &mut Rng, tables: &Tables, table: &str, row: usize) -> Value {
+    let columns = tables.columns(table).map(|(column, _)| column);
     let row_value: Value = columns
-        .map(|column| (column.clone(), value(rng, column, row)))
+        .map(|column| (column.to_owned(), value(rng, column, row)))
         .collect::<serde_json::Map<_, _>>()
         .into();
     json!({"type": table, "key": row.to_string(), "value": row_value, "headers": {"operation": "upsert"}})
@@ -191,36 +190,24 @@ fn message(rng: &mut Rng, tables: &Value, table: &str, row: usize) -> Value {
 #[test]
 fn results_equal_duckdbs_after_every_batch() {
     let tables = tables();
-    let mut peer = Peer::start("sql.mjs");
+    let mut duckdb = DuckDb::start(&tables);
     let mut with_rows = [0; 23];
     for seed in 0..2 {
         let mut rng = Rng::with_seed(seed);
         let batches = batches(&mut rng, &tables);
         for n in 1..=22 {
             let sql = text(n);
-            let answer = peer.ask(&json!({"sql": sql, "batches": batches, "tables": tables}));
-            let snapshots = answer["snapshots"].as_array();
-            let snapshots = snapshots.unwrap_or_else(|| panic!("Q{n}: {answer}"));
+            let expected = duckdb.snapshots(&sql, &batches, &tables);
+            let expected = expected.unwrap_or_else(|e| panic!("Q{n}: {e}"));
             let found = by_engine(&sql, &batches).unwrap_or_else(|e| panic!("Q{n}: {e}"));
-            for (batch, (mut found, expected)) in found.into_iter().zip(snapshots).enumerate() {
-                let mut expected = theirs(expected);
+            for (batch, (found, expected)) in found.into_iter().zip(expected).enumerate() {
+                let some =
+                    |row: &(String, Value)| row.1.as_array().unwrap().iter().any(|v| !v.is_null());
+                with_rows[n as usize] += usize::from(found.iter().any(some));
                 // Not all orders are total.
-                found.sort_by_cached_key(|row| row.1.to_string());
-                expected.sort_by_cached_key(|row| row.1.to_string());
-                let text = |rows: &Rows| -> String {
-                    rows.iter().map(|(_, row)| format!("    {row}\n")).collect()
-                };
-                assert!(
-                    same_rows(&found, &expected, false),
-                    "Q{n}, seed {seed}, after {} batches:\n  DuckDB\n{}  Tailwater\n{}",
-                    batch + 1,
-                    text(&expected),
-                    text(&found)
-                );
-                let some = found
-                    .iter()
-                    .any(|(_, row)| row.as_array().unwrap().iter().any(|v| !v.is_null()));
-                with_rows[n as usize] += usize::from(some);
+                same_result("DuckDB", found, expected, false).unwrap_or_else(|e| {
+                    panic!("Q{n}, seed {seed}, after {} batches: {e}", batch + 1)
+                });
             }
         }
     }

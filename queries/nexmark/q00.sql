@@ -1,0 +1,2 @@
+-- title: NEXMark q0: Pass through
+SELECT auction, bidder, price, dateTime, extra FROM bid
