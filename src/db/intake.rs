@@ -160,6 +160,8 @@ impl Core {
     /// Takes in a batch of the stream, which arrived at some time; whether to go on reading.
     pub(super) fn take(&mut self, batch: &Batch, arrived: SystemTime) -> bool {
         self.arrived = Some(arrived);
+        #[cfg(all(test, feature = "serve"))]
+        super::simulated::takes(self, batch);
         #[cfg(feature = "server")]
         let _span = tracing::debug_span!("batch", stream = self.intake.url, offset = %batch.offset)
             .entered();
@@ -256,6 +258,8 @@ impl Core {
         if vanished && had_rows {
             // A reset waits for what follows it.
             self.step(Engine::finish);
+            #[cfg(all(test, feature = "serve"))]
+            super::simulated::stepped(self);
         }
     }
 

@@ -98,6 +98,8 @@ mod paced;
 mod pending;
 mod rows;
 mod shared;
+#[cfg(all(test, feature = "serve"))]
+pub(crate) mod simulated;
 mod snapshot;
 mod status;
 mod sync;
@@ -194,6 +196,8 @@ impl Inner {
         let (reply, answer) = mpsc::sync_channel(1);
         let command = command(f, move |result| drop(reply.send(result)));
         let _ = self.commands.send(command);
+        #[cfg(all(test, feature = "serve"))]
+        simulated::drive();
         // Without an answer, the thread has ended.
         answer.recv().unwrap_or_else(|_| Err(self.shared.reason()))
     }

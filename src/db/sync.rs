@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::{oneshot, watch};
@@ -15,6 +15,7 @@ use super::status::Status;
 use crate::stream::{
     Batch, DurableStream, Identity, Live, Offset, ReadOptions, Reader, StreamError,
 };
+use crate::system;
 
 /// A stream that has to be read from its start again so soon is waited for so long, and twice as long
 /// each time, until it was followed for some time.
@@ -79,7 +80,7 @@ impl SyncTask {
         let mut pause = AGAIN;
         loop {
             let from_start = offset == Offset::START;
-            let began = Instant::now();
+            let began = system::now();
             let (status, read) = self.read(&identity, offset).await;
             match status {
                 // The server no longer has what followed. At its start it has all that counts: a
@@ -88,8 +89,8 @@ impl SyncTask {
                     if (read || !from_start) && self.is_gone(&error) =>
                 {
                     // A server that never has what follows is not to be read all the time.
-                    if began.elapsed() < AGAIN_MOST {
-                        tokio::time::sleep(pause).await;
+                    if system::now() - began < AGAIN_MOST {
+                        system::sleep(pause).await;
                         pause = (pause * 2).min(AGAIN_MOST);
                     } else {
                         pause = AGAIN;
@@ -196,7 +197,7 @@ impl SyncTask {
     /// Hands a batch to the engine, which answers whether to go on.
     fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
-        let arrived = SystemTime::now();
+        let arrived = system::time();
         let take = command(
             move |core| core.take(&batch, arrived),
             |taken| {

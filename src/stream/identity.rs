@@ -9,6 +9,7 @@ use super::handle::{DurableStream, next_offset};
 use super::http;
 use super::offset::Offset;
 use super::read::Trouble;
+use crate::system;
 
 /// What a server says of a stream, as far as it says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl DurableStream {
                 Err(error) => error,
             };
             trouble.send_modify(|trouble| Trouble::go_on(trouble, &error));
-            tokio::time::sleep(backoff.delay_after(error)?).await;
+            system::sleep(backoff.delay_after(error)?).await;
         }
     }
 }

@@ -3,7 +3,6 @@
 //! After a first line come blocks, each with its length and its checksum: a description in JSON, then
 //! the rows, collection by collection, as they are in memory. A block without content is the end.
 
-use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use smol_str::SmolStr;
 use super::super::dead_letters::DeadLetters;
 use crate::schema::{Catalog, CollectionDef, Columns};
 use crate::store::{Action, Store};
+use crate::system::files::{self, File};
 use crate::value::{Row, SeqBuilder, is_row};
 
 /// The first line names the format, that of packed rows included.
@@ -99,20 +99,20 @@ pub(super) enum Misfit {
 pub(super) fn write(directory: &Path, capture: &Capture) -> io::Result<u64> {
     let part = directory.join("snapshot.part");
     let written = write_to(&part, capture).and_then(|length| {
-        fs::rename(&part, directory.join(NAME))?;
-        sync(directory)?;
+        files::rename(&part, &directory.join(NAME))?;
+        files::sync_directory(directory)?;
         Ok(length)
     });
     if written.is_err() {
         // Room for others, if that is what is missing.
-        let _ = fs::remove_file(&part);
+        let _ = files::remove(&part);
     }
     written
 }
 
 fn write_to(path: &Path, capture: &Capture) -> io::Result<u64> {
     let mut blocks = Blocks {
-        out: BufWriter::new(File::create(path)?),
+        out: BufWriter::new(files::create(path)?),
         length: FIRST_LINE.len() as u64,
     };
     blocks.out.write_all(FIRST_LINE)?;
@@ -138,14 +138,6 @@ fn write_to(path: &Path, capture: &Capture) -> io::Result<u64> {
     Ok(length)
 }
 
-/// Makes a rename last.
-fn sync(directory: &Path) -> io::Result<()> {
-    match cfg!(unix) {
-        true => File::open(directory)?.sync_all(),
-        false => Ok(()),
-    }
-}
-
 struct Blocks<W> {
     out: W,
     length: u64,
@@ -165,12 +157,13 @@ impl<W: Write> Blocks<W> {
 
 /// The length of the snapshot there is, or 0.
 pub(super) fn length(directory: &Path) -> u64 {
-    fs::metadata(directory.join(NAME)).map_or(0, |meta| meta.len())
+    files::length(&directory.join(NAME)).unwrap_or(0)
 }
 
 /// Puts the snapshot aside, so that it is not tried again and can be looked at. False if there is none.
 pub(super) fn set_aside(directory: &Path) -> io::Result<bool> {
-    match fs::rename(directory.join(NAME), directory.join("snapshot.rejected")) {
+    let aside = directory.join("snapshot.rejected");
+    match files::rename(&directory.join(NAME), &aside) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -183,12 +176,13 @@ pub(super) fn read(
     store: &mut Store,
     check: impl FnOnce(&Description) -> Result<(), String>,
 ) -> Result<Option<Description>, Misfit> {
-    let file = match File::open(directory.join(NAME)) {
+    let path = directory.join(NAME);
+    let file = match files::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let left = file.metadata()?.len();
+    let left = files::length(&path)?;
     let mut input = Input {
         input: BufReader::new(file),
         left,

@@ -11,7 +11,6 @@ mod steps;
 mod task;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +19,7 @@ use super::lock;
 use crate::schema::Catalog;
 use crate::store::{Action, Store};
 use crate::stream::{Identity, Offset};
+use crate::system::files;
 use crate::value::{Row, ValueRef};
 use file::{Capture, Description, Part, primary_key};
 pub(crate) use steps::next_incarnation;
@@ -155,6 +155,12 @@ impl Keeping {
         (count <= messages).then_some(count)
     }
 
+    /// The stream's id, if it has one that is known.
+    #[cfg(all(test, feature = "serve"))]
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     pub(super) fn is_repeating(&self) -> bool {
         !self.again.is_empty()
     }
@@ -213,7 +219,7 @@ impl Core {
         };
         keeping.id.clone_from(&now.id);
         let directory = keeping.keep.directory.clone();
-        if let Err(error) = fs::create_dir_all(&directory) {
+        if let Err(error) = files::create_directory(&directory) {
             lock(&self.shared.kept).error = Some(error.to_string());
         }
         let catalog = self.shared.catalog.clone();

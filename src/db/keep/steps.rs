@@ -7,12 +7,14 @@
 //! was started anew, the last entries may be missing, and the file is not believed.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
+
+use crate::system::files::{self, File};
+use crate::system::{self, boot};
 
 /// So many steps are made again at most; those before them are made as one.
 const MOST: usize = 4096;
@@ -113,7 +115,7 @@ impl Steps {
 
     /// Whether there may be steps to be made again.
     pub(super) fn are_there(directory: &Path) -> bool {
-        Steps::path(directory).exists()
+        files::exists(&Steps::path(directory))
     }
 
     /// Begins a file in the place of the one there is, and says so if that cannot be written.
@@ -150,7 +152,7 @@ impl Steps {
         position: u64,
     ) -> Result<Again, u64> {
         let path = Steps::path(directory);
-        let bytes = fs::read(&path).map_err(|_| 0u64)?;
+        let bytes = files::read(&path).map_err(|_| 0u64)?;
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(0u64)?;
         let first: FirstLine = serde_json::from_slice(&bytes[..end]).map_err(|_| 0u64)?;
         let base = first.base;
@@ -196,10 +198,7 @@ impl Steps {
         if queue.is_empty() {
             return Err(other);
         }
-        let file = File::options()
-            .append(true)
-            .open(&path)
-            .map_err(|_| other)?;
+        let file = files::append(&path).map_err(|_| other)?;
         let steps = Steps {
             path,
             file: Some(file),
@@ -275,9 +274,9 @@ impl Steps {
             bytes.extend_from_slice(&step.to_bytes());
         }
         let part = self.path.with_extension("part");
-        let mut file = File::create(&part)?;
+        let mut file = files::create(&part)?;
         file.write_all(&bytes)?;
-        fs::rename(part, &self.path)?;
+        files::rename(&part, &self.path)?;
         self.file = Some(file);
         self.length = self.kept.len();
         Ok(())
@@ -288,14 +287,8 @@ impl Steps {
         if let Some(file) = self.file.take() {
             let _ = file.set_len(0);
         }
-        let _ = fs::remove_file(&self.path);
+        let _ = files::remove(&self.path);
     }
-}
-
-/// Names the run of the operating system; empty where that is not known.
-fn boot() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    id.map_or(String::new(), |id| id.trim().to_owned())
 }
 
 /// A number for the steps of a database, greater than all before it, those of earlier processes
@@ -303,9 +296,13 @@ fn boot() -> String {
 pub(crate) fn next_incarnation(after: u64) -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = system::time().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros() as u64);
     let next = |last: u64| now.max(last + 1).max(after + 1);
+    #[cfg(all(test, feature = "serve"))]
+    if let Some(number) = system::simulated::next_number(next) {
+        return number;
+    }
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
         Some(next(last))
     });
@@ -314,6 +311,8 @@ pub(crate) fn next_incarnation(after: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn of(stream: &str, id: Option<&str>) -> Of {

@@ -21,6 +21,8 @@ mod offset;
 mod registry;
 mod render;
 pub(crate) mod save;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod sources;
 mod store;

@@ -16,6 +16,7 @@ use super::batch::{Batch, Items, JsonItems};
 use super::error::StreamError;
 use super::handle::DurableStream;
 use super::offset::Offset;
+use crate::system;
 use steps::Steps;
 
 /// What happens when everything there is was read.
@@ -104,7 +105,7 @@ impl Trouble {
     pub(super) fn go_on(trouble: &mut Option<Trouble>, error: &StreamError) {
         let first = trouble.take().map(|trouble| trouble.since);
         *trouble = Some(Trouble {
-            since: first.unwrap_or_else(SystemTime::now),
+            since: first.unwrap_or_else(system::time),
             error: error.clone(),
         });
     }

@@ -1,6 +1,6 @@
 //! The steps of a reader: which request comes next, and what its answer means.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
@@ -14,6 +14,7 @@ use super::super::offset::Offset;
 use super::super::retry::Backoff;
 use super::events::Events;
 use super::{Live, ReadOptions, Trouble};
+use crate::system;
 
 /// An SSE connection that lasts less is of no use, as is one over which nothing comes.
 const SHORT: Duration = Duration::from_secs(1);
@@ -80,7 +81,7 @@ impl Steps {
     pub(super) async fn next(&mut self) -> Option<Result<Batch, StreamError>> {
         loop {
             if !self.pause.is_zero() {
-                tokio::time::sleep(self.pause).await;
+                system::sleep(self.pause).await;
                 self.pause = Duration::ZERO;
             }
             let step = match &mut self.phase {
@@ -182,9 +183,9 @@ impl Steps {
     /// One catch-up or long-poll request.
     async fn request(&mut self, live: Option<&'static str>) -> Result<Option<Batch>, StreamError> {
         let request = self.get(live);
-        let sent = Instant::now();
+        let sent = system::now();
         let answer = self.stream.http.send_once(&request).await?;
-        let took = sent.elapsed();
+        let took = system::now() - sent;
         if let Some(content_type) = http::content_type(&answer.headers) {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
