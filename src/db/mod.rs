@@ -125,6 +125,8 @@ pub use context::{BoxError, MutationContext, PendingMutation, append_mutations};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use effect::EffectHandle;
 pub use error::{DbError, RowError};
+#[cfg(feature = "fuzzing")]
+pub(crate) use keep::rows_of;
 pub use keep::{Keep, Kept};
 #[cfg(feature = "serve")]
 pub(crate) use live::Sink;

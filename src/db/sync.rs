@@ -138,6 +138,7 @@ impl SyncTask {
         any: &mut bool,
     ) -> Option<Status> {
         let mut trouble = reader.trouble();
+        let mut connections = 0;
         // The next batch is fetched while the engine takes the last one.
         let mut taking = None;
         let mut failure = None;
@@ -154,20 +155,31 @@ impl SyncTask {
             match batch {
                 Some(Ok(batch)) => {
                     failure = None;
+                    *any = true;
+                    let is_new = reader.origin().connections != connections;
+                    connections = reader.origin().connections;
                     // The server was away, and may have come back with something else.
-                    if self.identify && trouble.has_changed().unwrap_or(false) {
-                        trouble.mark_unchanged();
-                        let now = match self.stream.identify(&watch::Sender::new(None)).await {
-                            Ok(now) => now,
-                            Err(error) => return Some(Status::Error(error.into())),
+                    let was_away = trouble.has_changed().unwrap_or(false);
+                    trouble.mark_unchanged();
+                    if self.identify {
+                        let is_same = match (&identity.id, reader.origin().id) {
+                            (Some(id), Some(now)) if !was_away => Ok(now == *id),
+                            (Some(_), _) if is_new || was_away => {
+                                self.is_same(identity, &batch).await
+                            }
+                            (None, _) if was_away => self.is_same(identity, &batch).await,
+                            _ => Ok(true),
                         };
-                        if now.id != identity.id || !now.reaches(&batch.offset) {
-                            settle(&mut taking).await?;
-                            let url = self.stream.url();
-                            return Some(Status::Error(StreamError::Gone { url }.into()));
+                        match is_same {
+                            Ok(true) => {}
+                            Ok(false) => {
+                                settle(&mut taking).await?;
+                                let url = self.stream.url();
+                                return Some(Status::Error(StreamError::Gone { url }.into()));
+                            }
+                            Err(error) => return Some(Status::Error(error.into())),
                         }
                     }
-                    *any = true;
                     settle(&mut taking).await?;
                     taking = Some(self.give(batch)?);
                 }
@@ -184,6 +196,12 @@ impl SyncTask {
         }
         settle(&mut taking).await?;
         Some(failure.map_or(Status::Ended, |error| Status::Error(error.into())))
+    }
+
+    /// Whether a batch is of the stream that was read so far, as the server says when it is asked.
+    async fn is_same(&self, identity: &Identity, batch: &Batch) -> Result<bool, StreamError> {
+        let now = self.stream.identify(&watch::Sender::new(None)).await?;
+        Ok(now.id == identity.id && now.reaches(&batch.offset))
     }
 
     /// Asks the engine's thread; `None` if it has ended.

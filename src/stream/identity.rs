@@ -1,7 +1,7 @@
 //! Which stream it is: another one under the same URL is told from it.
 
 use reqwest::Method;
-use reqwest::header::ETAG;
+use reqwest::header::{ETAG, HeaderMap};
 use tokio::sync::watch;
 
 use super::error::StreamError;
@@ -19,6 +19,22 @@ pub(crate) struct Identity {
     pub(crate) id: Option<String>,
     /// Where it ends.
     pub(crate) end: Option<Offset>,
+}
+
+/// What the answers to a reader say of where they come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The id of the stream, if the last answer with messages told it.
+    pub(crate) id: Option<String>,
+    /// How many connections for events were opened.
+    pub(crate) connections: u64,
+}
+
+impl Origin {
+    /// Takes note of an answer.
+    pub(super) fn hear(&mut self, headers: &HeaderMap) {
+        self.id = http::text(headers, ETAG.as_str()).and_then(stream_id);
+    }
 }
 
 impl Identity {

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use super::super::dead_letters::DeadLetters;
 use crate::schema::{Catalog, CollectionDef, Columns};
 use crate::store::{Action, Store};
-use crate::system::files::{self, File};
+use crate::system::files;
 use crate::value::{Row, SeqBuilder, is_row};
 
 /// The first line names the format, that of packed rows included.
@@ -34,6 +34,9 @@ pub(super) struct Description {
     pub(super) offset: String,
     /// The number of messages up to there.
     pub(super) position: u64,
+    /// Of the messages up to there.
+    #[serde(default)]
+    pub(super) messages: u32,
     /// Which steps are counted, and the last one that was made.
     pub(super) incarnation: u64,
     pub(super) epoch: u64,
@@ -182,9 +185,19 @@ pub(super) fn read(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let left = files::length(&path)?;
+    let length = files::length(&path)?;
+    read_from(BufReader::new(file), length, store, check).map(Some)
+}
+
+/// Reads a snapshot of so many bytes.
+fn read_from(
+    input: impl Read,
+    left: u64,
+    store: &mut Store,
+    check: impl FnOnce(&Description) -> Result<(), String>,
+) -> Result<Description, Misfit> {
     let mut input = Input {
-        input: BufReader::new(file),
+        input,
         left,
         block: Vec::new(),
     };
@@ -228,21 +241,21 @@ pub(super) fn read(
     let missing = part.is_some_and(|part| part.left > 0) || parts.any(|part| part.rows > 0);
     match missing || input.left > 0 {
         true => Err(Misfit::Damaged(COUNT)),
-        false => Ok(Some(description)),
+        false => Ok(description),
     }
 }
 
 const ROW: &str = "a row is not one";
 const COUNT: &str = "it has not as much as it says";
 
-struct Input {
-    input: BufReader<File>,
+struct Input<R> {
+    input: R,
     /// So many bytes are in the file from here on: lengths that say more are wrong.
     left: u64,
     block: Vec<u8>,
 }
 
-impl Input {
+impl<R: Read> Input<R> {
     fn take(&mut self, bytes: &mut [u8]) -> Result<(), Misfit> {
         let left = self.left.checked_sub(bytes.len() as u64);
         self.left = left.ok_or(Misfit::Damaged("it ends too soon"))?;
@@ -334,4 +347,33 @@ impl Rows {
             .for_each(|value| self.builder.push_encoded(value));
         Row::new(&mut self.builder, &mut self.scratch)
     }
+}
+
+/// The rows of what may be a snapshot, as texts, once as it is and once with its checksums made right,
+/// so that what lies behind them is reached, too.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn rows_of(bytes: &[u8]) -> [Option<Vec<String>>; 2] {
+    let rows = |bytes: &[u8]| {
+        let mut store = Store::new(std::sync::Arc::new(Catalog::open()));
+        read_from(bytes, bytes.len() as u64, &mut store, |_| Ok(())).ok()?;
+        let mut texts = Vec::new();
+        for collection in store.catalog().collections() {
+            for row in store.rows(&collection) {
+                texts.extend(row.columns().map(|value| value.to_string()));
+            }
+        }
+        Some(texts)
+    };
+    let mut sealed = bytes.to_vec();
+    let mut at = FIRST_LINE.len();
+    while let Some(head) = sealed.get(at..at + 8) {
+        let length = u32::from_le_bytes(head[..4].try_into().unwrap_or_default()) as usize;
+        let Some(content) = sealed.get(at + 8..at + 8 + length) else {
+            break;
+        };
+        let checksum = crc32fast::hash(content).to_le_bytes();
+        sealed[at + 4..at + 8].copy_from_slice(&checksum);
+        at += 8 + length;
+    }
+    [rows(bytes), rows(&sealed)]
 }

@@ -21,6 +21,8 @@ use crate::store::{Action, Store};
 use crate::stream::{Identity, Offset};
 use crate::system::files;
 use crate::value::{Row, ValueRef};
+#[cfg(feature = "fuzzing")]
+pub(crate) use file::rows_of;
 use file::{Capture, Description, Part, primary_key};
 pub(crate) use steps::next_incarnation;
 use steps::{Again, Base, Of, Step, Steps};
@@ -233,14 +235,14 @@ impl Core {
                 None
             }
         };
-        let mut begin = (None, 0);
+        let mut begin = (None, (0, 0));
         if let Some(snapshot) = snapshot {
             let offset = Offset::from(snapshot.offset.as_str());
             begin = (
                 Some((snapshot.incarnation, snapshot.epoch)),
-                snapshot.position,
+                (snapshot.position, snapshot.messages),
             );
-            self.intake.position = snapshot.position;
+            (self.intake.position, self.intake.messages) = begin.1;
             self.intake.txids = snapshot.txids;
             self.intake.settled = offset.clone();
             self.shared.dead_letters.restore(snapshot.dead_letters);
@@ -263,7 +265,7 @@ impl Core {
     fn resume_steps(
         &mut self,
         keeping: &mut Keeping,
-        (snapshot, position): (Option<(u64, u64)>, u64),
+        (snapshot, upto): (Option<(u64, u64)>, (u64, u32)),
         schema_version: u64,
     ) {
         let directory = &keeping.keep.directory;
@@ -272,7 +274,7 @@ impl Core {
             id: keeping.id.clone(),
             schema_version,
         };
-        match Steps::resume(directory, &of, snapshot, position) {
+        match Steps::resume(directory, &of, snapshot, upto) {
             Ok(Again { steps, queue }) => {
                 self.shared.set_incarnation(steps.incarnation());
                 keeping.steps = Some(steps);
@@ -319,6 +321,10 @@ impl Core {
             && keeping.step_within(position, 0).is_some()
             && let Some(step) = keeping.again.pop_front()
         {
+            if step.messages != self.intake.messages {
+                // There are as many messages, but other ones.
+                return self.stop_repeating();
+            }
             let part = std::mem::take(&mut keeping.part);
             let is_last = keeping.again.is_empty();
             self.engine.go_to(step.epoch - 1);
@@ -338,7 +344,7 @@ impl Core {
         }
     }
 
-    /// Goes on where the stream ends although steps were to be made again: it has lost messages.
+    /// Goes on without making steps again: the stream no longer has the messages that they took in.
     pub(super) fn stop_repeating(&mut self) {
         let Some(keeping) = &mut self.intake.keeping else {
             return;
@@ -358,10 +364,14 @@ impl Core {
 
     /// Notes a step before it is made.
     pub(super) fn note_step(&mut self, epoch: u64) {
-        let position = self.intake.position;
+        let step = Step {
+            epoch,
+            position: self.intake.position,
+            messages: self.intake.messages,
+        };
         if let Some(keeping) = &mut self.intake.keeping
             && let Some(steps) = &mut keeping.steps
-            && !steps.note(Step { epoch, position })
+            && !steps.note(step)
         {
             let error = "the steps cannot be written: readers begin again after a restart";
             lock(&self.shared.kept).error = Some(error.to_owned());
@@ -383,7 +393,7 @@ impl Core {
         }
         keeping.again.clear();
         keeping.part.clear();
-        self.intake.position = 0;
+        (self.intake.position, self.intake.messages) = (0, 0);
         self.intake.keeping = Some(keeping);
     }
 
@@ -418,6 +428,7 @@ impl Core {
             id: keeping.id.clone(),
             offset: self.intake.settled.to_string(),
             position: self.intake.position,
+            messages: self.intake.messages,
             incarnation: self.shared.incarnation(),
             epoch: self.epoch(),
             txids: self.shared.txids.latest(),

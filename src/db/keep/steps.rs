@@ -20,9 +20,9 @@ use crate::system::{self, boot};
 const MOST: usize = 4096;
 /// The file is written anew when it has so many entries.
 const LONGEST: usize = 64 << 10;
-const ENTRY: usize = 20;
+const ENTRY: usize = 24;
 /// The version of the file. Another version of this crate may compute other results.
-const VERSION: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 
 /// A step of the engine that took messages in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) struct Step {
     pub(super) epoch: u64,
     /// The number of messages up to its end.
     pub(super) position: u64,
+    /// Of the messages up to its end, by which others in their place are told from them.
+    pub(super) messages: u32,
 }
 
 impl Step {
@@ -37,8 +39,9 @@ impl Step {
         let mut bytes = [0; ENTRY];
         bytes[..8].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.position.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..16]);
-        bytes[16..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.messages.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..20]);
+        bytes[20..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
@@ -50,6 +53,7 @@ impl Step {
         let step = Step {
             epoch: number(0),
             position: number(8),
+            messages: number(16) as u32,
         };
         (step.to_bytes() == *bytes).then_some(step)
     }
@@ -143,13 +147,13 @@ impl Steps {
         self.base.incarnation = incarnation;
     }
 
-    /// Goes on with the file that is there, if that follows a snapshot at a position (its incarnation
-    /// and last step, or none: the start) of a stream. Else, the incarnation in it, if any.
+    /// Goes on with the file that is there, if that follows a snapshot (its incarnation and last step, or
+    /// none: the start) of a stream, after so many messages with that checksum. Else, the incarnation in it, if any.
     pub(super) fn resume(
         directory: &Path,
         of: &Of,
         snapshot: Option<(u64, u64)>,
-        position: u64,
+        (position, messages): (u64, u32),
     ) -> Result<Again, u64> {
         let path = Steps::path(directory);
         let bytes = files::read(&path).map_err(|_| 0u64)?;
@@ -176,6 +180,7 @@ impl Steps {
         let mut before = Step {
             epoch: 0,
             position: 0,
+            messages: 0,
         };
         for entry in entries {
             let step = Step::from_bytes(entry).ok_or(other)?;
@@ -192,7 +197,11 @@ impl Steps {
         let missing = first.cut && queue.len() == kept.len();
         if !missing && queue.len() < MOST {
             let epoch = from;
-            queue.push_front(Step { epoch, position });
+            queue.push_front(Step {
+                epoch,
+                position,
+                messages,
+            });
         }
         queue.drain(..queue.len().saturating_sub(MOST));
         if queue.is_empty() {
@@ -345,7 +354,12 @@ mod tests {
         }
 
         fn resume(&self, snapshot: Option<(u64, u64)>, position: u64) -> Result<Vec<Step>, u64> {
-            let again = Steps::resume(&self.0, &of("events", Some("id")), snapshot, position)?;
+            let again = Steps::resume(
+                &self.0,
+                &of("events", Some("id")),
+                snapshot,
+                (position, 0),
+            )?;
             Ok(again.queue.into())
         }
     }
@@ -357,7 +371,11 @@ mod tests {
     }
 
     fn step(epoch: u64, position: u64) -> Step {
-        Step { epoch, position }
+        Step {
+            epoch,
+            position,
+            messages: 0,
+        }
     }
 
     /// Whether the system says which run of it this is.
@@ -395,10 +413,10 @@ mod tests {
         };
         let others = [of("other", Some("id")), of("events", Some("7")), schema];
         for other in others {
-            assert!(Steps::resume(&dir.0, &other, Some((50, 4)), 40).is_err());
+            assert!(Steps::resume(&dir.0, &other, Some((50, 4)), (40, 0)).is_err());
         }
         steps.follow(None, 4).unwrap();
-        let unknown = Steps::resume(&dir.0, &of("events", None), Some((50, 4)), 40);
+        let unknown = Steps::resume(&dir.0, &of("events", None), Some((50, 4)), (40, 0));
         assert!(unknown.is_err());
     }
 
@@ -434,7 +452,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         // The last one was not written to its end, so that nobody was told of it.
         fs::write(&path, &whole[..whole.len() - 3]).unwrap();
-        let mut again = Steps::resume(&dir.0, &of("events", Some("id")), None, 0).unwrap();
+        let mut again = Steps::resume(&dir.0, &of("events", Some("id")), None, (0, 0)).unwrap();
         assert_eq!(again.queue.len(), 3);
         assert!(again.steps.note(step(9, 9)));
         assert_eq!(dir.resume(None, 0).unwrap().last(), Some(&step(9, 9)));

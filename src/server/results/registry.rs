@@ -248,6 +248,8 @@ pub(crate) struct Registry {
     kept: Option<PathBuf>,
     /// The folder of query files.
     folder: Option<PathBuf>,
+    /// How long after its last reader a query is dropped that is tried out.
+    pub(super) trial_idle: Duration,
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
     sources: Arc<Sources>,
     /// The results of dropped queries, for their readers.
@@ -272,12 +274,14 @@ impl Registry {
         keep: Keep,
         kept: Option<PathBuf>,
         folder: Option<PathBuf>,
+        trial_idle: Duration,
     ) -> Arc<Registry> {
         Arc::new(Registry {
             places,
             keep,
             kept,
             folder,
+            trial_idle,
             entries: Mutex::default(),
             sources: Arc::default(),
             dropped: Mutex::default(),

@@ -10,6 +10,7 @@ use super::super::batch::{Batch, Items, JsonItems, is_json};
 use super::super::error::StreamError;
 use super::super::handle::{DurableStream, next_offset};
 use super::super::http::{self, Answer, Request, names};
+use super::super::identity::Origin;
 use super::super::offset::Offset;
 use super::super::retry::Backoff;
 use super::events::Events;
@@ -48,6 +49,7 @@ pub(super) struct Steps {
     pause: Duration,
     useless_connections: u32,
     trouble: watch::Sender<Option<Trouble>>,
+    origin: watch::Sender<Origin>,
 }
 
 impl Steps {
@@ -63,11 +65,16 @@ impl Steps {
             pause: Duration::ZERO,
             useless_connections: 0,
             trouble: watch::Sender::new(None),
+            origin: watch::Sender::default(),
         }
     }
 
     pub(super) fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.subscribe()
+    }
+
+    pub(super) fn origin(&self) -> watch::Receiver<Origin> {
+        self.origin.subscribe()
     }
 
     /// Notes that the server answers.
@@ -190,6 +197,10 @@ impl Steps {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
         }
+        if answer.status != StatusCode::NO_CONTENT {
+            self.origin
+                .send_modify(|origin| origin.hear(&answer.headers));
+        }
         let batch = self.batch(answer)?;
         if live.is_some() && batch.items.is_empty() && took < HASTY {
             self.pause = self.stream.http.retry.initial_delay;
@@ -251,6 +262,10 @@ impl Steps {
             Ok(response) => {
                 let content_type = http::content_type(response.headers()).unwrap_or_default();
                 if content_type.trim_start().starts_with("text/event-stream") {
+                    self.origin.send_modify(|origin| {
+                        origin.hear(response.headers());
+                        origin.connections += 1;
+                    });
                     let events = Events::new(response, self.json, self.offset.clone());
                     self.phase = Phase::Sse(Some(Box::new(events)));
                     self.hear();

@@ -195,7 +195,10 @@ fn joined(state: &State, outer: bool) -> Rows {
             }
         }
         if alone && outer {
-            rows.insert(json!([key, null]).to_string(), json!({"n": item["n"]}));
+            rows.insert(
+                json!([key, null]).to_string(),
+                json!({"n": item["n"], "name": null}),
+            );
         }
     }
     rows
@@ -214,9 +217,11 @@ fn by_team(state: &State) -> Rows {
 }
 
 fn total(state: &State, _: i64) -> Rows {
-    let items = state.rows[0].values();
-    let sum: i64 = items.map(|row| number(row, "n")).sum();
-    [("[]".to_owned(), json!({"c": state.rows[0].len(), "s": sum}))].into()
+    let items = state.rows[0].values().map(|row| number(row, "n"));
+    // The sum of nothing is none in SQL.
+    let sum = items.reduce(|sum, n| sum + n);
+    let row = json!({"c": state.rows[0].len(), "s": sum});
+    [("[]".to_owned(), row)].into()
 }
 
 /// All queries there are. Some have the same name: one takes the place of the other.

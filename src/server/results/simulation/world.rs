@@ -191,7 +191,7 @@ impl World {
             age: Duration::from_secs(600),
         };
         let process = Process {
-            registry: Registry::new(self.places(), keep, None, None),
+            registry: Registry::new(self.places(), keep, None, None, Duration::from_secs(20)),
             runtime: Builder::new_current_thread().build().expect("a runtime"),
         };
         for which in self.queries.values() {
@@ -298,9 +298,6 @@ impl World {
                         format!("it counts {taken} messages of {}", brought.upto.len() - 1)
                     })?;
                     of = Some((brought.stream, *upto));
-                } else if known.last.is_some() {
-                    // Nothing came in.
-                    of = known.last.and_then(|last| last.of);
                 } else if let Ok(upto) = step.offset.parse::<usize>() {
                     // From a snapshot.
                     self.tally.snapshots += 1;
@@ -718,7 +715,13 @@ impl World {
                 self.start()?;
             }
             self.turn(8)?;
-            while self.work(0)? {}
+            let mut which = 0;
+            while which < engines::count() {
+                which = match self.work(which)? {
+                    true => 0,
+                    false => which + 1,
+                };
+            }
             settled = self.is_settled()?;
             if settled.is_none() {
                 break;
