@@ -7,6 +7,7 @@ pub(crate) mod files;
 #[cfg(all(test, feature = "serve"))]
 pub(crate) mod simulated;
 
+use std::hash::BuildHasher;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinError;
@@ -60,6 +61,15 @@ pub(crate) async fn blocking<R: Send + 'static>(
         return Ok(f());
     }
     tokio::task::spawn_blocking(f).await
+}
+
+/// A number that nobody foresees.
+pub(crate) fn random() -> u64 {
+    #[cfg(all(test, feature = "serve"))]
+    if simulated::is_on() {
+        return fastrand::u64(..);
+    }
+    std::hash::RandomState::new().hash_one(0u8)
 }
 
 /// Names the run of the operating system; empty where that is not known.

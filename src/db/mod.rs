@@ -312,6 +312,12 @@ impl StreamDb {
         lock(&self.inner.shared.offset).clone()
     }
 
+    /// Which stream it read, if the server told.
+    #[cfg(feature = "serve")]
+    pub(crate) fn stream_id(&self) -> Option<String> {
+        lock(&self.inner.shared.stream_id).clone()
+    }
+
     /// How far the database is.
     pub fn status(&self) -> Status {
         self.inner.shared.status()

@@ -71,7 +71,9 @@ impl SyncTask {
         let (tell, trouble) = watch::channel(None);
         *lock(&self.shared.trouble) = Some(trouble);
         let identity = self.stream.identify(&tell).await;
-        identity.map_err(|error| Status::Error(error.into()))
+        let identity = identity.map_err(|error| Status::Error(error.into()))?;
+        lock(&self.shared.stream_id).clone_from(&identity.id);
+        Ok(identity)
     }
 
     /// Reads to the end, again from the start where the stream is another one: what the status is

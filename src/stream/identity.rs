@@ -19,6 +19,8 @@ pub(crate) struct Identity {
     pub(crate) id: Option<String>,
     /// Where it ends.
     pub(crate) end: Option<Offset>,
+    /// Whether nothing will follow there.
+    pub(crate) closed: bool,
 }
 
 /// What the answers to a reader say of where they come from.
@@ -66,6 +68,7 @@ impl DurableStream {
                     return Ok(Identity {
                         id: http::text(&answer.headers, ETAG.as_str()).and_then(stream_id),
                         end: next_offset(&answer),
+                        closed: http::is_true(&answer.headers, http::names::CLOSED),
                     });
                 }
                 Err(error @ (StreamError::NotFound { .. } | StreamError::Gone { .. })) => {
@@ -104,6 +107,7 @@ mod tests {
         let identity = Identity {
             id: None,
             end: Some(Offset::from("0000000000000000_0000000000000010")),
+            closed: false,
         };
         assert!(identity.reaches(&Offset::from("0000000000000000_0000000000000010")));
         assert!(identity.reaches(&Offset::START));

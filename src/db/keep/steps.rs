@@ -21,6 +21,8 @@ const MOST: usize = 4096;
 /// The file is written anew when it has so many entries.
 const LONGEST: usize = 64 << 10;
 const ENTRY: usize = 24;
+/// When the clock does not say it, the next count is at most so much higher: some minutes.
+const SOME: u64 = 1 << 30;
 /// The version of the file. Another version of this crate may compute other results.
 const VERSION: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 
@@ -302,12 +304,19 @@ impl Steps {
 
 /// A number for the steps of a database, greater than all before it, those of earlier processes
 /// included: microseconds since 1970, which have 16 digits until the year 2286.
+///
+/// When the clock went back, it is some number behind the one before: what was written of that may be lost
+/// with the machine, and who counts on from an older one is not to come to the same.
 pub(crate) fn next_incarnation(after: u64) -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = system::time().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros() as u64);
-    let next = |last: u64| now.max(last + 1).max(after + 1);
+    let some = 1 + system::random() % SOME;
+    let next = |last: u64| match now > last.max(after) {
+        true => now,
+        false => last.max(after) + some,
+    };
     #[cfg(all(test, feature = "serve"))]
     if let Some(number) = system::simulated::next_number(next) {
         return number;
@@ -354,12 +363,7 @@ mod tests {
         }
 
         fn resume(&self, snapshot: Option<(u64, u64)>, position: u64) -> Result<Vec<Step>, u64> {
-            let again = Steps::resume(
-                &self.0,
-                &of("events", Some("id")),
-                snapshot,
-                (position, 0),
-            )?;
+            let again = Steps::resume(&self.0, &of("events", Some("id")), snapshot, (position, 0))?;
             Ok(again.queue.into())
         }
     }
@@ -491,7 +495,7 @@ mod tests {
         assert_eq!(now.to_string().len(), 16);
         let far = now + 1_000_000_000_000;
         let after = next_incarnation(far);
-        assert_eq!(after, far + 1);
+        assert!(after > far && after <= far + SOME);
         let rest: Vec<u64> = (0..100).map(|_| next_incarnation(0)).collect();
         assert!(after < rest[0] && rest.is_sorted_by(|a, b| a < b));
     }

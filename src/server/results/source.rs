@@ -14,7 +14,7 @@ use crate::db::{DbError, DeadLetters, Keep, Kept, Status, StreamDb};
 use crate::engine::Workers;
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
-use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
+use crate::stream::{CreateOptions, DurableStream, Identity, Live, StreamError};
 use crate::system;
 
 /// After a failure that does not pass by itself, the stream is opened again after so long, and after
@@ -236,10 +236,12 @@ impl Source {
 
     /// Waits until a stream that was closed is another one.
     async fn await_reopened(&self) {
+        let id = lock(&self.now).db.as_ref().and_then(StreamDb::stream_id);
+        let quiet = watch::Sender::new(None);
         loop {
             system::sleep(AGAIN_MOST).await;
-            match self.stream.head().await {
-                Ok(head) if head.closed => {}
+            match self.stream.identify(&quiet).await {
+                Ok(now) if now == Identity::default() || (now.closed && now.id == id) => {}
                 Ok(_) | Err(StreamError::NotFound { .. } | StreamError::Gone { .. }) => return,
                 Err(_) => {}
             }

@@ -83,6 +83,11 @@ impl State {
         !self.reset && self.open.is_empty()
     }
 
+    /// Whether a reset waits for what follows it.
+    pub(super) fn is_reset(&self) -> bool {
+        self.reset
+    }
+
     /// Lets a reset take effect that nothing follows.
     pub(super) fn finish(&mut self) {
         if std::mem::take(&mut self.reset) {

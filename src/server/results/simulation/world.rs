@@ -226,6 +226,9 @@ impl World {
             self.disk.lose();
         }
         self.simulation.forget(machine);
+        // The next one starts some time later.
+        let moment = Duration::from_micros(self.random.u64(1..5000));
+        self.simulation.pass(moment);
         self.engines.clear();
         self.seen.clear();
     }
@@ -290,7 +293,7 @@ impl World {
                 self.record(engine, &step, Shown { clock, ..shown })?;
             }
             Did::Stepped(step) => {
-                let (mut of, finished) = (None, std::mem::take(&mut known.loading));
+                let (mut of, mut finished) = (None, std::mem::take(&mut known.loading));
                 if let Some((before, brought)) = &known.takes {
                     let taken =
                         usize::try_from(step.position - before).map_err(|e| e.to_string())?;
@@ -305,6 +308,10 @@ impl World {
                     let stream = stream.ok_or("a snapshot is of a stream that never was")?;
                     of = Some((stream, upto));
                 }
+                // A reset that took effect has taken effect.
+                finished |= known
+                    .last
+                    .is_some_and(|last| last.of == of && last.finished);
                 let clock = step.clock;
                 let shown = Shown {
                     of,
@@ -485,7 +492,7 @@ impl World {
             let at = feed.offset(snapshot.epoch);
             Came::News(self.readers[which].begin(at, &snapshot.body())?)
         } else {
-            let most = self.random.usize(..600);
+            let most = self.random.usize(1..600);
             self.readers[which].go_on(&feed, most)?
         };
         let at = self.readers[which].at;
@@ -612,6 +619,10 @@ impl World {
             }
             2 if end > 0 => {
                 let upto = self.random.usize(..end);
+                if stream.state(upto).is_reset() {
+                    // When that takes effect is left open.
+                    return Ok(());
+                }
                 upstream.make(stream.log[..upto].to_vec());
                 format!("a fork of the stream, of {upto} messages, is in its place")
             }
@@ -626,6 +637,9 @@ impl World {
             }
             4 if end > stream.start => {
                 let upto = self.random.usize(stream.start..end);
+                if stream.state(upto).is_reset() {
+                    return Ok(());
+                }
                 let mut stream = stream;
                 stream.log.truncate(upto);
                 stream.closed = false;
@@ -772,7 +786,9 @@ impl World {
             upstream.streams[stream].start,
         );
         let upto = log.len();
-        let txids: Vec<String> = (log[start..].iter())
+        // Those of a snapshot that has not ended are not visible.
+        let settled = State::of(log).is_settled();
+        let txids: Vec<String> = (log[start..].iter().filter(|_| settled))
             .filter(|m| matches!(m.says, Says::Put(..) | Says::Delete(..)))
             .filter_map(|message| message.txid.clone())
             .collect();
