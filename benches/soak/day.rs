@@ -41,11 +41,6 @@ impl Days {
         })
     }
 
-    /// Begins again, as another stream.
-    pub(crate) fn restart() -> Result<Days, Error> {
-        Days::new()
-    }
-
     pub(crate) fn day(&self) -> usize {
         self.day
     }

@@ -21,6 +21,7 @@ cargo bench --bench soak [-- OPTIONS]
   --minutes N    how long (10)
   --seed N       which faults come when (1)
   --batch N      events of an append (20)
+  --server FILE  the server's program (what cargo builds)
   --picture FILE where the picture goes (docs/images/soak.svg)
   --summary FILE where the summary goes (benches/soak/README.md)";
 
@@ -28,6 +29,7 @@ pub(crate) struct Options {
     pub(crate) time: Duration,
     pub(crate) seed: u64,
     pub(crate) batch: usize,
+    pub(crate) server: PathBuf,
     picture: PathBuf,
     summary: PathBuf,
 }
@@ -39,6 +41,7 @@ impl Options {
             time: Duration::from_secs(600),
             seed: 1,
             batch: 20,
+            server: env!("CARGO_BIN_EXE_tailwater").into(),
             picture: root.join("docs/images/soak.svg"),
             summary: root.join("benches/soak/README.md"),
         };
@@ -51,6 +54,7 @@ impl Options {
                 }
                 "--seed" => options.seed = value()?.parse()?,
                 "--batch" => options.batch = value()?.parse::<usize>()?.max(1),
+                "--server" => options.server = value()?.into(),
                 "--picture" => options.picture = value()?.into(),
                 "--summary" => options.summary = value()?.into(),
                 // What cargo adds.

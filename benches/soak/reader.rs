@@ -28,6 +28,9 @@ pub(crate) struct Truth {
     pub(crate) messages: u64,
 }
 
+/// So long one that has stalled may take to have all again.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
 pub(crate) type Shared = Arc<Mutex<Truth>>;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -39,13 +42,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Seen {
     pub(crate) rows: BTreeMap<&'static str, Rows>,
     pub(crate) offset: Option<Offset>,
-    /// Until then it does not read.
-    pub(crate) stalls: Option<Instant>,
+    /// Until then it is to read nothing.
+    stalls: Option<Instant>,
 }
 
 pub(crate) struct Reader {
     pub(crate) names: Vec<&'static str>,
     pub(crate) seen: Arc<Mutex<Seen>>,
+    stalls: Option<Instant>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -78,8 +82,21 @@ impl Reader {
         Reader {
             names,
             seen,
+            stalls: None,
             task: tokio::spawn(work),
         }
+    }
+
+    /// Lets it read nothing for a while.
+    pub(crate) fn stall(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        lock(&self.seen).stalls = Some(until);
+        self.stalls = Some(until + CATCH_UP);
+    }
+
+    /// Whether it may be behind.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalls.is_some_and(|until| Instant::now() < until)
     }
 
     /// Up to which append it has read.

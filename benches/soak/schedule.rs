@@ -68,7 +68,7 @@ struct Run<'o> {
 pub(crate) async fn run(options: &Options) -> Result<Figures, Error> {
     let data = std::env::temp_dir().join(format!("soak-{}", std::process::id()));
     std::fs::create_dir_all(&data)?;
-    let server = Server::start(&data)?;
+    let server = Server::start(&options.server, &data)?;
     let way = Way::to(server.address).await?;
     let now = Instant::now();
     let mut run = Run {
@@ -286,8 +286,8 @@ impl Run<'_> {
                 "cut"
             }
             10..12 => {
-                let until = Duration::from_secs(self.random.u64(2..35));
-                lock(&self.readers[which].seen).stalls = Some(Instant::now() + until);
+                let time = Duration::from_secs(self.random.u64(2..35));
+                self.readers[which].stall(time);
                 "stall"
             }
             12..14 if self.readers.len() > 5 => {
@@ -337,7 +337,7 @@ impl Run<'_> {
         self.server.send(Method::DELETE, STREAM, &[], "").await?;
         let mark = self.model.mark;
         self.server.send(Method::PUT, STREAM, &[], "[]").await?;
-        (self.days, self.model) = (Days::restart()?, Model::default());
+        (self.days, self.model) = (Days::new()?, Model::default());
         // Marks go on, so that none stands for two states.
         self.model.mark = mark;
         (self.next, self.epoch) = (0, self.epoch + 1);
@@ -353,16 +353,17 @@ impl Run<'_> {
                 return Err(wrong.into());
             }
             self.sample();
-            let late = self.readers.iter().find(|r| r.mark() != self.model.mark);
+            let mark = self.model.mark;
+            let mut reading = self.readers.iter().filter(|reader| !reader.is_stalled());
+            let late = reading.find(|reader| reader.mark() != mark);
             let Some(late) = late else { break };
             if began.elapsed() > PATIENCE {
                 let (at, names) = (late.mark(), &late.names);
-                let mark = self.model.mark;
                 return Err(format!("a reader of {names:?} is at {at} and not at {mark}").into());
             }
             sleep(Duration::from_millis(5)).await;
         }
-        for reader in &self.readers {
+        for reader in self.readers.iter().filter(|reader| !reader.is_stalled()) {
             let seen = lock(&reader.seen);
             for (name, rows) in &seen.rows {
                 let due = self.model.result(name);

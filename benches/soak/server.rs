@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,16 +15,18 @@ use crate::Error;
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
-    data: std::path::PathBuf,
+    program: PathBuf,
+    data: PathBuf,
     client: Client,
 }
 
 impl Server {
-    pub(crate) fn start(data: &Path) -> Result<Server, Error> {
+    pub(crate) fn start(program: &Path, data: &Path) -> Result<Server, Error> {
         let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         Ok(Server {
-            process: spawn(free, data)?,
+            process: spawn(program, free, data)?,
             address: free,
+            program: program.to_owned(),
             data: data.to_owned(),
             client: Client::builder().timeout(Duration::from_secs(20)).build()?,
         })
@@ -33,7 +35,7 @@ impl Server {
     pub(crate) fn kill_and_start(&mut self) -> Result<(), Error> {
         self.process.kill()?;
         self.process.wait()?;
-        self.process = spawn(self.address, &self.data)?;
+        self.process = spawn(&self.program, self.address, &self.data)?;
         Ok(())
     }
 
@@ -107,8 +109,8 @@ impl Drop for Server {
     }
 }
 
-fn spawn(address: SocketAddr, data: &Path) -> Result<Child, Error> {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_tailwater"))
+fn spawn(program: &Path, address: SocketAddr, data: &Path) -> Result<Child, Error> {
+    let mut process = Command::new(program)
         .args(["serve", "--listen", &address.to_string(), "--data"])
         .arg(data)
         .args([
