@@ -163,11 +163,12 @@ pub(super) fn length(directory: &Path) -> u64 {
     files::length(&directory.join(NAME)).unwrap_or(0)
 }
 
-/// Puts the snapshot aside, so that it is not tried again and can be looked at. False if there is none.
+/// Puts the snapshot aside, so that it is not tried again, also when the machine goes down, and can be
+/// looked at. False if there is none.
 pub(super) fn set_aside(directory: &Path) -> io::Result<bool> {
     let aside = directory.join("snapshot.rejected");
     match files::rename(&directory.join(NAME), &aside) {
-        Ok(()) => Ok(true),
+        Ok(()) => files::sync_directory(directory).map(|()| true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -70,8 +70,9 @@ impl Reader {
             return Err(format!("it goes back from {} to {}", at.epoch, range.end));
         }
         self.at = Some(feed.offset(range.end));
+        let moved = range.end != at.epoch;
         Ok(match self.take(&range.body)? {
-            0 => Came::Nothing,
+            0 if !moved => Came::Nothing,
             news => Came::News(news),
         })
     }

@@ -788,9 +788,9 @@ impl World {
         let upto = log.len();
         // Those of a snapshot that has not ended are not visible.
         let settled = State::of(log).is_settled();
-        let txids: Vec<String> = (log[start..].iter().filter(|_| settled))
-            .filter(|m| matches!(m.says, Says::Put(..) | Says::Delete(..)))
-            .filter_map(|message| message.txid.clone())
+        let txids: Vec<(usize, String)> = (log.iter().enumerate().skip(start))
+            .filter(|(_, m)| settled && matches!(m.says, Says::Put(..) | Says::Delete(..)))
+            .filter_map(|(at, message)| Some((at, message.txid.clone()?)))
             .collect();
         drop(upstream);
         for entry in registry.entries() {
@@ -836,8 +836,8 @@ impl World {
                     log.db.offset()
                 )));
             }
-            if let Some(txid) = txids.iter().find(|txid| !log.db.has_seen(txid)) {
-                return Ok(Some(format!("{txid} was not seen")));
+            if let Some((at, txid)) = txids.iter().find(|(_, txid)| !log.db.has_seen(txid)) {
+                return Ok(Some(format!("{txid} of message {at} was not seen")));
             }
         }
         Ok(None)
