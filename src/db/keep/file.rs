@@ -18,6 +18,7 @@ use crate::value::{Row, SeqBuilder, is_row};
 /// The first line names the format, that of packed rows included.
 const FIRST_LINE: &[u8] = b"tailwater snapshot 1\n";
 const NAME: &str = "snapshot";
+const PART: &str = "snapshot.part";
 /// A block is full when it has so many bytes.
 const BLOCK: usize = 256 << 10;
 
@@ -79,6 +80,8 @@ pub(super) fn primary_key(collection: &CollectionDef) -> Option<SmolStr> {
 #[derive(Debug)]
 pub(crate) struct Capture {
     pub(super) description: Description,
+    /// How often the stream had been begun again.
+    pub(super) begun: u64,
     /// By collection, as the description has them.
     pub(super) rows: Vec<Vec<Row>>,
 }
@@ -98,19 +101,21 @@ pub(super) enum Misfit {
     Other(String),
 }
 
-/// Writes a snapshot, which takes the place of the last one when all of it is on disk. Gives its length.
+/// Writes a snapshot beside the last one. Gives its length, when all of it is on disk.
 pub(super) fn write(directory: &Path, capture: &Capture) -> io::Result<u64> {
-    let part = directory.join("snapshot.part");
-    let written = write_to(&part, capture).and_then(|length| {
-        files::rename(&part, &directory.join(NAME))?;
-        files::sync_directory(directory)?;
-        Ok(length)
-    });
+    let part = directory.join(PART);
+    let written = write_to(&part, capture);
     if written.is_err() {
         // Room for others, if that is what is missing.
         let _ = files::remove(&part);
     }
     written
+}
+
+/// Puts what was written in the place of the last snapshot. It is certain to last when the directory is
+/// brought to disk.
+pub(super) fn place(directory: &Path) -> io::Result<()> {
+    files::rename(&directory.join(PART), &directory.join(NAME))
 }
 
 fn write_to(path: &Path, capture: &Capture) -> io::Result<u64> {

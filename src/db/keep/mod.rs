@@ -135,6 +135,8 @@ pub(super) struct Keeping {
     again: VecDeque<Step>,
     /// What came in of the next one of those.
     part: Vec<Action>,
+    /// How often the stream was begun again.
+    begun: u64,
 }
 
 impl Keeping {
@@ -146,6 +148,7 @@ impl Keeping {
             steps: None,
             again: VecDeque::new(),
             part: Vec::new(),
+            begun: 0,
         }
     }
 
@@ -393,6 +396,7 @@ impl Core {
         }
         keeping.again.clear();
         keeping.part.clear();
+        keeping.begun += 1;
         (self.intake.position, self.intake.messages) = (0, 0);
         self.intake.keeping = Some(keeping);
     }
@@ -435,7 +439,22 @@ impl Core {
             dead_letters: self.shared.dead_letters.get(),
             collections,
         };
-        Some(Capture { description, rows })
+        Some(Capture {
+            description,
+            begun: keeping.begun,
+            rows,
+        })
+    }
+
+    /// Puts a snapshot that was written in its place. False if the stream was begun again since it was
+    /// captured: it may be of messages that the stream has no longer.
+    pub(super) fn place_snapshot(&self, begun: u64) -> std::io::Result<bool> {
+        match &self.intake.keeping {
+            Some(keeping) if keeping.begun == begun => {
+                file::place(&keeping.keep.directory).map(|()| true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Takes note that a snapshot is on disk.

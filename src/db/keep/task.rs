@@ -15,7 +15,7 @@ use super::super::status::Status;
 use super::super::sync::ask;
 use super::{Keep, file};
 use crate::stream::DurableStream;
-use crate::system;
+use crate::system::{self, files};
 
 /// So long the server may take to say which stream it is. Until then the rows are held.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,14 +70,27 @@ impl KeepTask {
             Some(Ok(now)) if now.id == capture.description.id => {}
             _ => return false,
         }
-        let (id, incarnation, epoch) = (
+        let (begun, id, incarnation, epoch) = (
+            capture.begun,
             capture.description.id.clone(),
             capture.description.incarnation,
             capture.description.epoch,
         );
         let to = directory.to_path_buf();
         let written = system::blocking(move || file::write(&to, &capture)).await;
-        let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let mut written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        if written.is_ok() {
+            match ask(&self.commands, move |core| core.place_snapshot(begun)).await {
+                Some(Ok(true)) => {
+                    let to = directory.to_path_buf();
+                    let synced = system::blocking(move || files::sync_directory(&to)).await;
+                    let synced = synced.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                    written = synced.and(written);
+                }
+                Some(Err(error)) => written = Err(error),
+                _ => return false,
+            }
+        }
         {
             let mut kept = lock(&self.shared.kept);
             match &written {
