@@ -121,7 +121,8 @@ async fn a_clock_that_is_set_misleads_nobody() {
         let sum = metrics
             .lines()
             .find(|line| {
-                line.starts_with("tailwater_query_lag_seconds_sum") && line.contains("\"all\"")
+                line.starts_with("tailwater_query_arrival_lag_seconds_sum")
+                    && line.contains("\"all\"")
             })
             .and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         assert!(

@@ -1,7 +1,6 @@
 //! A machine that goes down leaves what was not brought to its disk as it happens to be there: the last
 //! commit in parts, in any order. What was acknowledged before is there all the same.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fastrand::Rng;
@@ -133,7 +132,7 @@ async fn a_file_that_lost_what_was_on_disk_is_refused_or_right() {
         let mut random = Rng::with_seed(seed);
         let mut damaged = after.clone();
         match seed % 3 {
-            0 => damaged.truncate(random.usize(..after.len())),
+            0 => damaged.truncate(random.usize(1..after.len())),
             kind => {
                 let start = random.usize(..after.len() / SECTOR) * SECTOR;
                 let part = &mut damaged[start..start + SECTOR];
@@ -160,5 +159,5 @@ async fn a_file_that_lost_what_was_on_disk_is_refused_or_right() {
             }
         }
     }
-    assert!(refusals > 0 && Path::new(FILE).is_relative());
+    assert!(refusals > 0);
 }
