@@ -365,9 +365,11 @@ pub(crate) fn rows_of(bytes: &[u8]) -> [Option<Vec<String>>; 2] {
         let mut texts = Vec::new();
         for collection in store.catalog().collections() {
             for row in store.rows(&collection) {
-                texts.extend(row.columns().map(|value| value.to_string()));
+                texts.extend((0..row.columns().len()).map(|at| row.get(at).to_string()));
             }
         }
+        // Rows stand in no order.
+        texts.sort();
         Some(texts)
     };
     let mut sealed = bytes.to_vec();
