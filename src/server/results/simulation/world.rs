@@ -74,7 +74,6 @@ pub(super) struct Tally {
     pub(super) kills: u64,
     pub(super) machines: u64,
     pub(super) read: u64,
-    pub(super) resumed: u64,
     pub(super) gone: u64,
     pub(super) snapshots: u64,
 }
@@ -85,7 +84,6 @@ impl Tally {
         self.kills += other.kills;
         self.machines += other.machines;
         self.read += other.read;
-        self.resumed += other.resumed;
         self.gone += other.gone;
         self.snapshots += other.snapshots;
     }
