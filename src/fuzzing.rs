@@ -4,3 +4,9 @@
 pub fn sse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(String, String)> {
     crate::stream::sse_events(pieces)
 }
+
+/// The values in what may be a snapshot that a database keeps: of the bytes as they are, and with their
+/// checksums made right; none if they are no snapshot.
+pub fn kept(bytes: &[u8]) -> [Option<Vec<String>>; 2] {
+    crate::db::rows_of(bytes)
+}

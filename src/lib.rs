@@ -99,6 +99,7 @@
 //! | `dataflow` | plans as dataflows, one operator a file: on this thread, or on timely’s workers |
 //! | [`view`] | results as ordered rows, and change sets |
 //! | [`engine`] | ties them together: install, apply, uninstall |
+//! | `system` | time and waiting, as the system or a simulation has them, behind the feature `http` |
 //! | `stream` | the client of Durable Streams, behind the feature `http` |
 //! | `db` | a database on a stream: live results, optimistic changes, behind the feature `http` |
 //! | `server` | the embedded server of Durable Streams, behind the feature `server`; with `serve`, results of queries as such streams, and a page that shows them |
@@ -126,6 +127,8 @@ pub mod sql;
 pub mod store;
 #[cfg(feature = "http")]
 pub mod stream;
+#[cfg(feature = "http")]
+mod system;
 pub mod value;
 pub mod view;
 #[cfg(test)]

@@ -16,13 +16,14 @@ pub use http::http;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("events", events),
     ("query", query),
     ("sql", sql),
     ("sse", sse),
     ("http", http),
     ("snapshot", snapshot),
+    ("kept", kept),
 ];
 
 /// Bytes that a query may take; what needs more is refused or stopped.
@@ -179,6 +180,16 @@ pub fn sse(data: &[u8]) {
     let whole = fuzzing::sse([data].into_iter());
     let parts = fuzzing::sse(data.chunks(usize::from(cut % 32) + 1));
     assert_eq!(whole, parts);
+}
+
+/// What a database keeps on disk: bytes that are no snapshot are refused, and what is taken from others
+/// is the same each time.
+pub fn kept(data: &[u8]) {
+    let [found, sealed] = fuzzing::kept(data);
+    assert_eq!([&found, &sealed], fuzzing::kept(data).each_ref());
+    if found.is_some() {
+        assert_eq!(found, sealed);
+    }
 }
 
 /// What a reader puts together from the messages of a result, snapshots among them.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -387,32 +388,38 @@ impl Builder {
         let limits = (self.memory_limit, self.query_memory_limit);
         let workers = self.workers;
         let keeping = self.keep.clone();
-        let thread = std::thread::Builder::new()
-            .name("tailwater-db".into())
-            .spawn(move || {
-                let mut store = Store::new(core_shared.catalog.clone());
-                store.apply(rows);
-                let keeping = keeping.map(|keep| Keeping::new(keep, &url));
-                let intake = Intake::new(store, offset, hooks, strict, url, keeping);
-                let mut engine = match Engine::with_workers(core_shared.catalog.clone(), &workers) {
-                    Ok(engine) => engine,
-                    Err(error) => return drop(ready.send(Err(error))),
-                };
-                engine.set_memory_limit(limits.0);
-                engine.set_query_memory_limit(limits.1);
-                let mut core = Core::new(engine, core_shared, intake, clock_tick);
-                if ready.send(Ok(core.engine.epoch().clone())).is_ok() {
-                    core.run(&inbox);
-                }
-            })
-            .map_err(|error| DbError::Thread(Arc::new(error)))?;
+        let make = move || {
+            let mut store = Store::new(core_shared.catalog.clone());
+            store.apply(rows);
+            let keeping = keeping.map(|keep| Keeping::new(keep, &url));
+            let intake = Intake::new(store, offset, hooks, strict, url, keeping);
+            let mut engine = Engine::with_workers(core_shared.catalog.clone(), &workers)?;
+            engine.set_memory_limit(limits.0);
+            engine.set_query_memory_limit(limits.1);
+            Ok::<_, DbError>(Core::new(engine, core_shared, intake, clock_tick))
+        };
+        let run = move || {
+            let mut core: Core = match make() {
+                Ok(core) => core,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            if ready.send(Ok(core.engine.epoch().clone())).is_err() {
+                return;
+            }
+            #[cfg(all(test, feature = "serve"))]
+            if crate::system::simulated::is_on() {
+                return super::simulated::adopt(core, inbox);
+            }
+            core.run(&inbox);
+        };
+        let engine_thread = start(run).map_err(|error| DbError::Thread(Arc::new(error)))?;
         let epoch = started.recv().map_err(|_| DbError::Closed)??;
         Ok(StreamDb {
             inner: Arc::new(Inner {
                 shared,
                 commands,
                 epoch,
-                engine_thread: thread.thread().id(),
+                engine_thread,
                 stream,
                 live: self.live,
                 strict,
@@ -428,4 +435,15 @@ impl Builder {
             }),
         })
     }
+}
+
+/// Starts the engine's thread.
+fn start(run: impl FnOnce() + Send + 'static) -> std::io::Result<ThreadId> {
+    #[cfg(all(test, feature = "serve"))]
+    if crate::system::simulated::is_on() {
+        run();
+        return Ok(super::simulated::another_thread());
+    }
+    let thread = std::thread::Builder::new().name("tailwater-db".into());
+    Ok(thread.spawn(run)?.thread().id())
 }

@@ -22,6 +22,7 @@ use super::shared::Shared;
 use super::status::Status;
 use crate::engine::{Engine, QueryId, WorkersError, read};
 use crate::query::Query;
+use crate::system;
 use crate::view::{ChangeSet, Effect, View};
 
 /// Something to be done on the engine's thread.
@@ -88,7 +89,7 @@ impl Core {
             pending: Pending::default(),
             effects: HashMap::new(),
             clock_tick,
-            next_tick: Instant::now(),
+            next_tick: system::now(),
             arrived: None,
             watched: 0,
             stopped: false,
@@ -100,25 +101,41 @@ impl Core {
         while !self.stopped {
             let command = match self.engine.has_clock() {
                 true => {
-                    commands.recv_timeout(self.next_tick.saturating_duration_since(Instant::now()))
+                    commands.recv_timeout(self.next_tick.saturating_duration_since(system::now()))
                 }
                 false => commands.recv().map_err(RecvTimeoutError::from),
             };
-            let done = caught("the engine", || {
-                match command {
-                    Ok(command) => command(self),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => self.stop(),
-                }
-                if Instant::now() >= self.next_tick {
-                    self.tick_if_needed();
-                }
-            });
-            if let Err(error) = done {
-                self.fail(error);
-            }
+            self.turn(command);
         }
         self.abandon_transactions();
+    }
+
+    /// Does one thing, or none when it is time for what is done by the clock.
+    pub(super) fn turn(&mut self, command: Result<Command, RecvTimeoutError>) {
+        let done = caught("the engine", || {
+            match command {
+                Ok(command) => command(self),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.stop(),
+            }
+            if system::now() >= self.next_tick {
+                self.tick_if_needed();
+            }
+        });
+        if let Err(error) = done {
+            self.fail(error);
+        }
+    }
+
+    #[cfg(all(test, feature = "serve"))]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether it is time for what is done by the clock.
+    #[cfg(all(test, feature = "serve"))]
+    pub(super) fn is_due(&self) -> bool {
+        self.engine.has_clock() && system::now() >= self.next_tick
     }
 
     /// Takes the time of the steps of queries as long as somebody looks at it.
@@ -152,7 +169,7 @@ impl Core {
     pub(super) fn publish(&mut self, mut changed: BTreeMap<QueryId, ChangeSet>) {
         changed.retain(|_, changes| !changes.is_empty());
         let epoch = self.epoch();
-        let arrived = self.arrived.take().unwrap_or_else(SystemTime::now);
+        let arrived = self.arrived.take().unwrap_or_else(system::time);
         let mut told = Vec::new();
         // Effects come last: code of the application finds all subscriptions told.
         let mut of_effects = Vec::new();
@@ -233,10 +250,12 @@ impl Core {
 
     /// Sets the time that `now()` stands for.
     fn tick(&mut self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = system::time().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_millis() as i64);
         self.step(|engine| engine.set_clock(now));
-        self.next_tick = Instant::now() + self.clock_tick;
+        #[cfg(all(test, feature = "serve"))]
+        super::simulated::ticked(self);
+        self.next_tick = system::now() + self.clock_tick;
     }
 
     /// As [`Core::tick`], if a query depends on it.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use crc32fast::Hasher;
 use smol_str::SmolStr;
 
 use super::core::{Core, caught};
@@ -50,6 +51,8 @@ pub(super) struct Intake {
     timestamp: String,
     /// The number of messages up to the end of what was taken in.
     pub(super) position: u64,
+    /// A checksum of those messages.
+    pub(super) messages: u32,
     pub(super) keeping: Option<Keeping>,
 }
 
@@ -75,6 +78,7 @@ impl Intake {
             settled: offset,
             timestamp: String::new(),
             position: 0,
+            messages: 0,
             keeping,
         }
     }
@@ -89,7 +93,9 @@ impl Intake {
         let mut actions = Vec::with_capacity(which.len());
         let messages = batch.items.json().enumerate();
         self.position += which.len() as u64;
+        let mut checksum = Hasher::new_with_initial(self.messages);
         for (index, text) in messages.skip(which.start).take(which.len()) {
+            checksum.update(text.as_bytes());
             shared
                 .read_bytes
                 .fetch_add(text.len() as u64, Ordering::Relaxed);
@@ -105,6 +111,7 @@ impl Intake {
                 }
             }
         }
+        self.messages = checksum.finalize();
         Ok(actions)
     }
 
@@ -160,6 +167,8 @@ impl Core {
     /// Takes in a batch of the stream, which arrived at some time; whether to go on reading.
     pub(super) fn take(&mut self, batch: &Batch, arrived: SystemTime) -> bool {
         self.arrived = Some(arrived);
+        #[cfg(all(test, feature = "serve"))]
+        super::simulated::takes(self, batch);
         #[cfg(feature = "server")]
         let _span = tracing::debug_span!("batch", stream = self.intake.url, offset = %batch.offset)
             .entered();
@@ -256,6 +265,8 @@ impl Core {
         if vanished && had_rows {
             // A reset waits for what follows it.
             self.step(Engine::finish);
+            #[cfg(all(test, feature = "serve"))]
+            super::simulated::stepped(self);
         }
     }
 

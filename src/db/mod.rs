@@ -98,6 +98,8 @@ mod paced;
 mod pending;
 mod rows;
 mod shared;
+#[cfg(all(test, feature = "serve"))]
+pub(crate) mod simulated;
 mod snapshot;
 mod status;
 mod sync;
@@ -123,6 +125,8 @@ pub use context::{BoxError, MutationContext, PendingMutation, append_mutations};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use effect::EffectHandle;
 pub use error::{DbError, RowError};
+#[cfg(feature = "fuzzing")]
+pub(crate) use keep::rows_of;
 pub use keep::{Keep, Kept};
 #[cfg(feature = "serve")]
 pub(crate) use live::Sink;
@@ -194,6 +198,8 @@ impl Inner {
         let (reply, answer) = mpsc::sync_channel(1);
         let command = command(f, move |result| drop(reply.send(result)));
         let _ = self.commands.send(command);
+        #[cfg(all(test, feature = "serve"))]
+        simulated::drive();
         // Without an answer, the thread has ended.
         answer.recv().unwrap_or_else(|_| Err(self.shared.reason()))
     }
@@ -304,6 +310,12 @@ impl StreamDb {
     /// Up to where the stream was taken in.
     pub fn offset(&self) -> Offset {
         lock(&self.inner.shared.offset).clone()
+    }
+
+    /// Which stream it read, if the server told.
+    #[cfg(feature = "serve")]
+    pub(crate) fn stream_id(&self) -> Option<String> {
+        lock(&self.inner.shared.stream_id).clone()
     }
 
     /// How far the database is.

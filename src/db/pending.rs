@@ -244,6 +244,8 @@ impl Core {
     pub(super) fn confirm(&mut self, transactions: &[u64], batch: Vec<Action>) {
         let parts = self.pending.take_parts(transactions);
         self.step(|engine| engine.apply_confirming(batch, parts));
+        #[cfg(all(test, feature = "serve"))]
+        super::simulated::stepped(self);
         self.shared.set_pending(self.pending.owners.len());
         for id in transactions {
             self.pending.open[id].tx.confirm();

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// What keeps the stream from being read at present.
     pub(super) trouble: Mutex<Option<watch::Receiver<Option<Trouble>>>>,
     pub(super) txids: Txids,
+    /// Which stream it is, if that is known.
+    pub(super) stream_id: Mutex<Option<String>>,
     /// Up to where the stream was taken in.
     pub(super) offset: Mutex<Offset>,
     /// How many bytes of messages were taken in.
@@ -58,6 +60,7 @@ impl Shared {
             event_time: AtomicI64::new(i64::MIN),
             trouble: Mutex::default(),
             txids: Txids::default(),
+            stream_id: Mutex::default(),
             offset: Mutex::new(offset),
             read_bytes: AtomicU64::new(0),
             kept: Mutex::default(),

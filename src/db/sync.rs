@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::{oneshot, watch};
@@ -15,6 +15,7 @@ use super::status::Status;
 use crate::stream::{
     Batch, DurableStream, Identity, Live, Offset, ReadOptions, Reader, StreamError,
 };
+use crate::system;
 
 /// A stream that has to be read from its start again so soon is waited for so long, and twice as long
 /// each time, until it was followed for some time.
@@ -70,7 +71,9 @@ impl SyncTask {
         let (tell, trouble) = watch::channel(None);
         *lock(&self.shared.trouble) = Some(trouble);
         let identity = self.stream.identify(&tell).await;
-        identity.map_err(|error| Status::Error(error.into()))
+        let identity = identity.map_err(|error| Status::Error(error.into()))?;
+        lock(&self.shared.stream_id).clone_from(&identity.id);
+        Ok(identity)
     }
 
     /// Reads to the end, again from the start where the stream is another one: what the status is
@@ -79,7 +82,7 @@ impl SyncTask {
         let mut pause = AGAIN;
         loop {
             let from_start = offset == Offset::START;
-            let began = Instant::now();
+            let began = system::now();
             let (status, read) = self.read(&identity, offset).await;
             match status {
                 // The server no longer has what followed. At its start it has all that counts: a
@@ -88,8 +91,8 @@ impl SyncTask {
                     if (read || !from_start) && self.is_gone(&error) =>
                 {
                     // A server that never has what follows is not to be read all the time.
-                    if began.elapsed() < AGAIN_MOST {
-                        tokio::time::sleep(pause).await;
+                    if system::now() - began < AGAIN_MOST {
+                        system::sleep(pause).await;
                         pause = (pause * 2).min(AGAIN_MOST);
                     } else {
                         pause = AGAIN;
@@ -137,6 +140,7 @@ impl SyncTask {
         any: &mut bool,
     ) -> Option<Status> {
         let mut trouble = reader.trouble();
+        let mut connections = 0;
         // The next batch is fetched while the engine takes the last one.
         let mut taking = None;
         let mut failure = None;
@@ -153,20 +157,31 @@ impl SyncTask {
             match batch {
                 Some(Ok(batch)) => {
                     failure = None;
+                    *any = true;
+                    let is_new = reader.origin().connections != connections;
+                    connections = reader.origin().connections;
                     // The server was away, and may have come back with something else.
-                    if self.identify && trouble.has_changed().unwrap_or(false) {
-                        trouble.mark_unchanged();
-                        let now = match self.stream.identify(&watch::Sender::new(None)).await {
-                            Ok(now) => now,
-                            Err(error) => return Some(Status::Error(error.into())),
+                    let was_away = trouble.has_changed().unwrap_or(false);
+                    trouble.mark_unchanged();
+                    if self.identify {
+                        let is_same = match (&identity.id, reader.origin().id) {
+                            (Some(id), Some(now)) if !was_away => Ok(now == *id),
+                            (Some(_), _) if is_new || was_away => {
+                                self.is_same(identity, &batch).await
+                            }
+                            (None, _) if was_away => self.is_same(identity, &batch).await,
+                            _ => Ok(true),
                         };
-                        if now.id != identity.id || !now.reaches(&batch.offset) {
-                            settle(&mut taking).await?;
-                            let url = self.stream.url();
-                            return Some(Status::Error(StreamError::Gone { url }.into()));
+                        match is_same {
+                            Ok(true) => {}
+                            Ok(false) => {
+                                settle(&mut taking).await?;
+                                let url = self.stream.url();
+                                return Some(Status::Error(StreamError::Gone { url }.into()));
+                            }
+                            Err(error) => return Some(Status::Error(error.into())),
                         }
                     }
-                    *any = true;
                     settle(&mut taking).await?;
                     taking = Some(self.give(batch)?);
                 }
@@ -185,6 +200,12 @@ impl SyncTask {
         Some(failure.map_or(Status::Ended, |error| Status::Error(error.into())))
     }
 
+    /// Whether a batch is of the stream that was read so far, as the server says when it is asked.
+    async fn is_same(&self, identity: &Identity, batch: &Batch) -> Result<bool, StreamError> {
+        let now = self.stream.identify(&watch::Sender::new(None)).await?;
+        Ok(now.id == identity.id && now.reaches(&batch.offset))
+    }
+
     /// Asks the engine's thread; `None` if it has ended.
     async fn ask<R: Send + 'static>(
         &self,
@@ -196,7 +217,7 @@ impl SyncTask {
     /// Hands a batch to the engine, which answers whether to go on.
     fn give(&self, batch: Batch) -> Option<oneshot::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
-        let arrived = SystemTime::now();
+        let arrived = system::time();
         let take = command(
             move |core| core.take(&batch, arrived),
             |taken| {

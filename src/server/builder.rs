@@ -263,7 +263,11 @@ impl ServerBuilder {
         let open = tokio::task::spawn_blocking(move || open(directory, cache, most, recent));
         let streams = match open.await {
             Ok(streams) => streams?,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            // A file that is damaged may be more than what reads it expects.
+            Err(panic) => match &self.data {
+                Some(path) => return Err(damaged(path, &panic)),
+                None => std::panic::resume_unwind(panic.into_panic()),
+            },
         };
         let options = Options {
             tokens,
@@ -353,11 +357,26 @@ fn open(
     };
     open().map_err(|error| match error {
         DiskError::InUse(path) => Error::InUse { path },
+        other if other.is_damage() => {
+            damaged(directory.as_deref().unwrap_or(Path::new("")), &other)
+        }
         other => Error::Data {
             path: directory.clone().unwrap_or_default(),
             reason: other.to_string(),
         },
     })
+}
+
+/// What is said of a file of streams that cannot be read, and what to do.
+fn damaged(directory: &Path, reason: &dyn std::fmt::Display) -> Error {
+    let reason = format!(
+        "the file streams.redb is damaged: {reason}. Put a backup in its place, or move it away to begin \
+         without streams"
+    );
+    Error::Data {
+        path: directory.to_owned(),
+        reason,
+    }
 }
 
 /// Serves until the server is to end.

@@ -11,6 +11,7 @@ use super::error::StreamError;
 use super::offset::Offset;
 use super::provider::Provider;
 use super::retry::{RetryPolicy, parse_retry_after};
+use crate::system;
 
 /// The names of the protocol's headers.
 pub(super) mod names {
@@ -88,7 +89,7 @@ impl Http {
         loop {
             match self.send_once(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => tokio::time::sleep(backoff.delay_after(error)?).await,
+                Err(error) => system::sleep(backoff.delay_after(error)?).await,
             }
         }
     }
@@ -141,6 +142,22 @@ impl Http {
             .send();
         // The body has to get there first, be the way slow.
         let upload = Duration::from_secs((request.body.len() / SLOWEST) as u64);
+        #[cfg(all(test, feature = "serve"))]
+        if let Some(answer) =
+            system::simulated::exchange(request.method == Method::HEAD, &request.query)
+        {
+            let answer = system::timeout(request.timeout, answer).await;
+            let answer = answer.unwrap_or_else(|| Err("it was silent".into()));
+            let response = answer.map_err(|detail| StreamError::Transport {
+                url: self.name(),
+                detail,
+                source: None,
+            })?;
+            return match response.status().is_success() {
+                true => Ok(response),
+                false => Err(self.refusal(request, response).await),
+            };
+        }
         let response = self.within(request.timeout + upload, sending).await?;
         if response.status().is_success() {
             return Ok(response);
@@ -162,9 +179,9 @@ impl Http {
         after: Duration,
         work: impl Future<Output = Result<T, reqwest::Error>>,
     ) -> Result<T, StreamError> {
-        match tokio::time::timeout(after, work).await {
-            Ok(result) => result.map_err(|error| StreamError::transport(self.name(), error)),
-            Err(_) => Err(StreamError::Timeout {
+        match system::timeout(after, work).await {
+            Some(result) => result.map_err(|error| StreamError::transport(self.name(), error)),
+            None => Err(StreamError::Timeout {
                 url: self.name(),
                 after,
             }),

@@ -1,7 +1,7 @@
 //! Which stream it is: another one under the same URL is told from it.
 
 use reqwest::Method;
-use reqwest::header::ETAG;
+use reqwest::header::{ETAG, HeaderMap};
 use tokio::sync::watch;
 
 use super::error::StreamError;
@@ -9,6 +9,7 @@ use super::handle::{DurableStream, next_offset};
 use super::http;
 use super::offset::Offset;
 use super::read::Trouble;
+use crate::system;
 
 /// What a server says of a stream, as far as it says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,24 @@ pub(crate) struct Identity {
     pub(crate) id: Option<String>,
     /// Where it ends.
     pub(crate) end: Option<Offset>,
+    /// Whether nothing will follow there.
+    pub(crate) closed: bool,
+}
+
+/// What the answers to a reader say of where they come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The id of the stream, if the last answer with messages told it.
+    pub(crate) id: Option<String>,
+    /// How many connections for events were opened.
+    pub(crate) connections: u64,
+}
+
+impl Origin {
+    /// Takes note of an answer.
+    pub(super) fn hear(&mut self, headers: &HeaderMap) {
+        self.id = http::text(headers, ETAG.as_str()).and_then(stream_id);
+    }
 }
 
 impl Identity {
@@ -49,6 +68,7 @@ impl DurableStream {
                     return Ok(Identity {
                         id: http::text(&answer.headers, ETAG.as_str()).and_then(stream_id),
                         end: next_offset(&answer),
+                        closed: http::is_true(&answer.headers, http::names::CLOSED),
                     });
                 }
                 Err(error @ (StreamError::NotFound { .. } | StreamError::Gone { .. })) => {
@@ -58,7 +78,7 @@ impl DurableStream {
                 Err(error) => error,
             };
             trouble.send_modify(|trouble| Trouble::go_on(trouble, &error));
-            tokio::time::sleep(backoff.delay_after(error)?).await;
+            system::sleep(backoff.delay_after(error)?).await;
         }
     }
 }
@@ -87,6 +107,7 @@ mod tests {
         let identity = Identity {
             id: None,
             end: Some(Offset::from("0000000000000000_0000000000000010")),
+            closed: false,
         };
         assert!(identity.reaches(&Offset::from("0000000000000000_0000000000000010")));
         assert!(identity.reaches(&Offset::START));

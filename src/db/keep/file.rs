@@ -3,7 +3,6 @@
 //! After a first line come blocks, each with its length and its checksum: a description in JSON, then
 //! the rows, collection by collection, as they are in memory. A block without content is the end.
 
-use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
@@ -13,11 +12,13 @@ use smol_str::SmolStr;
 use super::super::dead_letters::DeadLetters;
 use crate::schema::{Catalog, CollectionDef, Columns};
 use crate::store::{Action, Store};
+use crate::system::files;
 use crate::value::{Row, SeqBuilder, is_row};
 
 /// The first line names the format, that of packed rows included.
 const FIRST_LINE: &[u8] = b"tailwater snapshot 1\n";
 const NAME: &str = "snapshot";
+const PART: &str = "snapshot.part";
 /// A block is full when it has so many bytes.
 const BLOCK: usize = 256 << 10;
 
@@ -34,6 +35,9 @@ pub(super) struct Description {
     pub(super) offset: String,
     /// The number of messages up to there.
     pub(super) position: u64,
+    /// Of the messages up to there.
+    #[serde(default)]
+    pub(super) messages: u32,
     /// Which steps are counted, and the last one that was made.
     pub(super) incarnation: u64,
     pub(super) epoch: u64,
@@ -76,6 +80,8 @@ pub(super) fn primary_key(collection: &CollectionDef) -> Option<SmolStr> {
 #[derive(Debug)]
 pub(crate) struct Capture {
     pub(super) description: Description,
+    /// How often the stream had been begun again.
+    pub(super) begun: u64,
     /// By collection, as the description has them.
     pub(super) rows: Vec<Vec<Row>>,
 }
@@ -95,24 +101,26 @@ pub(super) enum Misfit {
     Other(String),
 }
 
-/// Writes a snapshot, which takes the place of the last one when all of it is on disk. Gives its length.
+/// Writes a snapshot beside the last one. Gives its length, when all of it is on disk.
 pub(super) fn write(directory: &Path, capture: &Capture) -> io::Result<u64> {
-    let part = directory.join("snapshot.part");
-    let written = write_to(&part, capture).and_then(|length| {
-        fs::rename(&part, directory.join(NAME))?;
-        sync(directory)?;
-        Ok(length)
-    });
+    let part = directory.join(PART);
+    let written = write_to(&part, capture);
     if written.is_err() {
         // Room for others, if that is what is missing.
-        let _ = fs::remove_file(&part);
+        let _ = files::remove(&part);
     }
     written
 }
 
+/// Puts what was written in the place of the last snapshot. It is certain to last when the directory is
+/// brought to disk.
+pub(super) fn place(directory: &Path) -> io::Result<()> {
+    files::rename(&directory.join(PART), &directory.join(NAME))
+}
+
 fn write_to(path: &Path, capture: &Capture) -> io::Result<u64> {
     let mut blocks = Blocks {
-        out: BufWriter::new(File::create(path)?),
+        out: BufWriter::new(files::create(path)?),
         length: FIRST_LINE.len() as u64,
     };
     blocks.out.write_all(FIRST_LINE)?;
@@ -138,14 +146,6 @@ fn write_to(path: &Path, capture: &Capture) -> io::Result<u64> {
     Ok(length)
 }
 
-/// Makes a rename last.
-fn sync(directory: &Path) -> io::Result<()> {
-    match cfg!(unix) {
-        true => File::open(directory)?.sync_all(),
-        false => Ok(()),
-    }
-}
-
 struct Blocks<W> {
     out: W,
     length: u64,
@@ -165,13 +165,15 @@ impl<W: Write> Blocks<W> {
 
 /// The length of the snapshot there is, or 0.
 pub(super) fn length(directory: &Path) -> u64 {
-    fs::metadata(directory.join(NAME)).map_or(0, |meta| meta.len())
+    files::length(&directory.join(NAME)).unwrap_or(0)
 }
 
-/// Puts the snapshot aside, so that it is not tried again and can be looked at. False if there is none.
+/// Puts the snapshot aside, so that it is not tried again, also when the machine goes down, and can be
+/// looked at. False if there is none.
 pub(super) fn set_aside(directory: &Path) -> io::Result<bool> {
-    match fs::rename(directory.join(NAME), directory.join("snapshot.rejected")) {
-        Ok(()) => Ok(true),
+    let aside = directory.join("snapshot.rejected");
+    match files::rename(&directory.join(NAME), &aside) {
+        Ok(()) => files::sync_directory(directory).map(|()| true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -183,14 +185,25 @@ pub(super) fn read(
     store: &mut Store,
     check: impl FnOnce(&Description) -> Result<(), String>,
 ) -> Result<Option<Description>, Misfit> {
-    let file = match File::open(directory.join(NAME)) {
+    let path = directory.join(NAME);
+    let file = match files::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let left = file.metadata()?.len();
+    let length = files::length(&path)?;
+    read_from(BufReader::new(file), length, store, check).map(Some)
+}
+
+/// Reads a snapshot of so many bytes.
+fn read_from(
+    input: impl Read,
+    left: u64,
+    store: &mut Store,
+    check: impl FnOnce(&Description) -> Result<(), String>,
+) -> Result<Description, Misfit> {
     let mut input = Input {
-        input: BufReader::new(file),
+        input,
         left,
         block: Vec::new(),
     };
@@ -234,21 +247,21 @@ pub(super) fn read(
     let missing = part.is_some_and(|part| part.left > 0) || parts.any(|part| part.rows > 0);
     match missing || input.left > 0 {
         true => Err(Misfit::Damaged(COUNT)),
-        false => Ok(Some(description)),
+        false => Ok(description),
     }
 }
 
 const ROW: &str = "a row is not one";
 const COUNT: &str = "it has not as much as it says";
 
-struct Input {
-    input: BufReader<File>,
+struct Input<R> {
+    input: R,
     /// So many bytes are in the file from here on: lengths that say more are wrong.
     left: u64,
     block: Vec<u8>,
 }
 
-impl Input {
+impl<R: Read> Input<R> {
     fn take(&mut self, bytes: &mut [u8]) -> Result<(), Misfit> {
         let left = self.left.checked_sub(bytes.len() as u64);
         self.left = left.ok_or(Misfit::Damaged("it ends too soon"))?;
@@ -340,4 +353,35 @@ impl Rows {
             .for_each(|value| self.builder.push_encoded(value));
         Row::new(&mut self.builder, &mut self.scratch)
     }
+}
+
+/// The rows of what may be a snapshot, as texts, once as it is and once with its checksums made right,
+/// so that what lies behind them is reached, too.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn rows_of(bytes: &[u8]) -> [Option<Vec<String>>; 2] {
+    let rows = |bytes: &[u8]| {
+        let mut store = Store::new(std::sync::Arc::new(Catalog::open()));
+        read_from(bytes, bytes.len() as u64, &mut store, |_| Ok(())).ok()?;
+        let mut texts = Vec::new();
+        for collection in store.catalog().collections() {
+            for row in store.rows(&collection) {
+                texts.extend((0..row.columns().len()).map(|at| row.get(at).to_string()));
+            }
+        }
+        // Rows stand in no order.
+        texts.sort();
+        Some(texts)
+    };
+    let mut sealed = bytes.to_vec();
+    let mut at = FIRST_LINE.len();
+    while let Some(head) = sealed.get(at..at + 8) {
+        let length = u32::from_le_bytes(head[..4].try_into().unwrap_or_default()) as usize;
+        let Some(content) = sealed.get(at + 8..at + 8 + length) else {
+            break;
+        };
+        let checksum = crc32fast::hash(content).to_le_bytes();
+        sealed[at + 4..at + 8].copy_from_slice(&checksum);
+        at += 8 + length;
+    }
+    [rows(bytes), rows(&sealed)]
 }

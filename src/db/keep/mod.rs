@@ -11,7 +11,6 @@ mod steps;
 mod task;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +19,10 @@ use super::lock;
 use crate::schema::Catalog;
 use crate::store::{Action, Store};
 use crate::stream::{Identity, Offset};
+use crate::system::files;
 use crate::value::{Row, ValueRef};
+#[cfg(feature = "fuzzing")]
+pub(crate) use file::rows_of;
 use file::{Capture, Description, Part, primary_key};
 pub(crate) use steps::next_incarnation;
 use steps::{Again, Base, Of, Step, Steps};
@@ -133,6 +135,8 @@ pub(super) struct Keeping {
     again: VecDeque<Step>,
     /// What came in of the next one of those.
     part: Vec<Action>,
+    /// How often the stream was begun again.
+    begun: u64,
 }
 
 impl Keeping {
@@ -144,6 +148,7 @@ impl Keeping {
             steps: None,
             again: VecDeque::new(),
             part: Vec::new(),
+            begun: 0,
         }
     }
 
@@ -153,6 +158,12 @@ impl Keeping {
         let next = self.again.front()?;
         let count = usize::try_from(next.position - position).ok()?;
         (count <= messages).then_some(count)
+    }
+
+    /// The stream's id, if it has one that is known.
+    #[cfg(all(test, feature = "serve"))]
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     pub(super) fn is_repeating(&self) -> bool {
@@ -213,7 +224,7 @@ impl Core {
         };
         keeping.id.clone_from(&now.id);
         let directory = keeping.keep.directory.clone();
-        if let Err(error) = fs::create_dir_all(&directory) {
+        if let Err(error) = files::create_directory(&directory) {
             lock(&self.shared.kept).error = Some(error.to_string());
         }
         let catalog = self.shared.catalog.clone();
@@ -227,14 +238,14 @@ impl Core {
                 None
             }
         };
-        let mut begin = (None, 0);
+        let mut begin = (None, (0, 0));
         if let Some(snapshot) = snapshot {
             let offset = Offset::from(snapshot.offset.as_str());
             begin = (
                 Some((snapshot.incarnation, snapshot.epoch)),
-                snapshot.position,
+                (snapshot.position, snapshot.messages),
             );
-            self.intake.position = snapshot.position;
+            (self.intake.position, self.intake.messages) = begin.1;
             self.intake.txids = snapshot.txids;
             self.intake.settled = offset.clone();
             self.shared.dead_letters.restore(snapshot.dead_letters);
@@ -257,7 +268,7 @@ impl Core {
     fn resume_steps(
         &mut self,
         keeping: &mut Keeping,
-        (snapshot, position): (Option<(u64, u64)>, u64),
+        (snapshot, upto): (Option<(u64, u64)>, (u64, u32)),
         schema_version: u64,
     ) {
         let directory = &keeping.keep.directory;
@@ -266,7 +277,7 @@ impl Core {
             id: keeping.id.clone(),
             schema_version,
         };
-        match Steps::resume(directory, &of, snapshot, position) {
+        match Steps::resume(directory, &of, snapshot, upto) {
             Ok(Again { steps, queue }) => {
                 self.shared.set_incarnation(steps.incarnation());
                 keeping.steps = Some(steps);
@@ -313,6 +324,10 @@ impl Core {
             && keeping.step_within(position, 0).is_some()
             && let Some(step) = keeping.again.pop_front()
         {
+            if step.messages != self.intake.messages {
+                // There are as many messages, but other ones.
+                return self.stop_repeating();
+            }
             let part = std::mem::take(&mut keeping.part);
             let is_last = keeping.again.is_empty();
             self.engine.go_to(step.epoch - 1);
@@ -332,7 +347,7 @@ impl Core {
         }
     }
 
-    /// Goes on where the stream ends although steps were to be made again: it has lost messages.
+    /// Goes on without making steps again: the stream no longer has the messages that they took in.
     pub(super) fn stop_repeating(&mut self) {
         let Some(keeping) = &mut self.intake.keeping else {
             return;
@@ -352,10 +367,14 @@ impl Core {
 
     /// Notes a step before it is made.
     pub(super) fn note_step(&mut self, epoch: u64) {
-        let position = self.intake.position;
+        let step = Step {
+            epoch,
+            position: self.intake.position,
+            messages: self.intake.messages,
+        };
         if let Some(keeping) = &mut self.intake.keeping
             && let Some(steps) = &mut keeping.steps
-            && !steps.note(Step { epoch, position })
+            && !steps.note(step)
         {
             let error = "the steps cannot be written: readers begin again after a restart";
             lock(&self.shared.kept).error = Some(error.to_owned());
@@ -377,7 +396,8 @@ impl Core {
         }
         keeping.again.clear();
         keeping.part.clear();
-        self.intake.position = 0;
+        keeping.begun += 1;
+        (self.intake.position, self.intake.messages) = (0, 0);
         self.intake.keeping = Some(keeping);
     }
 
@@ -412,13 +432,29 @@ impl Core {
             id: keeping.id.clone(),
             offset: self.intake.settled.to_string(),
             position: self.intake.position,
+            messages: self.intake.messages,
             incarnation: self.shared.incarnation(),
             epoch: self.epoch(),
             txids: self.shared.txids.latest(),
             dead_letters: self.shared.dead_letters.get(),
             collections,
         };
-        Some(Capture { description, rows })
+        Some(Capture {
+            description,
+            begun: keeping.begun,
+            rows,
+        })
+    }
+
+    /// Puts a snapshot that was written in its place. False if the stream was begun again since it was
+    /// captured: it may be of messages that the stream has no longer.
+    pub(super) fn place_snapshot(&self, begun: u64) -> std::io::Result<bool> {
+        match &self.intake.keeping {
+            Some(keeping) if keeping.begun == begun => {
+                file::place(&keeping.keep.directory).map(|()| true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Takes note that a snapshot is on disk.

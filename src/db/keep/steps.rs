@@ -7,20 +7,24 @@
 //! was started anew, the last entries may be missing, and the file is not believed.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
+
+use crate::system::files::{self, File};
+use crate::system::{self, boot};
 
 /// So many steps are made again at most; those before them are made as one.
 const MOST: usize = 4096;
 /// The file is written anew when it has so many entries.
 const LONGEST: usize = 64 << 10;
-const ENTRY: usize = 20;
+const ENTRY: usize = 24;
+/// When the clock does not say it, the next count is at most so much higher: some minutes.
+const SOME: u64 = 1 << 30;
 /// The version of the file. Another version of this crate may compute other results.
-const VERSION: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 
 /// A step of the engine that took messages in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(super) struct Step {
     pub(super) epoch: u64,
     /// The number of messages up to its end.
     pub(super) position: u64,
+    /// Of the messages up to its end, by which others in their place are told from them.
+    pub(super) messages: u32,
 }
 
 impl Step {
@@ -35,8 +41,9 @@ impl Step {
         let mut bytes = [0; ENTRY];
         bytes[..8].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.position.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..16]);
-        bytes[16..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.messages.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..20]);
+        bytes[20..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
@@ -48,6 +55,7 @@ impl Step {
         let step = Step {
             epoch: number(0),
             position: number(8),
+            messages: number(16) as u32,
         };
         (step.to_bytes() == *bytes).then_some(step)
     }
@@ -113,7 +121,7 @@ impl Steps {
 
     /// Whether there may be steps to be made again.
     pub(super) fn are_there(directory: &Path) -> bool {
-        Steps::path(directory).exists()
+        files::exists(&Steps::path(directory))
     }
 
     /// Begins a file in the place of the one there is, and says so if that cannot be written.
@@ -141,16 +149,16 @@ impl Steps {
         self.base.incarnation = incarnation;
     }
 
-    /// Goes on with the file that is there, if that follows a snapshot at a position (its incarnation
-    /// and last step, or none: the start) of a stream. Else, the incarnation in it, if any.
+    /// Goes on with the file that is there, if that follows a snapshot (its incarnation and last step, or
+    /// none: the start) of a stream, after so many messages with that checksum. Else, the incarnation in it, if any.
     pub(super) fn resume(
         directory: &Path,
         of: &Of,
         snapshot: Option<(u64, u64)>,
-        position: u64,
+        (position, messages): (u64, u32),
     ) -> Result<Again, u64> {
         let path = Steps::path(directory);
-        let bytes = fs::read(&path).map_err(|_| 0u64)?;
+        let bytes = files::read(&path).map_err(|_| 0u64)?;
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(0u64)?;
         let first: FirstLine = serde_json::from_slice(&bytes[..end]).map_err(|_| 0u64)?;
         let base = first.base;
@@ -174,6 +182,7 @@ impl Steps {
         let mut before = Step {
             epoch: 0,
             position: 0,
+            messages: 0,
         };
         for entry in entries {
             let step = Step::from_bytes(entry).ok_or(other)?;
@@ -190,16 +199,17 @@ impl Steps {
         let missing = first.cut && queue.len() == kept.len();
         if !missing && queue.len() < MOST {
             let epoch = from;
-            queue.push_front(Step { epoch, position });
+            queue.push_front(Step {
+                epoch,
+                position,
+                messages,
+            });
         }
         queue.drain(..queue.len().saturating_sub(MOST));
         if queue.is_empty() {
             return Err(other);
         }
-        let file = File::options()
-            .append(true)
-            .open(&path)
-            .map_err(|_| other)?;
+        let file = files::append(&path).map_err(|_| other)?;
         let steps = Steps {
             path,
             file: Some(file),
@@ -275,9 +285,9 @@ impl Steps {
             bytes.extend_from_slice(&step.to_bytes());
         }
         let part = self.path.with_extension("part");
-        let mut file = File::create(&part)?;
+        let mut file = files::create(&part)?;
         file.write_all(&bytes)?;
-        fs::rename(part, &self.path)?;
+        files::rename(&part, &self.path)?;
         self.file = Some(file);
         self.length = self.kept.len();
         Ok(())
@@ -288,24 +298,29 @@ impl Steps {
         if let Some(file) = self.file.take() {
             let _ = file.set_len(0);
         }
-        let _ = fs::remove_file(&self.path);
+        let _ = files::remove(&self.path);
     }
-}
-
-/// Names the run of the operating system; empty where that is not known.
-fn boot() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    id.map_or(String::new(), |id| id.trim().to_owned())
 }
 
 /// A number for the steps of a database, greater than all before it, those of earlier processes
 /// included: microseconds since 1970, which have 16 digits until the year 2286.
+///
+/// When the clock went back, it is some number behind the one before: what was written of that may be lost
+/// with the machine, and who counts on from an older one is not to come to the same.
 pub(crate) fn next_incarnation(after: u64) -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = system::time().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros() as u64);
-    let next = |last: u64| now.max(last + 1).max(after + 1);
+    let some = 1 + system::random() % SOME;
+    let next = |last: u64| match now > last.max(after) {
+        true => now,
+        false => last.max(after) + some,
+    };
+    #[cfg(all(test, feature = "serve"))]
+    if let Some(number) = system::simulated::next_number(next) {
+        return number;
+    }
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
         Some(next(last))
     });
@@ -314,6 +329,8 @@ pub(crate) fn next_incarnation(after: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn of(stream: &str, id: Option<&str>) -> Of {
@@ -346,7 +363,7 @@ mod tests {
         }
 
         fn resume(&self, snapshot: Option<(u64, u64)>, position: u64) -> Result<Vec<Step>, u64> {
-            let again = Steps::resume(&self.0, &of("events", Some("id")), snapshot, position)?;
+            let again = Steps::resume(&self.0, &of("events", Some("id")), snapshot, (position, 0))?;
             Ok(again.queue.into())
         }
     }
@@ -358,7 +375,11 @@ mod tests {
     }
 
     fn step(epoch: u64, position: u64) -> Step {
-        Step { epoch, position }
+        Step {
+            epoch,
+            position,
+            messages: 0,
+        }
     }
 
     /// Whether the system says which run of it this is.
@@ -396,10 +417,10 @@ mod tests {
         };
         let others = [of("other", Some("id")), of("events", Some("7")), schema];
         for other in others {
-            assert!(Steps::resume(&dir.0, &other, Some((50, 4)), 40).is_err());
+            assert!(Steps::resume(&dir.0, &other, Some((50, 4)), (40, 0)).is_err());
         }
         steps.follow(None, 4).unwrap();
-        let unknown = Steps::resume(&dir.0, &of("events", None), Some((50, 4)), 40);
+        let unknown = Steps::resume(&dir.0, &of("events", None), Some((50, 4)), (40, 0));
         assert!(unknown.is_err());
     }
 
@@ -435,7 +456,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         // The last one was not written to its end, so that nobody was told of it.
         fs::write(&path, &whole[..whole.len() - 3]).unwrap();
-        let mut again = Steps::resume(&dir.0, &of("events", Some("id")), None, 0).unwrap();
+        let mut again = Steps::resume(&dir.0, &of("events", Some("id")), None, (0, 0)).unwrap();
         assert_eq!(again.queue.len(), 3);
         assert!(again.steps.note(step(9, 9)));
         assert_eq!(dir.resume(None, 0).unwrap().last(), Some(&step(9, 9)));
@@ -474,7 +495,7 @@ mod tests {
         assert_eq!(now.to_string().len(), 16);
         let far = now + 1_000_000_000_000;
         let after = next_incarnation(far);
-        assert_eq!(after, far + 1);
+        assert!(after > far && after <= far + SOME);
         let rest: Vec<u64> = (0..100).map(|_| next_incarnation(0)).collect();
         assert!(after < rest[0] && rest.is_sorted_by(|a, b| a < b));
     }

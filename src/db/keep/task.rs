@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 
 use super::super::core::{Command, Core};
 use super::super::lock;
@@ -16,6 +15,7 @@ use super::super::status::Status;
 use super::super::sync::ask;
 use super::{Keep, file};
 use crate::stream::DurableStream;
+use crate::system::{self, files};
 
 /// So long the server may take to say which stream it is. Until then the rows are held.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,7 +36,8 @@ impl KeepTask {
         let mut written_at = 0;
         loop {
             let over = tokio::select! {
-                () = sleep(self.keep.every) => false,
+                biased;
+                () = system::sleep(self.keep.every) => false,
                 _ = status.wait_for(Status::is_over) => true,
             };
             if matches!(*status.borrow(), Status::Error(_) | Status::Closed) {
@@ -57,32 +58,45 @@ impl KeepTask {
     async fn write(&self, directory: &Path) -> bool {
         let version = self.schema_version;
         let captured = ask(&self.commands, move |core| {
-            let began = Instant::now();
-            Some((core.capture(version)?, began.elapsed()))
+            let began = system::now();
+            Some((core.capture(version)?, system::now() - began))
         });
         let Some((capture, paused)) = captured.await.flatten() else {
             return false;
         };
         // The rows are of the stream that it was up to now.
         let (quiet, _) = watch::channel(None);
-        match timeout(PATIENCE, self.stream.identify(&quiet)).await {
-            Ok(Ok(now)) if now.id == capture.description.id => {}
+        match system::timeout(PATIENCE, self.stream.identify(&quiet)).await {
+            Some(Ok(now)) if now.id == capture.description.id => {}
             _ => return false,
         }
-        let (id, incarnation, epoch) = (
+        let (begun, id, incarnation, epoch) = (
+            capture.begun,
             capture.description.id.clone(),
             capture.description.incarnation,
             capture.description.epoch,
         );
         let to = directory.to_path_buf();
-        let written = tokio::task::spawn_blocking(move || file::write(&to, &capture)).await;
-        let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let written = system::blocking(move || file::write(&to, &capture)).await;
+        let mut written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        if written.is_ok() {
+            match ask(&self.commands, move |core| core.place_snapshot(begun)).await {
+                Some(Ok(true)) => {
+                    let to = directory.to_path_buf();
+                    let synced = system::blocking(move || files::sync_directory(&to)).await;
+                    let synced = synced.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                    written = synced.and(written);
+                }
+                Some(Err(error)) => written = Err(error),
+                _ => return false,
+            }
+        }
         {
             let mut kept = lock(&self.shared.kept);
             match &written {
                 Ok(bytes) => {
                     kept.bytes = *bytes;
-                    kept.written = Some(SystemTime::now());
+                    kept.written = Some(system::time());
                     kept.paused = paused;
                     kept.error = None;
                 }

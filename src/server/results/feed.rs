@@ -12,6 +12,7 @@ use super::log::{Delta, Forgotten, Phase, ResultLog, Tail, lock};
 use super::offset::Offset;
 use super::render;
 use crate::db::{DbError, StreamDb};
+use crate::system;
 
 /// A range that is shared holds about so much, unless a single step has more.
 const FRAME_BYTES: usize = 64 << 10;
@@ -124,6 +125,11 @@ impl Feed {
     pub(crate) fn has_been(&self, epoch: u64) -> bool {
         let last = self.logs[0].live().map(|live| live.epoch());
         epoch <= last.unwrap_or_else(|| self.told())
+    }
+
+    /// Whether an offset is of other results, or what followed it is no longer there.
+    pub(crate) fn has_forgotten(&self, offset: Offset) -> bool {
+        offset != self.offset(offset.epoch) || !self.keeps(offset.epoch)
     }
 
     /// Whether all that followed a step is still there.
@@ -251,9 +257,9 @@ impl Feed {
             return Ok(held);
         }
         let feed = self.clone();
-        let made = tokio::task::spawn_blocking(move || feed.make_snapshot()).await;
+        let made = system::blocking(move || feed.make_snapshot()).await;
         let made = made.unwrap_or(Err(DbError::Closed)).map(Arc::new)?;
-        snapshots.latest = Some((Instant::now(), made.clone()));
+        snapshots.latest = Some((system::now(), made.clone()));
         snapshots.all.push(Arc::downgrade(&made));
         Ok(made)
     }
@@ -286,7 +292,7 @@ impl Feed {
     /// Forgets the snapshot, which is for those who come at about the same time.
     pub(crate) fn sweep(&self) {
         if let Ok(mut snapshots) = self.snapshots.try_lock() {
-            let old = |latest: &mut (Instant, _)| latest.0.elapsed() > SNAPSHOT_AGE;
+            let old = |latest: &mut (Instant, _)| system::now() - latest.0 > SNAPSHOT_AGE;
             snapshots.latest.take_if(old);
         }
     }

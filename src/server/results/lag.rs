@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::system;
+
 /// The upper bounds of buckets, in seconds.
 const BOUNDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -20,7 +22,7 @@ impl Lag {
     /// Takes note of a change that is told now.
     pub(super) fn took(&self, arrived: SystemTime) {
         // A clock that was set back says nothing.
-        self.add(arrived.elapsed().unwrap_or_default());
+        self.add(system::time().duration_since(arrived).unwrap_or_default());
     }
 
     fn add(&self, lag: Duration) {

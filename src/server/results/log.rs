@@ -15,6 +15,7 @@ use super::render;
 use crate::db::{DbError, LiveQuery, Sink, StreamDb};
 use crate::plan::Node;
 use crate::query::Query;
+use crate::system;
 use crate::value::Value;
 use crate::view::ChangeSet;
 
@@ -236,7 +237,7 @@ impl ResultLog {
     pub(crate) fn sweep(&self) {
         let mut deltas = lock(&self.deltas);
         while let Some(first) = deltas.kept.front()
-            && first.kept_since.elapsed() > self.keep.age
+            && system::now() - first.kept_since > self.keep.age
         {
             deltas.forget_first();
         }
@@ -265,7 +266,7 @@ impl Sink for ResultLog {
         let delta = Delta {
             epoch,
             arrived: since_1970(arrived).as_secs_f64() * 1000.0,
-            kept_since: Instant::now(),
+            kept_since: system::now(),
             weight,
             changes: Mutex::new(Some(changes.clone())),
             text: OnceLock::new(),
@@ -279,7 +280,7 @@ impl Sink for ResultLog {
             changes = changes.len(),
             "a change set"
         );
-        let now = since_1970(SystemTime::now()).as_millis();
+        let now = since_1970(system::time()).as_millis();
         self.changed.store(now as u64, Ordering::Relaxed);
         let mut deltas = lock(&self.deltas);
         if deltas.ended.is_some() {

@@ -21,6 +21,8 @@ mod offset;
 mod registry;
 mod render;
 pub(crate) mod save;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod sources;
 mod store;
@@ -73,6 +75,8 @@ pub struct Queries {
     /// How long after a snapshot the next one is written at the soonest; none are without.
     snapshot_interval: Option<Duration>,
     snapshot_bytes: u64,
+    /// How long after its last reader a query is dropped that is tried out.
+    trial_idle: Duration,
 }
 
 impl Default for Queries {
@@ -91,6 +95,7 @@ impl Default for Queries {
             limits: Resources::default(),
             snapshot_interval: Some(Duration::from_secs(60)),
             snapshot_bytes: 1 << 20,
+            trial_idle: Duration::from_secs(20),
         }
     }
 }
@@ -197,6 +202,13 @@ impl Queries {
         self
     }
 
+    /// How long after its last reader a query is dropped that was only tried out (`POST /v1/trial`); 20
+    /// seconds by default.
+    pub fn drop_trials_after(mut self, idle: Duration) -> Queries {
+        self.trial_idle = idle;
+        self
+    }
+
     /// Whether there may be a collection of a name.
     pub(super) fn may_know(&self, collection: &str) -> bool {
         self.catalog.is_open() || self.catalog.by_name(collection).is_some()
@@ -233,7 +245,8 @@ impl Queries {
                 }),
         };
         let kept = data.map(|data| data.join("http-queries"));
-        let registry = Registry::new(places, self.keep, kept.clone(), self.folder.clone());
+        let (keep, folder) = (self.keep, self.folder.clone());
+        let registry = Registry::new(places, keep, kept.clone(), folder, self.trial_idle);
         for (name, text) in &self.files {
             folder::take(&registry, &format!("{name}.json"), text).await;
         }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
-use tokio::time::timeout_at;
 
 use super::feed::Feed;
 use super::log::{Keep, Phase, ResultLog, lock};
@@ -20,6 +19,7 @@ use crate::db::{DbError, LiveQuery, StreamDb};
 use crate::engine::MemoryReport;
 use crate::plan::Plan;
 use crate::query::{Query, QueryError, QueryFile};
+use crate::system;
 use crate::value::Value;
 
 /// So long the readers of a dropped query are told that it was dropped.
@@ -250,6 +250,8 @@ pub(crate) struct Registry {
     kept: Option<PathBuf>,
     /// The folder of query files.
     folder: Option<PathBuf>,
+    /// How long after its last reader a query is dropped that is tried out.
+    pub(super) trial_idle: Duration,
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
     sources: Arc<Sources>,
     /// The results of dropped queries, for their readers.
@@ -274,12 +276,14 @@ impl Registry {
         keep: Keep,
         kept: Option<PathBuf>,
         folder: Option<PathBuf>,
+        trial_idle: Duration,
     ) -> Arc<Registry> {
         Arc::new(Registry {
             places,
             keep,
             kept,
             folder,
+            trial_idle,
             entries: Mutex::default(),
             sources: Arc::default(),
             dropped: Mutex::default(),
@@ -399,7 +403,7 @@ impl Registry {
             log: watch::Sender::new(None),
             file_error: Mutex::default(),
             error: Mutex::default(),
-            used: Mutex::new(Instant::now()),
+            used: Mutex::new(system::now()),
         });
         let _starting = entry.source.starting.lock().await;
         if let Some(db) = entry.source.db() {
@@ -480,7 +484,7 @@ impl Registry {
         }
         entries.remove(&entry.name);
         let dropped = Dropped {
-            since: Instant::now(),
+            since: system::now(),
             source: entry.source.name.clone(),
             query: entry.file.query.clone(),
             log: entry.log(),
@@ -501,7 +505,7 @@ impl Registry {
         let (db, name, keep) = (db.clone(), entry.name.clone(), self.keep);
         let query = entry.file.query.clone();
         let start = move || ResultLog::start(&db, name, &query, keep, early);
-        let started = tokio::task::spawn_blocking(start).await;
+        let started = system::blocking(start).await;
         started.unwrap_or(Err(DbError::Closed))
     }
 
@@ -567,10 +571,10 @@ impl Registry {
         let key: Vec<u64> = logs.iter().map(|log| log.id).collect();
         let mut feeds = lock(&self.feeds);
         let shared = feeds.entry(key).or_insert_with(|| Shared {
-            used: Instant::now(),
+            used: system::now(),
             feed: Arc::new(Feed::new(logs)),
         });
-        shared.used = Instant::now();
+        shared.used = system::now();
         Ok(shared.feed.clone())
     }
 
@@ -580,9 +584,9 @@ impl Registry {
         name: &str,
         wait: Duration,
     ) -> Result<LiveQuery<Value>, FindError> {
-        let end = Instant::now() + wait;
+        let end = system::now() + wait;
         loop {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(system::now());
             let log = self.log(name, left).await?;
             // None if it was replaced in the moment since.
             if let Some(live) = log.live() {
@@ -606,7 +610,7 @@ impl Registry {
     }
 
     async fn log(&self, name: &str, wait: Duration) -> Result<Arc<ResultLog>, FindError> {
-        let end = Instant::now() + wait;
+        let end = system::now() + wait;
         loop {
             let Some(entry) = self.entry(name) else {
                 let dropped = lock(&self.dropped);
@@ -622,7 +626,9 @@ impl Registry {
             }
             // Another entry may have the name by now. Later, it is a change.
             if self.entry(name).map(|now| Arc::as_ptr(&now)) == Some(Arc::as_ptr(&entry))
-                && timeout_at(end.into(), log.changed()).await.is_err()
+                && system::timeout(end.saturating_duration_since(system::now()), log.changed())
+                    .await
+                    .is_none()
             {
                 return Err(FindError::NotReady(name.to_owned()));
             }
@@ -640,14 +646,14 @@ impl Registry {
                 self.end_unread(&entry);
             }
         }
-        lock(&self.dropped).retain(|_, dropped| dropped.since.elapsed() < TOLD);
+        lock(&self.dropped).retain(|_, dropped| system::now() - dropped.since < TOLD);
         // Whoever reads one holds it.
         lock(&self.feeds).retain(|_, shared| {
             if Arc::strong_count(&shared.feed) > 1 {
-                shared.used = Instant::now();
+                shared.used = system::now();
             }
             shared.feed.sweep();
-            shared.used.elapsed() < IDLE
+            system::now() - shared.used < IDLE
         });
     }
 

@@ -6,8 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
 
 use super::log::lock;
 use super::registry::{Early, Registry};
@@ -15,7 +13,8 @@ use super::sources::Resources;
 use crate::db::{DbError, DeadLetters, Keep, Kept, Status, StreamDb};
 use crate::schema::Catalog;
 use crate::server::streams::path::StreamPath;
-use crate::stream::{CreateOptions, DurableStream, Live, StreamError};
+use crate::stream::{CreateOptions, DurableStream, Identity, Live, StreamError};
+use crate::system;
 
 /// After a failure that does not pass by itself, the stream is opened again after so long, and after
 /// twice as long each time it fails again.
@@ -90,7 +89,7 @@ impl Source {
             keep: origin.keep,
             ready: watch::Sender::new(None),
             now: Mutex::new(Now {
-                since: SystemTime::now(),
+                since: system::time(),
                 db: None,
                 error: None,
                 reported: Kept::default(),
@@ -114,7 +113,7 @@ impl Source {
     pub(crate) async fn made(&self) {
         let mut made = self.made.subscribe();
         // Without it, the state of the source tells why.
-        let _ = timeout(MADE, made.wait_for(|made| *made)).await;
+        let _ = system::timeout(MADE, made.wait_for(|made| *made)).await;
     }
 
     /// How far it is.
@@ -226,20 +225,22 @@ impl Source {
             tracing::warn!(source = self.name, %error, "a source cannot be read");
             {
                 let mut now = lock(&self.now);
-                now.since = SystemTime::now();
+                now.since = system::time();
                 now.error = Some(error.to_string());
             }
-            sleep(again).await;
+            system::sleep(again).await;
             again = (again * 2).min(AGAIN_MOST);
         }
     }
 
     /// Waits until a stream that was closed is another one.
     async fn await_reopened(&self) {
+        let id = lock(&self.now).db.as_ref().and_then(StreamDb::stream_id);
+        let quiet = watch::Sender::new(None);
         loop {
-            sleep(AGAIN_MOST).await;
-            match self.stream.head().await {
-                Ok(head) if head.closed => {}
+            system::sleep(AGAIN_MOST).await;
+            match self.stream.identify(&quiet).await {
+                Ok(now) if now == Identity::default() || (now.closed && now.id == id) => {}
                 Ok(_) | Err(StreamError::NotFound { .. } | StreamError::Gone { .. }) => return,
                 Err(_) => {}
             }
@@ -268,9 +269,10 @@ impl Source {
         }
         let db = match self.limits.workers.is_cluster() {
             // It waits for the other processes.
-            true => spawn_blocking(move || db.open())
-                .await
-                .unwrap_or(Err(DbError::Closed))?,
+            true => {
+                let opened = system::blocking(move || db.open()).await;
+                opened.unwrap_or(Err(DbError::Closed))?
+            }
             false => db.open()?,
         };
         lock(&self.now).db = Some(db.clone());
@@ -294,7 +296,7 @@ impl Source {
             registry.start_all(&self.name, &db, early).await;
             self.ready.send_replace(Some(db.clone()));
             let mut now = lock(&self.now);
-            now.since = SystemTime::now();
+            now.since = system::time();
             now.error = None;
             tracing::info!(source = self.name, offset = %db.offset(), "a source was read up to date");
         }
@@ -302,7 +304,7 @@ impl Source {
         let over = status.wait_for(Status::is_over).await;
         Ok(match over.as_deref() {
             Ok(Status::Ended) => {
-                lock(&self.now).since = SystemTime::now();
+                lock(&self.now).since = system::time();
                 None
             }
             Ok(status) => status.error(),

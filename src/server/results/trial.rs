@@ -2,14 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::log::lock;
 use super::registry::{Entry, Origin, RegisterError, Registry};
 use crate::query::QueryFile;
+use crate::system;
 
-/// One is dropped so long after its last reader.
-const IDLE: Duration = Duration::from_secs(20);
 /// So many run at once at most.
 const MOST: usize = 100;
 
@@ -33,8 +31,8 @@ impl Registry {
     pub(super) fn end_unread(&self, entry: &Arc<Entry>) {
         let mut used = lock(&entry.used);
         if entry.log().is_some_and(|log| log.followers() > 0) {
-            *used = Instant::now();
-        } else if used.elapsed() > IDLE {
+            *used = system::now();
+        } else if system::now() - *used > self.trial_idle {
             // It is gone in any case.
             let _ = self.drop_query(entry, Origin::Trial);
         }

@@ -52,6 +52,21 @@ pub(crate) enum DiskError {
     Redb(#[from] redb::Error),
 }
 
+impl DiskError {
+    /// Whether the file is not as it was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+        match self {
+            DiskError::Record { .. } | DiskError::Chunk { .. } => true,
+            DiskError::Redb(redb::Error::Corrupted(_)) => true,
+            DiskError::Redb(redb::Error::Io(error)) => {
+                matches!(error.kind(), InvalidData | UnexpectedEof)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Lets `?` take all of redb's error types.
 macro_rules! from_redb {
     ($($error:ident),*) => {

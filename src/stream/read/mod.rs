@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use super::batch::{Batch, Items, JsonItems};
 use super::error::StreamError;
 use super::handle::DurableStream;
+use super::identity::Origin;
 use super::offset::Offset;
+use crate::system;
 use steps::Steps;
 
 /// What happens when everything there is was read.
@@ -87,6 +89,7 @@ impl ReadOptions {
 pub struct Reader {
     batches: BoxStream<'static, Result<Batch, StreamError>>,
     trouble: watch::Receiver<Option<Trouble>>,
+    origin: watch::Receiver<Origin>,
     url: String,
 }
 
@@ -104,7 +107,7 @@ impl Trouble {
     pub(super) fn go_on(trouble: &mut Option<Trouble>, error: &StreamError) {
         let first = trouble.take().map(|trouble| trouble.since);
         *trouble = Some(Trouble {
-            since: first.unwrap_or_else(SystemTime::now),
+            since: first.unwrap_or_else(system::time),
             error: error.clone(),
         });
     }
@@ -114,7 +117,7 @@ impl Reader {
     pub(super) fn new(stream: DurableStream, options: ReadOptions) -> Reader {
         let url = stream.url();
         let steps = Steps::new(stream, options);
-        let trouble = steps.trouble();
+        let (trouble, origin) = (steps.trouble(), steps.origin());
         let batches = unfold(steps, |mut steps| async {
             let batch = steps.next().await?;
             Some((batch, steps))
@@ -123,6 +126,7 @@ impl Reader {
             // It may be asked again when it has ended, as `collect_json` does.
             batches: batches.fuse().boxed(),
             trouble,
+            origin,
             url,
         }
     }
@@ -131,6 +135,11 @@ impl Reader {
     /// `None` while the server answers. It moves only while the reader is polled.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.clone()
+    }
+
+    /// What the answer said that brought the last batch.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.borrow().clone()
     }
 
     /// Reads up to date, and gives all JSON messages as values of a type.

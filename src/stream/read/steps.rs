@@ -1,6 +1,6 @@
 //! The steps of a reader: which request comes next, and what its answer means.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
@@ -10,10 +10,12 @@ use super::super::batch::{Batch, Items, JsonItems, is_json};
 use super::super::error::StreamError;
 use super::super::handle::{DurableStream, next_offset};
 use super::super::http::{self, Answer, Request, names};
+use super::super::identity::Origin;
 use super::super::offset::Offset;
 use super::super::retry::Backoff;
 use super::events::Events;
 use super::{Live, ReadOptions, Trouble};
+use crate::system;
 
 /// An SSE connection that lasts less is of no use, as is one over which nothing comes.
 const SHORT: Duration = Duration::from_secs(1);
@@ -47,6 +49,7 @@ pub(super) struct Steps {
     pause: Duration,
     useless_connections: u32,
     trouble: watch::Sender<Option<Trouble>>,
+    origin: watch::Sender<Origin>,
 }
 
 impl Steps {
@@ -62,11 +65,16 @@ impl Steps {
             pause: Duration::ZERO,
             useless_connections: 0,
             trouble: watch::Sender::new(None),
+            origin: watch::Sender::default(),
         }
     }
 
     pub(super) fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.subscribe()
+    }
+
+    pub(super) fn origin(&self) -> watch::Receiver<Origin> {
+        self.origin.subscribe()
     }
 
     /// Notes that the server answers.
@@ -80,7 +88,7 @@ impl Steps {
     pub(super) async fn next(&mut self) -> Option<Result<Batch, StreamError>> {
         loop {
             if !self.pause.is_zero() {
-                tokio::time::sleep(self.pause).await;
+                system::sleep(self.pause).await;
                 self.pause = Duration::ZERO;
             }
             let step = match &mut self.phase {
@@ -182,12 +190,16 @@ impl Steps {
     /// One catch-up or long-poll request.
     async fn request(&mut self, live: Option<&'static str>) -> Result<Option<Batch>, StreamError> {
         let request = self.get(live);
-        let sent = Instant::now();
+        let sent = system::now();
         let answer = self.stream.http.send_once(&request).await?;
-        let took = sent.elapsed();
+        let took = system::now() - sent;
         if let Some(content_type) = http::content_type(&answer.headers) {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
+        }
+        if answer.status != StatusCode::NO_CONTENT {
+            self.origin
+                .send_modify(|origin| origin.hear(&answer.headers));
         }
         let batch = self.batch(answer)?;
         if live.is_some() && batch.items.is_empty() && took < HASTY {
@@ -250,6 +262,10 @@ impl Steps {
             Ok(response) => {
                 let content_type = http::content_type(response.headers()).unwrap_or_default();
                 if content_type.trim_start().starts_with("text/event-stream") {
+                    self.origin.send_modify(|origin| {
+                        origin.hear(response.headers());
+                        origin.connections += 1;
+                    });
                     let events = Events::new(response, self.json, self.offset.clone());
                     self.phase = Phase::Sse(Some(Box::new(events)));
                     self.hear();

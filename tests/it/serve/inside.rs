@@ -1,8 +1,14 @@
 //! What a server tells of its queries: plans, what their steps do, what a text is before it runs; and
 //! queries that are tried out and saved.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tailwater::server::{Queries, Token};
+use tailwater::stream::{Live, ReadOptions};
 
 use super::support::{Site, builder, until};
 use crate::streams::server_cli::Program;
@@ -201,6 +207,46 @@ async fn what_is_tried_out_is_read_as_any_result_and_is_in_no_list() {
         site.send("POST", "/v1/trial", Some(&wrong)).await.status,
         400
     );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_tried_out_ends_when_nobody_reads_it_any_more() {
+    let queries = Queries::new().drop_trials_after(Duration::from_millis(300));
+    let (server, site) = Site::start(queries).await;
+    let trial = async |sql: &str| {
+        let answer = site
+            .send("POST", "/v1/trial", Some(&json!({"text": sql})))
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["name"].as_str().unwrap().to_owned()
+    };
+    let read = trial("SELECT name FROM person").await;
+    let unread = trial("SELECT city FROM person").await;
+    site.append(&[person(1, "London")]).await;
+    let mut reader = (site.result(&[&read])).read(ReadOptions::default().live(Live::Sse));
+    let (told, mut told_of) = (Arc::new(AtomicU64::new(0)), 0);
+    let counts = told.clone();
+    let following = tokio::spawn(async move {
+        while let Some(Ok(_)) = reader.next().await {
+            counts.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let gone = async |name: &str| {
+        let list = site.get(&format!("/v1/query/{name}/rows")).await;
+        list.status == 404
+    };
+    until(async || gone(&unread).await.then_some(())).await;
+    // The one that is followed has outlived it, and goes on.
+    for n in 2..5 {
+        site.append(&[person(n, "Rome")]).await;
+        until(async || (told.load(Ordering::Relaxed) > told_of).then_some(())).await;
+        told_of = told.load(Ordering::Relaxed);
+    }
+    assert!(!gone(&read).await);
+    assert!(!following.is_finished());
+    following.abort();
+    until(async || gone(&read).await.then_some(())).await;
     server.shutdown().await;
 }
 

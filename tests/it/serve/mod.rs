@@ -1,6 +1,8 @@
 //! Results of queries as durable streams, over HTTP.
 
 mod bank;
+#[cfg(target_os = "linux")]
+mod clocks;
 mod faults;
 mod folder;
 mod hosts;

@@ -20,5 +20,7 @@ mod server_limits;
 mod server_live;
 mod server_model;
 mod server_suite;
+#[cfg(feature = "cli")]
+mod server_torn;
 mod servers;
 mod support;

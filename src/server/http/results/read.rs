@@ -88,7 +88,7 @@ pub(super) async fn head(app: &Arc<App>, names: &[String]) -> Result<Response, P
 
 /// The step of an offset, if what followed it is still there.
 fn check(feed: &Feed, offset: Offset) -> Result<u64, Problem> {
-    if offset != feed.offset(offset.epoch) || !feed.keeps(offset.epoch) {
+    if feed.has_forgotten(offset) {
         return Err(gone());
     }
     if !feed.has_been(offset.epoch) {
