@@ -188,13 +188,14 @@ impl PartlySorted {
             self.bytes -= heap.bytes();
             let mut next = heap.take();
             let wanted = count.saturating_add(SPARE) - self.sorted.len();
-            let bound = match next.len() / 2 > wanted {
-                true => bound(&mut next, wanted),
-                false => None,
-            };
-            if let Some(bound) = bound {
+            // Halves of halves: what is taken next time was looked at twice, whatever lies behind it.
+            while next.len() / 2 > wanted {
+                let half = next.len() / 2;
+                let Some(bound) = bound(&mut next, half) else {
+                    break;
+                };
                 let above = split_off(&mut next, bound);
-                let heap = Unsorted::new(bound, above, heap.full);
+                let heap = Unsorted::new(bound, above, LARGE.max(self.heaps.len()));
                 self.bytes += heap.bytes();
                 self.heaps.push(heap);
             }

@@ -35,6 +35,7 @@ async fn a_lost_process_makes_results_stale_until_there_is_another_one() {
     let address = |listener: &TcpListener| format!("{}\n", listener.local_addr().unwrap());
     let list: String = free.iter().map(address).collect();
     drop(free);
+    std::fs::create_dir_all(dir.path()).unwrap();
     let file = dir.path().join("hosts.txt");
     std::fs::write(&file, list).unwrap();
     let hosts = file.to_str().unwrap().to_owned();

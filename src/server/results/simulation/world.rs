@@ -17,7 +17,7 @@ use super::super::registry::{FindError, Origin, Registry};
 use super::super::sources::{Places, Resources, Snapshots};
 use super::model::{ASKED, Asked, DUE, Message, Rows, Says, State};
 use super::reader::{Came, Reader};
-use super::upstream::{Brought, Upstream};
+use super::upstream::{Brought, Upstream, offset};
 use crate::db::simulated::{self as engines, Did, Step};
 use crate::query::QueryFile;
 use crate::schema::Catalog;
@@ -832,6 +832,14 @@ impl World {
                     rows.len(),
                     due.len(),
                     log.db.offset()
+                )));
+            }
+            // Rows may be equal by chance.
+            if log.db.offset().to_string() != offset(upto) {
+                let read = log.db.offset();
+                return Ok(Some(format!(
+                    "`{}` was read to {read} of {upto}",
+                    entry.name
                 )));
             }
             if let Some((at, txid)) = txids.iter().find(|(_, txid)| !log.db.has_seen(txid)) {
