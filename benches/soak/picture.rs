@@ -18,11 +18,14 @@ text.tick{font-size:10px}.title{font-size:13px;font-weight:600;fill:#1f2328}\
 @media(prefers-color-scheme:dark){text{fill:#9198a1}.title{fill:#f0f6fc}.line{stroke:#2fb6b8}\
 .high{stroke:#57636f}.grid{stroke:#30363d}.fault{stroke:#ff7b72}.lesser{stroke:#d29922}}";
 
+/// What a line shows of a sample.
+type Figure = fn(&Sample) -> Option<f64>;
+
 /// A panel: what it shows of a sample, on which scale.
 struct Panel {
     title: &'static str,
     logarithmic: bool,
-    lines: &'static [(&'static str, fn(&Sample) -> Option<f64>)],
+    lines: &'static [(&'static str, Figure)],
 }
 
 const PANELS: [Panel; 3] = [

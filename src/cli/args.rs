@@ -40,7 +40,7 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// Run a server: durable streams over HTTP, results of queries as such streams, and a page that
     /// shows them
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// See it at work: a day of flights is replayed, and a page shows what becomes of it
     Demo(DemoArgs),
 }
