@@ -10,7 +10,7 @@ use super::select::selected;
 use super::sources::{Joined, Key, aliases_of_query, joined_rows};
 use super::store::Store;
 use super::value::V;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::cmp::Ordering;
 
@@ -226,13 +226,25 @@ fn finished(query: &Value, key: Key, value: V, leaves: Vec<V>, scope: &Scope) ->
 
 // DISTINCT, ORDER BY
 
+/// What the key of a distinct row shows: its value, but that what JSON has no word for is no null.
+fn distinct_text(value: &V) -> Option<Value> {
+    match value {
+        V::Obj(fields) => {
+            let shown = |(name, value): (&String, &V)| Some((name.clone(), distinct_text(value)?));
+            Some(Value::Object(fields.iter().filter_map(shown).collect()))
+        }
+        V::Float(f) if !f.is_finite() => Some(json!({"$number": value.js_number_name()})),
+        value => value.to_json(),
+    }
+}
+
 /// Keeps the first (by key) of the rows with the same leaves; its key is then made of them.
 fn distinct(outputs: Vec<Output>) -> Vec<Output> {
     let mut kept: Vec<Output> = Vec::new();
     for mut output in outputs {
         output.key = Key {
             parts: V::Arr(output.leaves.clone()),
-            text: output.value.json_text(),
+            text: distinct_text(&output.value).map_or_else(String::new, |json| json.to_string()),
         };
         if !kept
             .iter()
