@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::ETAG;
 use reqwest::{Method, StatusCode};
 use tokio::sync::watch;
 
@@ -197,7 +198,8 @@ impl Steps {
             self.json = is_json(content_type);
             self.stream.learn(content_type);
         }
-        if answer.status != StatusCode::NO_CONTENT {
+        // Not all servers tell it where they have nothing to send.
+        if answer.status != StatusCode::NO_CONTENT || answer.headers.contains_key(ETAG) {
             self.origin
                 .send_modify(|origin| origin.hear(&answer.headers));
         }

@@ -169,6 +169,7 @@ impl Upstream {
                 return None;
             }
             let response = of(StatusCode::NO_CONTENT)
+                .header("etag", format!("\"s{}:{end}:{end}\"", stream.id))
                 .header("stream-next-offset", offset(end))
                 .header("stream-up-to-date", "true")
                 .header("stream-cursor", self.brought.len().to_string());
