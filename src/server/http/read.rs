@@ -223,7 +223,7 @@ async fn long_poll(
     let out = response.headers_mut();
     out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // By it, who waits notices that another stream has taken the place of this one.
-    out.insert(ETAG, tag(&log, from, tail.end, tail.is_closed()));
+    out.insert(ETAG, tag(log, from, tail.end, tail.is_closed()));
     out.insert(headers::NEXT_OFFSET, headers::position(tail.end));
     out.insert(headers::UP_TO_DATE, headers::TRUE);
     if tail.is_closed() {
