@@ -19,7 +19,7 @@ const SERVER: &str = r#"
 set -eu
 bin=${TAILWATER_POSTGRES_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)}
 bin=${bin:-$(dirname "$(command -v initdb)")}
-dir=$(mktemp -d /tmp/tailwater-postgres-XXXXXX)
+dir=$(mktemp -d --tmpdir tailwater-postgres-XXXXXX)
 server=
 trap '[ -z "$server" ] || kill -QUIT $server; wait; rm -rf "$dir"' EXIT
 "$bin/initdb" -D "$dir/data" -U tailwater -A trust -E UTF8 --lc-collate=C --lc-ctype=C.UTF-8 --no-sync >"$dir/log" 2>&1 ||
