@@ -6,7 +6,9 @@
 //! | `model` | what messages and queries come to, plain and slow |
 //! | `upstream` | the server that is read |
 //! | `reader` | a reader of results |
-//! | `world` | all of them, and what has to be true |
+//! | `world` | all of them: the server, its queries and their readers |
+//! | `world::trouble` | what happens from outside: messages, time, faults |
+//! | `world::checks` | what has to be true of what is shown |
 //!
 //! `TAILWATER_SEEDS` says how many seeds are tried, and `TAILWATER_SEED` which is the first one.
 
