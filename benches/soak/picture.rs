@@ -67,8 +67,8 @@ pub(crate) fn svg(figures: &Figures) -> String {
         draw(&mut out, figures, panel);
         out.push_str("</g>");
     }
-    let note = "red: the server is killed or stopped, or the stream made anew; yellow: connections are \
-                cut, readers and queries come, go and stall; minutes";
+    let note = "red: the server is killed or stopped, its disk full, or the stream made anew; yellow: \
+                connections are cut, readers and queries come, go and stall; minutes";
     let y = height - 10.0;
     let _ = writeln!(
         out,
@@ -127,7 +127,7 @@ fn draw(out: &mut String, figures: &Figures, panel: &Panel) {
     }
     for (at, what) in &figures.faults {
         let class = match *what {
-            "killed" | "stopped" | "anew" => "fault",
+            "killed" | "stopped" | "anew" | "full" => "fault",
             _ => "lesser",
         };
         let x = x(*at);
@@ -195,7 +195,7 @@ The committed day of flights again and again at full speed, by one producer, thr
 queries of `queries/flights`. Readers follow six more queries, over server-sent events and long-poll; each reads its query together with a
 row that says after which append it is. What it has put together is compared with a recomputation of the same appends, whenever one is
 known (every hundredth append) and at barriers, where all readers have to have everything. A seed says when the server is killed
-(`kill -9`) or stopped, when connections are cut, the stream is made anew, queries and readers come, go and stall. The first wrong
+(`kill -9`) or stopped, when its disk is full, when connections are cut, the stream is made anew, queries and readers come, go and stall. The first wrong
 result ends it, with exit status 1, the seed, and the data where they are.
 
 The last run, on two cores that readers, producer and recomputation share with the server:
@@ -208,7 +208,7 @@ The last run, on two cores that readers, producer and recomputation share with t
 | events a second | {:.0} |
 | comparisons on the way, all right | {} |
 | barriers, all right | {} |
-| killed, stopped | {}, {} |
+| killed, stopped, disks full | {}, {}, {} |
 | connections cut, streams made anew | {}, {} |
 | queries come or gone, readers come or gone, stalls | {}, {}, {} |
 | readers told to begin again (`410`) | {} |
@@ -226,6 +226,7 @@ The last run, on two cores that readers, producer and recomputation share with t
         figures.barriers,
         count("killed"),
         count("stopped"),
+        count("full"),
         count("cut"),
         count("anew"),
         count("query"),

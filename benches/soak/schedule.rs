@@ -269,7 +269,7 @@ impl Run<'_> {
 
     async fn fault(&mut self) -> Result<(), Error> {
         let which = self.random.usize(..self.readers.len());
-        let kind = self.random.u32(..20);
+        let kind = self.random.u32(..22);
         let what = match kind {
             0..4 => {
                 self.server.kill_and_start()?;
@@ -306,6 +306,13 @@ impl Run<'_> {
             19 => {
                 self.make_anew().await?;
                 "anew"
+            }
+            20.. => {
+                let time = Duration::from_millis(self.random.u64(500..4000));
+                let full = self.server.fill_disk(time);
+                let (told, appended) = tokio::join!(full, self.append());
+                told.and(appended)?;
+                "full"
             }
             _ => return Ok(()),
         };

@@ -45,6 +45,43 @@ impl Server {
         status.success().then_some(()).ok_or("no signal".into())
     }
 
+    /// Lets none of its files grow for some time, which it takes for a full disk: it has to say so
+    /// as long as it lasts, and that it is over.
+    pub(crate) fn fill_disk(
+        &self,
+        time: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + use<> {
+        let id = self.process.id().to_string();
+        let limit = move |bytes: &str| -> Result<(), Error> {
+            let limit = format!("--fsize={bytes}:");
+            let status = Command::new("prlimit")
+                .args(["--pid", &id, &limit])
+                .status()?;
+            status.success().then_some(()).ok_or("no limit".into())
+        };
+        let (client, url) = (
+            self.client.clone(),
+            format!("http://{}/health", self.address),
+        );
+        let health = async move |due: u16| -> Result<(), Error> {
+            for _ in 0..1000 {
+                if client.get(&url).send().await?.status() == due {
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+            Err(format!("/health is not {due} though the disk says so").into())
+        };
+        async move {
+            limit("4096")?;
+            let full = health(503).await;
+            sleep(time).await;
+            limit("unlimited")?;
+            full?;
+            health(200).await
+        }
+    }
+
     /// An error if it has ended by itself.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         match self.process.try_wait()? {
@@ -110,7 +147,10 @@ impl Drop for Server {
 }
 
 fn spawn(program: &Path, address: SocketAddr, data: &Path) -> Result<Child, Error> {
-    let mut process = Command::new(program)
+    // Files that must not grow are an error of theirs, and not the end.
+    let mut process = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(program)
         .args(["serve", "--listen", &address.to_string(), "--data"])
         .arg(data)
         .args([

@@ -202,8 +202,12 @@ impl SyncTask {
 
     /// Whether a batch is of the stream that was read so far, as the server says when it is asked.
     async fn is_same(&self, identity: &Identity, batch: &Batch) -> Result<bool, StreamError> {
-        let now = self.stream.identify(&watch::Sender::new(None)).await?;
-        Ok(now.id == identity.id && now.reaches(&batch.offset))
+        // The server may go away before it answers; the reader does not ask it anything meanwhile.
+        let (tell, trouble) = watch::channel(None);
+        let of_reader = lock(&self.shared.trouble).replace(trouble);
+        let now = self.stream.identify(&tell).await;
+        *lock(&self.shared.trouble) = of_reader;
+        now.map(|now| now.id == identity.id && now.reaches(&batch.offset))
     }
 
     /// Asks the engine's thread; `None` if it has ended.

@@ -1,12 +1,16 @@
 //! Databases whose appends are cut off: what a transaction did is in the stream once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tailwater::db::{StreamDb, append_mutations};
 use tailwater::stream::{Live, ReadOptions};
 use tailwater::value::from_json;
 
-use super::hand_made::Reply;
+use super::hand_made::{Reply, Server};
 use super::proxy::{Action, Proxy};
+use super::server_help::Dir;
 use super::servers::ServerUnderTest;
 use super::support::{create_json, in_time, quick_builder, read_to_end};
 
@@ -134,4 +138,32 @@ async fn a_server_that_forgot_the_producer_is_told_of_another() {
     assert_eq!(claims[0].0, claims[1].0);
     assert_ne!(claims[1].0, claims[2].0);
     assert_eq!(claims[2].0, claims[3].0);
+}
+
+/// A server that goes away just when it is asked which stream an event stream is of.
+#[tokio::test]
+async fn trouble_while_the_stream_is_identified_is_told() {
+    let asked = AtomicU32::new(0);
+    let server = Server::start(move |_, request| {
+        let found = Reply::json(1, "[]").header("etag", "\"a:0:1\"");
+        match (request.method.as_str(), request.live().as_str()) {
+            ("HEAD", _) if asked.fetch_add(1, Ordering::Relaxed) > 0 => Reply::status(503),
+            (_, "sse") => {
+                let upto = r#"{"streamNextOffset":"1","upToDate":true}"#;
+                Reply::events(&format!("event: control\ndata: {upto}\n\n")).hold()
+            }
+            _ => found,
+        }
+    })
+    .await;
+    let dir = Dir::new();
+    let stream = quick_builder(&server.url, 1_000_000).build().unwrap();
+    let db = StreamDb::builder(stream).keep(dir.path()).open().unwrap();
+    in_time(db.preload()).await.unwrap();
+    in_time(async {
+        while !matches!(db.trouble(), Some(trouble) if trouble.error.status() == Some(503)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
