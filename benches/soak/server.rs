@@ -64,7 +64,8 @@ impl Server {
             format!("http://{}/health", self.address),
         );
         let health = async move |due: u16| -> Result<(), Error> {
-            for _ in 0..1000 {
+            // The file is checked then, all of it.
+            for _ in 0..3000 {
                 if client.get(&url).send().await?.status() == due {
                     return Ok(());
                 }

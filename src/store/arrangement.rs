@@ -52,7 +52,7 @@ impl<T> Default for Bucket<T> {
 }
 
 /// From here on a bucket is searched by hash.
-const LARGE: usize = 32;
+const LARGE: usize = 64;
 
 #[expect(private_bounds, reason = "callers keep rows or tuples")]
 impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
@@ -291,7 +291,7 @@ mod tests {
         let mut model: BTreeMap<u8, BTreeSet<u32>> = BTreeMap::new();
         for step in 0..60_000 {
             // Sizes swing around that of large buckets.
-            let (key, entry) = (rng.u8(0..5), rng.u32(0..60));
+            let (key, entry) = (rng.u8(0..5), rng.u32(0..120));
             let set = model.entry(key).or_default();
             if rng.u32(0..10) < if step / 2_000 % 2 == 0 { 7 } else { 3 } {
                 if set.insert(entry) {

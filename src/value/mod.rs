@@ -299,8 +299,17 @@ impl PartialEq for ValueRef<'_> {
 impl Eq for ValueRef<'_> {}
 
 impl Ord for Value {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_ref().cmp(&other.as_ref())
+        match (self, other) {
+            // Most of what is kept in order.
+            (Value::Int(a), Value::Int(b)) => {
+                #[cfg(test)]
+                crate::work::add(1);
+                a.cmp(b)
+            }
+            _ => self.as_ref().cmp(&other.as_ref()),
+        }
     }
 }
 

@@ -188,6 +188,12 @@ fn decode_int(payload: &[u8]) -> i128 {
     let Some(&last) = payload.last() else {
         return 0;
     };
+    if payload.len() <= 8 {
+        let bytes = payload.iter().rev();
+        let unsigned = bytes.fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let unused = 64 - 8 * payload.len();
+        return i128::from((unsigned << unused) as i64 >> unused);
+    }
     let mut bytes = [if last & 0x80 != 0 { 0xff } else { 0 }; 16];
     bytes[..payload.len()].copy_from_slice(payload);
     i128::from_le_bytes(bytes)

@@ -1,6 +1,8 @@
 //! Streams on disk: one redb file, one transaction for all that a round of the writer changed.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -174,6 +176,17 @@ impl Disk {
         }
         write.commit()?;
         Ok(())
+    }
+
+    /// Whether so many bytes can be written to a file beside the database, which need not be open.
+    pub(crate) fn takes(&self, bytes: usize) -> Result<(), DiskError> {
+        let path = self.path.with_extension("room");
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![0; bytes])?;
+            file.sync_all()
+        });
+        let removed = std::fs::remove_file(&path);
+        Ok(written.and(removed)?)
     }
 
     /// Closes the file, so that another server can open it.

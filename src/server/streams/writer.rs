@@ -20,7 +20,9 @@ const ROUND_COMMANDS: usize = 1024;
 const ROUND_BYTES: usize = 8 << 20;
 /// Removed data is cleaned up when nobody waits, and at least every so many rounds.
 const CLEAN_EVERY: u32 = 16;
-const RECOVER_EVERY: Duration = Duration::from_secs(1);
+const RECOVER_EVERY: Duration = Duration::from_millis(500);
+/// Less room than this is none.
+const LEAST_ROOM: usize = 64 << 10;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
@@ -183,9 +185,9 @@ impl Writer {
         let mut go_on = true;
         let bytes = commands.iter().map(Command::bytes).sum();
         let mut swept = false;
-        let ready = self
-            .broken
-            .is_none_or(|since| since.elapsed() > RECOVER_EVERY && self.recover());
+        let ready = self.broken.is_none_or(|since| {
+            since.elapsed() > RECOVER_EVERY && self.is_recoverable() && self.recover()
+        });
         for command in commands {
             match command {
                 Command::Create(create, reply) => {
@@ -278,6 +280,15 @@ impl Writer {
             }
         }
         self.recent.shrink();
+    }
+
+    /// Whether opening the file again is worth a try, as far as that can be told at once: all of it is
+    /// read then, which takes a second for each GB.
+    fn is_recoverable(&self) -> bool {
+        let bytes = self.refused.unwrap_or(0).max(LEAST_ROOM);
+        self.disk
+            .as_ref()
+            .is_some_and(|disk| disk.takes(bytes).is_ok())
     }
 
     /// Takes over what is on disk, as it may differ from what we think. True if that worked.

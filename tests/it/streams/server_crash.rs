@@ -243,22 +243,38 @@ async fn a_full_disk_refuses_appends_and_loses_none() {
     assert_eq!(told["status"].as_str(), Some("the disk takes nothing"));
     // There is room again, which is noticed without anybody trying.
     let id = program.id().to_string();
-    let room = Command::new("prlimit")
-        .args(["--pid", &id, "--fsize=unlimited"])
-        .status();
-    if room.is_ok_and(|status| status.success()) {
+    let limit = |bytes: &str| {
+        let limit = format!("--fsize={bytes}:");
+        let set = Command::new("prlimit")
+            .args(["--pid", &id, &limit])
+            .status();
+        set.is_ok_and(|status| status.success())
+    };
+    let is_well = async || {
         while health().await.0 != 200 {
             sleep(Duration::from_millis(20)).await;
         }
+    };
+    if limit("unlimited") {
+        is_well().await;
         assert_eq!(streams.post("s", JSON, "[999]").await.status, 204);
         taken.push(999);
+        // A disk that does not even take what is written over something else.
+        limit("4096");
+        assert_eq!(streams.post("s", JSON, "[0]").await.status, 503);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(health().await.0, 503);
+        limit("unlimited");
+        is_well().await;
+        assert_eq!(streams.post("s", JSON, "[1000]").await.status, 204);
+        taken.push(1000);
     }
     program.kill();
     let program = Program::start(&["--data", path]);
     let streams = Streams::at(&program.url);
     let found = numbers(streams.content("s").await);
     assert_eq!(found[..taken.len().min(found.len())], taken[..]);
-    assert_eq!(streams.post("s", JSON, "[1000]").await.status, 204);
+    assert_eq!(streams.post("s", JSON, "[1001]").await.status, 204);
 }
 
 /// Nobody has to wait for the answer of a killed server.
