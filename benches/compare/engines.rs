@@ -41,6 +41,12 @@ pub(crate) const ENGINES: &[Engine] = &[
         used: "the library, queries as JSON",
     },
     Engine {
+        name: "tailwater-workers",
+        pace: Pace::Library,
+        program: Program::Own,
+        used: "the same on two workers, which share nothing between queries",
+    },
+    Engine {
         name: "tailwater-cli",
         pace: Pace::Library,
         program: Program::Own,

@@ -87,6 +87,7 @@ fn program(mut args: impl Iterator<Item = String>) -> Result<ExitCode, Box<dyn E
     let version = env!("CARGO_PKG_VERSION");
     match name.as_str() {
         "tailwater" => work.run::<tailwater::Tailwater>(version)?,
+        "tailwater-workers" => work.run::<tailwater::Tailwater<2>>(version)?,
         "tailwater-cli" => cli::run(&work, version)?,
         _ => return Err(format!("{name} is not in this program").into()),
     }

@@ -9,8 +9,9 @@ Tailwater and its peers on the same work, side by side.
 
 cargo bench --bench compare -- [OPTIONS]
   --workload NAME   events (the default), tpch, nexmark, headline, many; README.md tells what each is
-  --engines A,B     tailwater, tailwater-cli, differential-interned, differential-string, dbsp,
-                    tanstack-db, db-ivm, duckdb, sqlite (all that the workload has)
+  --engines A,B     tailwater, tailwater-workers, tailwater-cli, differential-interned,
+                    differential-string, dbsp, tanstack-db, db-ivm, duckdb, sqlite (all that
+                    the workload has)
   --queries A,B     query sets: Q1, Q2 and so on, and all, which is all of them at once (every set)
   --runs N          runs of each engine and query set, half as many of the slow ones; medians are given (3)
   --quick           a tenth of the work and, unless --engines and --runs say otherwise, Tailwater alone, once

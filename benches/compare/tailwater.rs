@@ -3,25 +3,28 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tailwater::engine::{self, Batch, QueryId};
+use tailwater::engine::{self, Batch, QueryId, Workers};
 use tailwater::query::Query;
+use tailwater::schema::Catalog;
 use tailwater::store::Decoder;
 
 use crate::program::Engine;
 
-pub(crate) struct Tailwater {
+pub(crate) struct Tailwater<const WORKERS: usize = 1> {
     dir: PathBuf,
     engine: engine::Engine,
     decoder: Decoder,
     queries: Vec<(String, QueryId)>,
 }
 
-impl Engine for Tailwater {
+impl<const WORKERS: usize> Engine for Tailwater<WORKERS> {
     type Batch = Batch;
 
     fn new(workload: &Path) -> Self {
-        let engine = engine::Engine::new();
+        let (catalog, workers) = (Arc::new(Catalog::open()), Workers::threads(WORKERS));
+        let engine = engine::Engine::with_workers(catalog, &workers).expect("threads start");
         let decoder = Decoder::new(engine.catalog().clone());
         Tailwater {
             dir: workload.to_owned(),

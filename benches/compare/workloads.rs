@@ -72,6 +72,7 @@ const EVENTS: Workload = Workload {
     ],
     engines: &[
         ("tailwater", All),
+        ("tailwater-workers", All),
         ("tailwater-cli", Each),
         ("differential-interned", All),
         ("differential-string", All),

@@ -48,6 +48,8 @@ fn help(args: &ServeArgs, workers: &Workers) -> Result<()> {
 pub(super) fn log() {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt()
+        // A log on a disk that is full is no reason to end.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();

@@ -29,7 +29,7 @@ pub(super) struct Include {
     /// Whether the changes of parents and of children come consolidated.
     consolidated: [bool; 2],
     parents: Index<Tuple>,
-    children: HashMap<Key, Children, foldhash::fast::FixedState>,
+    children: HashMap<Key, Children, foldhash::fast::RandomState>,
     childless: Row,
     /// What the children and their keys hold on the heap, and the rows that are made of them.
     heap: usize,

@@ -114,9 +114,8 @@ struct KeyChanges {
     left: Vec<Tuple>,
 }
 
-/// Rows carry keyed hashes of their content, so tables of them need no strong hasher.
-type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
-type Set<K> = hashbrown::HashSet<K, foldhash::fast::FixedState>;
+type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
+type Set<K> = hashbrown::HashSet<K, foldhash::fast::RandomState>;
 
 impl Undo {
     /// As [`Side::all`], of the left side's tuples before the tick.

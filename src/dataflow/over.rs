@@ -32,7 +32,7 @@ pub(super) struct Over {
     order: Vec<OrderKey>,
     values: Vec<OverValue>,
     consolidated: bool,
-    parts: HashMap<Key, Vec<Placed>, foldhash::fast::FixedState>,
+    parts: HashMap<Key, Vec<Placed>, foldhash::fast::RandomState>,
     /// What the parts hold.
     heap: usize,
     builder: SeqBuilder,
@@ -207,7 +207,7 @@ impl Unary for Over {
         if !self.consolidated {
             consolidate(input);
         }
-        let mut changed: HashMap<Key, Vec<(Tuple, Diff)>, foldhash::fast::FixedState> =
+        let mut changed: HashMap<Key, Vec<(Tuple, Diff)>, foldhash::fast::RandomState> =
             HashMap::default();
         let mut key = Vec::new();
         for (tuple, diff) in input.drain(..) {

@@ -29,7 +29,7 @@ pub(super) struct Window {
     consolidated: bool,
     /// All tuples, if they are not parted.
     whole: PartlySorted,
-    parts: HashMap<Key, PartlySorted, foldhash::fast::FixedState>,
+    parts: HashMap<Key, PartlySorted, foldhash::fast::RandomState>,
     /// What the parts and their keys hold on the heap.
     heap: usize,
 }

@@ -81,6 +81,11 @@ impl DeadLetterBox {
         *latest = letters.latest.into_iter().skip(more).collect();
     }
 
+    /// Forgets all, as they will come again.
+    pub(super) fn clear(&self) {
+        *lock(&self.state) = Default::default();
+    }
+
     pub(super) fn get(&self) -> DeadLetters {
         let (total, latest) = &*lock(&self.state);
         DeadLetters {

@@ -262,6 +262,7 @@ impl Core {
         self.tick_if_needed();
         self.note_step(self.epoch() + 1);
         self.confirm(&confirmed, actions);
+        *lock(&self.shared.again) = None;
         if vanished && had_rows {
             // A reset waits for what follows it.
             self.step(Engine::finish);
@@ -273,6 +274,7 @@ impl Core {
     /// Forgets how far the stream was read: it begins anew. Rows stay until it was read up to date.
     pub(super) fn begin_again(&mut self) {
         self.forget_kept();
+        self.shared.dead_letters.clear();
         let intake = &mut self.intake;
         intake.loading = Some(Store::new(self.shared.catalog.clone()));
         intake.snapshots.clear();

@@ -331,8 +331,10 @@ impl StreamDb {
     /// What keeps the stream from being read at present, while that is tried again and again: the rows
     /// are as they were when it began. `None` while all is well, and before and after reading.
     pub fn trouble(&self) -> Option<Trouble> {
-        let trouble = lock(&self.inner.shared.trouble);
-        let trouble = trouble.as_ref()?.borrow().clone();
+        let shared = &self.inner.shared;
+        let trouble = lock(&shared.trouble);
+        let trouble = trouble.as_ref().and_then(|now| now.borrow().clone());
+        let trouble = trouble.or_else(|| lock(&shared.again).clone());
         trouble.filter(|_| !self.status().is_over())
     }
 

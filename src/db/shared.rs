@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     event_time: AtomicI64,
     /// What keeps the stream from being read at present.
     pub(super) trouble: Mutex<Option<watch::Receiver<Option<Trouble>>>>,
+    /// Why the stream is read again from its start, until all of it is there: rows are older.
+    pub(super) again: Mutex<Option<Trouble>>,
     pub(super) txids: Txids,
     /// Which stream it is, if that is known.
     pub(super) stream_id: Mutex<Option<String>>,
@@ -59,6 +61,7 @@ impl Shared {
             told: AtomicU64::new(0),
             event_time: AtomicI64::new(i64::MIN),
             trouble: Mutex::default(),
+            again: Mutex::default(),
             txids: Txids::default(),
             stream_id: Mutex::default(),
             offset: Mutex::new(offset),

@@ -13,7 +13,7 @@ use super::lock;
 use super::shared::Shared;
 use super::status::Status;
 use crate::stream::{
-    Batch, DurableStream, Identity, Live, Offset, ReadOptions, Reader, StreamError,
+    Batch, DurableStream, Identity, Live, Offset, ReadOptions, Reader, StreamError, Trouble,
 };
 use crate::system;
 
@@ -90,6 +90,10 @@ impl SyncTask {
                 Some(Status::Error(DbError::Stream(error)))
                     if (read || !from_start) && self.is_gone(&error) =>
                 {
+                    *lock(&self.shared.again) = Some(Trouble {
+                        since: system::time(),
+                        error,
+                    });
                     // A server that never has what follows is not to be read all the time.
                     if system::now() - began < AGAIN_MOST {
                         system::sleep(pause).await;

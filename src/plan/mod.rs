@@ -534,6 +534,7 @@ pub fn encode_join_key(keys: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) 
 }
 
 /// Appends the values of expressions such that equal lists have equal bytes, whatever they are.
+/// [`encoded_all`] takes them apart.
 pub(crate) fn encode_all(exprs: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) {
     for expr in exprs {
         let start = out.len();
@@ -542,6 +543,16 @@ pub(crate) fn encode_all(exprs: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8
         let length = (out.len() - start - 4) as u32;
         out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
+}
+
+/// The encoded values that [`encode_all`] has put together.
+pub(crate) fn encoded_all(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (value, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        bytes = rest;
+        Some(value)
+    })
 }
 
 impl Expr {

@@ -403,6 +403,14 @@ impl Store {
         for (of, snapshot) in self.snapshots {
             actions.push(Action::SnapshotStart(of));
             for (id, rows) in snapshot.collections {
+                if rows.is_empty() {
+                    // It occurs in the snapshot, and will have no rows.
+                    let key = Row::of([]);
+                    actions.push(Action::Delete {
+                        collection: id,
+                        key,
+                    });
+                }
                 actions.extend(rows.into_values().map(put(id)));
             }
         }
@@ -486,5 +494,36 @@ impl Store {
                 .count()
         };
         self.collections.iter().map(live).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A collection that only leaves in it is as empty after the snapshot.
+    #[test]
+    fn an_open_snapshot_is_the_same_after_a_copy() {
+        let catalog = Arc::new(Catalog::open());
+        let mut decoder = Decoder::new(catalog.clone());
+        let mut act = |text: &str| decoder.decode(text).unwrap().unwrap();
+        let mut change = |operation: &str| {
+            act(&format!(
+                r#"{{"type":"user","key":"1","value":{{}},"headers":{{"operation":"{operation}"}}}}"#
+            ))
+        };
+        let (came, left) = (change("insert"), change("delete"));
+        let mut control =
+            |control: &str| act(&format!(r#"{{"headers":{{"control":"{control}"}}}}"#));
+        let (start, end) = (control("snapshot-start"), control("snapshot-end"));
+        let mut store = Store::new(catalog.clone());
+        store.apply([came]);
+        store.apply([start, left]);
+        let mut copy = Store::new(catalog.clone());
+        copy.apply(store.into_actions());
+        let user = &catalog.collections()[0];
+        assert_eq!(copy.len(user), 1);
+        copy.apply([end]);
+        assert_eq!(copy.len(user), 0);
     }
 }

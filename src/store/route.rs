@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::plan::{Expr, encode_join_key};
 use crate::query::Function;
-use crate::value::{Row, Value, ValueRef, encode};
+use crate::value::{Row, ValueRef, encode};
 
 type Bytes = SmallVec<[u8; 16]>;
 
@@ -124,10 +124,7 @@ fn asked(filter: &[Expr]) -> Option<(&Expr, Vec<Bytes>)> {
             (Function::Eq, expr, Expr::Const(value)) | (Function::Eq, Expr::Const(value), expr) => {
                 Some((expr, values([value.as_ref()])))
             }
-            (Function::In, expr, Expr::Const(Value::Array(_))) => {
-                let Expr::Const(list) = right else {
-                    return None;
-                };
+            (Function::In, expr, Expr::Const(list)) => {
                 let ValueRef::Array(items) = list.as_ref() else {
                     return None;
                 };
@@ -157,6 +154,7 @@ fn values<'a>(of: impl IntoIterator<Item = ValueRef<'a>>) -> Vec<Bytes> {
 mod tests {
     use super::*;
     use crate::plan::Label;
+    use crate::value::Value;
 
     fn column(column: usize) -> Expr {
         Expr::Column {

@@ -9,6 +9,8 @@
 //! values have equal bytes (integral floats are integers, object keys are sorted), so equality,
 //! hashing and joining work on bytes.
 
+#[cfg(any(feature = "http", test))]
+use super::INTEGERS;
 use super::{Value, ValueRef};
 
 const NULL: u8 = 1;
@@ -29,10 +31,18 @@ pub struct Seq<'a> {
     rest: &'a [u8],
 }
 
-#[inline]
+/// A number of so many bytes. Nearly all sequences are short, and theirs take one.
+#[inline(always)]
 fn read(bytes: &[u8], at: usize, width: usize) -> usize {
     match width {
         1 => bytes[at] as usize,
+        width => read_wide(bytes, at, width),
+    }
+}
+
+#[cold]
+fn read_wide(bytes: &[u8], at: usize, width: usize) -> usize {
+    match width {
         2 => u16::from_le_bytes([bytes[at], bytes[at + 1]]) as usize,
         _ => u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize,
     }
@@ -70,14 +80,12 @@ impl<'a> Seq<'a> {
         if i >= self.len {
             return &[];
         }
-        let start = if i == 0 {
-            0
-        } else {
-            read(self.rest, (i - 1) * self.width, self.width)
+        let (ends, data) = self.rest.split_at(self.len * self.width);
+        let start = match i {
+            0 => 0,
+            i => read(ends, (i - 1) * self.width, self.width),
         };
-        let end = read(self.rest, i * self.width, self.width);
-        let data = self.len * self.width;
-        &self.rest[data + start..data + end]
+        &data[start..read(ends, i * self.width, self.width)]
     }
 
     /// The element at `i`; missing past the end.
@@ -153,7 +161,7 @@ fn is_value(bytes: &[u8], depth: usize) -> bool {
     };
     match tag {
         NULL | FALSE | TRUE => payload.is_empty(),
-        INT => payload.len() <= 16,
+        INT => payload.len() <= 9 && INTEGERS.contains(&decode_int(payload)),
         FLOAT => payload.len() == 8,
         STR => std::str::from_utf8(payload).is_ok(),
         ARRAY => is_seq(payload, depth),

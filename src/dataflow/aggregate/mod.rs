@@ -14,8 +14,8 @@ mod tests;
 use super::Updates;
 use super::operator::Unary;
 use crate::places::{KeyHash, Places, close_gaps};
-use crate::plan::{Aggregate as Wanted, Expr, OrderKey};
-use crate::value::{Array, Row, Seq, SeqBuilder, Tuple, Value, ValueRef, single};
+use crate::plan::{Aggregate as Wanted, Expr, OrderKey, encode_all, encoded_all};
+use crate::value::{Row, SeqBuilder, Tuple, Value, single};
 pub(super) use sliding::Sliding;
 use state::{Keep, Read, Standing, State, needs};
 
@@ -35,6 +35,7 @@ pub(super) struct Aggregate {
     /// What the groups that are not touched hold on the heap, the rows included that were made of them.
     heap: usize,
     builder: SeqBuilder,
+    key_builder: SeqBuilder,
     scratch: Vec<u8>,
     key: Vec<u8>,
 }
@@ -63,7 +64,7 @@ struct Output {
 }
 
 struct Group {
-    /// The packed values of the group.
+    /// The values of the group, by [`encode_all`].
     key: Box<[u8]>,
     rows: isize,
     states: Box<[State]>,
@@ -133,6 +134,7 @@ impl Aggregate {
             touched: Vec::new(),
             heap: 0,
             builder: SeqBuilder::default(),
+            key_builder: SeqBuilder::default(),
             scratch: Vec::new(),
             key: Vec::new(),
         };
@@ -150,10 +152,7 @@ impl Aggregate {
 
     fn read_key(&mut self, tuple: &[Option<Row>]) {
         self.key.clear();
-        self.keys
-            .iter()
-            .for_each(|key| key.push_to(tuple, &mut self.builder));
-        self.builder.finish(&mut self.key);
+        encode_all(&self.keys, tuple, &mut self.key);
     }
 
     /// The group of the key that was read, marked as touched.
@@ -216,9 +215,9 @@ impl Aggregate {
 
     fn row(&mut self, place: usize) -> Row {
         let group = &self.groups[place];
-        self.builder.push(ValueRef::Array(Array(&group.key)));
-        let values = Seq::new(&group.key);
-        (0..values.len()).for_each(|i| self.builder.push_encoded(values.encoded(i)));
+        encoded_all(&group.key).for_each(|value| self.key_builder.push_encoded(value));
+        self.builder.push_array(&mut self.key_builder);
+        encoded_all(&group.key).for_each(|value| self.builder.push_encoded(value));
         for output in &self.outputs {
             let argument = &self.arguments[output.argument];
             let state = &group.states[argument.start + output.state];

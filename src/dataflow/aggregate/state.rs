@@ -200,8 +200,8 @@ impl State {
             State::Values(values) => values.add(value.to_owned(), diff),
             State::Moments(moments) => moments.add(to_number(value).as_ref(), diff),
             State::Numbers(numbers) => match value {
-                ValueRef::Float(f) if f.is_nan() => {}
-                ValueRef::Int(_) | ValueRef::Float(_) => numbers.add(value.to_owned(), diff),
+                ValueRef::Int(_) => numbers.add(value.to_owned(), diff),
+                ValueRef::Float(f) if !f.is_nan() => numbers.add(value.to_owned(), diff),
                 _ => {}
             },
             State::Ordered(tuples) => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::plan::Label;
 use crate::query::AggregateFunction::{self, *};
+use crate::value::ValueRef;
 use crate::value::from_json;
 
 fn column(column: usize) -> Expr {

@@ -92,14 +92,14 @@ impl Seen {
         }
         for (name, stamp) in &files {
             let other = sibling(name);
-            if is_sql(name) && files.contains_key(&other) {
-                let error = format!("`{other}` has the name already");
-                registry.report(name, name, error);
-                continue;
-            }
             // Where the other one is gone, this one takes its place.
             let alone = self.0.contains_key(&other) == files.contains_key(&other);
             if alone && self.0.get(name) == Some(stamp) {
+                continue;
+            }
+            if is_sql(name) && files.contains_key(&other) {
+                let error = format!("`{other}` has the name already");
+                registry.report(name, name, error);
                 continue;
             }
             match fs::read_to_string(folder.join(name)) {

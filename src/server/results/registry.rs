@@ -122,6 +122,16 @@ impl Entry {
         }
     }
 
+    /// Takes the place of what readers follow now, whether it runs or not.
+    fn follow(&self, log: StartedLog) {
+        let (log, error) = match log {
+            Ok(log) => (Some(log), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        *lock(&self.error) = error;
+        self.set(log, Phase::Replaced);
+    }
+
     /// Why it does not run, if it does not.
     fn failure(&self) -> Option<String> {
         let log = self.log();
@@ -253,6 +263,8 @@ pub(crate) struct Registry {
     /// How long after its last reader a query is dropped that is tried out.
     pub(super) trial_idle: Duration,
     entries: Mutex<BTreeMap<Arc<str>, Arc<Entry>>>,
+    /// Held while an entry and what is kept of it change, so that they agree.
+    changing: Mutex<()>,
     sources: Arc<Sources>,
     /// The results of dropped queries, for their readers.
     dropped: Mutex<BTreeMap<Arc<str>, Dropped>>,
@@ -285,6 +297,7 @@ impl Registry {
             folder,
             trial_idle,
             entries: Mutex::default(),
+            changing: Mutex::default(),
             sources: Arc::default(),
             dropped: Mutex::default(),
             feeds: Mutex::default(),
@@ -407,15 +420,7 @@ impl Registry {
         });
         let _starting = entry.source.starting.lock().await;
         if let Some(db) = entry.source.db() {
-            self.start(&entry, &db).await?;
-        }
-        if let Some(kept) = &self.kept {
-            match origin {
-                Origin::Http => store::put(kept, name, &entry.file)?,
-                // From now on the file says what the query is.
-                Origin::File => store::remove(kept, name)?,
-                Origin::Trial => {}
-            }
+            entry.follow(Ok(self.log_of(&entry, &db, false).await?));
         }
         self.put(entry.clone(), old)?;
         tracing::info!(
@@ -427,19 +432,23 @@ impl Registry {
         Ok(old.is_none())
     }
 
-    /// Puts an entry in the place of another, if that is still there.
+    /// Puts an entry in the place of another, if that is still there, and keeps what it says.
     fn put(&self, entry: Arc<Entry>, old: Option<&Arc<Entry>>) -> Result<(), RegisterError> {
-        let mut entries = lock(&self.entries);
-        let now = entries.get(&entry.name);
-        if now.map(Arc::as_ptr) != old.map(Arc::as_ptr) {
-            let name = entry.name.to_string();
-            drop(entries);
+        let _changing = lock(&self.changing);
+        if self.entry(&entry.name).as_ref().map(Arc::as_ptr) != old.map(Arc::as_ptr) {
             entry.set(None, Phase::Replaced);
-            return Err(RegisterError::Changed(name));
+            return Err(RegisterError::Changed(entry.name.to_string()));
+        }
+        if let Some(kept) = &self.kept {
+            match entry.origin {
+                Origin::Http => store::put(kept, &entry.name, &entry.file)?,
+                // From now on the file says what the query is.
+                Origin::File => store::remove(kept, &entry.name)?,
+                Origin::Trial => {}
+            }
         }
         lock(&self.dropped).remove(&entry.name);
-        entries.insert(entry.name.clone(), entry);
-        drop(entries);
+        lock(&self.entries).insert(entry.name.clone(), entry);
         if let Some(old) = old {
             old.set(None, Phase::Replaced);
         }
@@ -472,16 +481,17 @@ impl Registry {
         if entry.origin != origin {
             return Err(RegisterError::File(entry.name.to_string()));
         }
+        let _changing = lock(&self.changing);
+        let now = self.entry(&entry.name);
+        if now.as_ref().map(Arc::as_ptr) != Some(Arc::as_ptr(entry)) {
+            return Ok(false);
+        }
         if origin == Origin::Http
             && let Some(kept) = &self.kept
         {
             store::remove(kept, &entry.name)?;
         }
         let mut entries = lock(&self.entries);
-        let now = entries.get(&entry.name);
-        if now.map(Arc::as_ptr) != Some(Arc::as_ptr(entry)) {
-            return Ok(false);
-        }
         entries.remove(&entry.name);
         let dropped = Dropped {
             since: system::now(),
@@ -509,12 +519,6 @@ impl Registry {
         started.unwrap_or(Err(DbError::Closed))
     }
 
-    async fn start(&self, entry: &Arc<Entry>, db: &StreamDb) -> Result<(), RegisterError> {
-        let log = self.log_of(entry, db, false).await?;
-        entry.set(Some(log), Phase::Replaced);
-        Ok(())
-    }
-
     /// Starts the queries of a source that there are before its new database is read, so that they
     /// see the steps that are made again.
     pub(super) async fn start_early(&self, source: &str, db: &StreamDb) -> Early {
@@ -532,18 +536,12 @@ impl Registry {
     pub(super) async fn start_all(&self, source: &str, db: &StreamDb, early: Early) {
         let started: Vec<_> = early.0.iter().map(|(entry, _)| entry.clone()).collect();
         for (entry, log) in early.0 {
-            let error = log.as_ref().err().map(ToString::to_string);
-            if let Ok(log) = log {
-                log.begin();
-                entry.set(Some(log), Phase::Replaced);
-            }
-            *lock(&entry.error) = error;
+            entry.follow(log.inspect(|log| log.begin()));
         }
         for entry in self.all() {
             let is_new = || !started.iter().any(|known| Arc::ptr_eq(known, &entry));
             if entry.source.name == source && is_new() {
-                let started = self.start(&entry, db).await;
-                *lock(&entry.error) = started.err().map(|error| error.to_string());
+                entry.follow(self.log_of(&entry, db, false).await);
             }
         }
     }
@@ -618,11 +616,12 @@ impl Registry {
                 return log.ok_or_else(|| FindError::Missing(name.to_owned()));
             };
             let mut log = entry.log.subscribe();
-            if let Some(log) = &*log.borrow_and_update() {
-                return match log.failed() {
-                    Some(error) => Err(FindError::Failed(name.to_owned(), error.to_string())),
-                    None => Ok(log.clone()),
-                };
+            let there = log.borrow_and_update().clone();
+            if let Some(error) = entry.failure() {
+                return Err(FindError::Failed(name.to_owned(), error));
+            }
+            if let Some(log) = there {
+                return Ok(log);
             }
             // Another entry may have the name by now. Later, it is a change.
             if self.entry(name).map(|now| Arc::as_ptr(&now)) == Some(Arc::as_ptr(&entry))

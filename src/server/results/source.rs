@@ -239,10 +239,12 @@ impl Source {
         let quiet = watch::Sender::new(None);
         loop {
             system::sleep(AGAIN_MOST).await;
-            match self.stream.identify(&quiet).await {
-                Ok(now) if now == Identity::default() || (now.closed && now.id == id) => {}
-                Ok(_) | Err(StreamError::NotFound { .. } | StreamError::Gone { .. }) => return,
-                Err(_) => {}
+            match system::timeout(AGAIN_MOST, self.stream.identify(&quiet)).await {
+                Some(Ok(now)) if now == Identity::default() || (now.closed && now.id == id) => {}
+                Some(Ok(_) | Err(StreamError::NotFound { .. } | StreamError::Gone { .. })) => {
+                    return;
+                }
+                Some(Err(_)) | None => {}
             }
             if self.closed.load(Ordering::Acquire) {
                 return;

@@ -15,6 +15,7 @@ use redb::{
 use super::chunk::Chunk;
 use super::log::Batch;
 use super::record::{Producer, Record};
+use crate::value::hash_bytes;
 
 /// The chunks of streams, by stream and first position: how many positions, then the data.
 const CHUNKS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("chunks");
@@ -136,6 +137,8 @@ impl Disk {
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        // It may be left of a probe that was killed.
+        let _ = std::fs::remove_file(self.room());
         // The old one holds the lock of the file.
         *slot = None;
         let database = Database::builder()
@@ -180,13 +183,19 @@ impl Disk {
 
     /// Whether so many bytes can be written to a file beside the database, which need not be open.
     pub(crate) fn takes(&self, bytes: usize) -> Result<(), DiskError> {
-        let path = self.path.with_extension("room");
-        let written = File::create(&path).and_then(|mut file| {
-            file.write_all(&vec![0; bytes])?;
+        // File systems that compress take any amount of zeros.
+        let noise = |n: usize| hash_bytes(&n.to_le_bytes()).to_le_bytes();
+        let content: Vec<u8> = (0..bytes.div_ceil(8)).flat_map(noise).collect();
+        let written = File::create(self.room()).and_then(|mut file| {
+            file.write_all(&content)?;
             file.sync_all()
         });
-        let removed = std::fs::remove_file(&path);
+        let removed = std::fs::remove_file(self.room());
         Ok(written.and(removed)?)
+    }
+
+    fn room(&self) -> PathBuf {
+        self.path.with_extension("room")
     }
 
     /// Closes the file, so that another server can open it.

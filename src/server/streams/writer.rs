@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Registry;
 use super::command::{Append, Appended, Create, Created, Refusal};
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, Row};
 use super::log::{Log, Phase, cost};
 use super::path::StreamPath;
 use super::state::{Most, Published, State};
@@ -48,10 +48,20 @@ impl Command {
         };
         content.map_or(0, |content| content.data.len())
     }
+
+    fn refuse(self) {
+        // Whoever asked may be gone.
+        match self {
+            Command::Create(_, reply) => drop(reply.send(Err(Refusal::Unavailable))),
+            Command::Append(_, reply) => drop(reply.send(Err(Refusal::Unavailable))),
+            Command::Delete(_, reply) => drop(reply.send(Err(Refusal::Unavailable))),
+            _ => {}
+        }
+    }
 }
 
-pub(super) fn lock(trouble: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
-    trouble.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock(told: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers a request, or that nothing came of the round.
@@ -75,13 +85,21 @@ pub(crate) struct Writer {
     disk: Option<Arc<Disk>>,
     recent: Recent,
     most: Most,
-    /// When the last try to recover failed.
-    broken: Option<Instant>,
-    /// The bytes of the round that could not be written, until as much can be.
-    refused: Option<usize>,
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Option<Trouble>,
+    /// What is told of it.
+    told: Arc<Mutex<Option<String>>>,
     /// There may be removed data to clean up.
     unclean: bool,
+}
+
+/// The disk does not take what it is to take.
+struct Trouble {
+    /// As many bytes as could not be written.
+    bytes: usize,
+    /// Until then nothing is tried.
+    not_before: Instant,
+    /// Whether the file could not be opened again, so that we may be ahead of it.
+    closed: bool,
 }
 
 /// The chunks in memory that are also on disk, over all streams.
@@ -121,7 +139,7 @@ impl Writer {
         disk: Option<Arc<Disk>>,
         most: Most,
         recent: usize,
-        trouble: Arc<Mutex<Option<String>>>,
+        told: Arc<Mutex<Option<String>>>,
     ) -> Result<Writer, DiskError> {
         let mut writer = Writer {
             queue,
@@ -134,9 +152,8 @@ impl Writer {
                 order: VecDeque::new(),
             },
             most,
-            broken: None,
-            refused: None,
-            trouble,
+            trouble: None,
+            told,
             unclean: true,
         };
         if let Some(disk) = writer.disk.clone() {
@@ -166,7 +183,9 @@ impl Writer {
                     tracing::error!("a round of the writer panicked");
                     // What the panic left of the state is only as good as a copy elsewhere.
                     stop = self.disk.is_none();
-                    self.recover();
+                    if !stop && let Err(error) = self.recover() {
+                        self.fail(0, &error);
+                    }
                 }
             }
             rounds = rounds.wrapping_add(1);
@@ -184,12 +203,14 @@ impl Writer {
         let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
         let mut go_on = true;
         let bytes = commands.iter().map(Command::bytes).sum();
+        let ready = self.is_ready(bytes);
         let mut swept = false;
-        let ready = self.broken.is_none_or(|since| {
-            since.elapsed() > RECOVER_EVERY && self.is_recoverable() && self.recover()
-        });
         for command in commands {
             match command {
+                Command::Stop => go_on = false,
+                #[cfg(test)]
+                Command::Panic => panic!("a test asked for it"),
+                _ if !ready => command.refuse(),
                 Command::Create(create, reply) => {
                     answers.push(answer(reply, self.state.create(*create)));
                 }
@@ -203,59 +224,121 @@ impl Writer {
                     self.state.sweep();
                     swept = true;
                 }
-                Command::Stop => go_on = false,
-                #[cfg(test)]
-                Command::Panic => panic!("a test asked for it"),
             }
         }
         let (rows, published) = self.state.take_changes();
-        let done = ready
-            && match &self.disk {
-                Some(disk) if !rows.is_empty() => match disk.commit(&rows) {
-                    Ok(()) => {
-                        self.heal();
-                        true
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "changes cannot be written");
-                        self.refused = Some(bytes);
-                        self.tell(&error);
-                        self.recover();
-                        false
-                    }
-                },
-                // Nobody may come to try it.
-                Some(disk) if swept => match self.refused.map(|bytes| disk.has_room(bytes)) {
-                    Some(Ok(())) => {
-                        self.heal();
-                        true
-                    }
-                    Some(Err(error)) => {
-                        self.tell(&error);
-                        self.recover();
-                        true
-                    }
-                    None => true,
-                },
-                _ => true,
-            };
+        let done = rows.is_empty() || self.write(&rows, bytes);
         if done {
             self.publish(published);
         }
         for answer in answers {
             answer(done);
         }
+        if swept && done {
+            // Nobody may come to try it.
+            self.try_room();
+        }
         go_on
     }
 
-    fn tell(&self, error: &DiskError) {
-        *lock(&self.trouble) = Some(error.to_string());
+    /// Whether it may be tried to write so many bytes.
+    fn is_ready(&mut self, bytes: usize) -> bool {
+        let (Some(trouble), Some(disk)) = (&self.trouble, &self.disk) else {
+            return true;
+        };
+        if Instant::now() < trouble.not_before {
+            return false;
+        }
+        let closed = trouble.closed;
+        // What only removes something is to make room.
+        if (bytes > 0 || closed)
+            && let Err(error) = disk.takes(bytes.max(LEAST_ROOM))
+        {
+            self.wait(&error);
+            return false;
+        }
+        if closed && let Err(error) = self.recover() {
+            self.fail(0, &error);
+            return false;
+        }
+        if let Some(trouble) = &mut self.trouble {
+            trouble.closed = false;
+        }
+        true
+    }
+
+    /// Whether the changes are on disk.
+    fn write(&mut self, rows: &[Row], bytes: usize) -> bool {
+        let Some(disk) = &self.disk else {
+            return true;
+        };
+        match disk.commit(rows) {
+            Ok(()) => {
+                if self.trouble.as_ref().is_some_and(|t| bytes >= t.bytes) {
+                    self.heal();
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "changes cannot be written");
+                self.fail(bytes, &error);
+                false
+            }
+        }
+    }
+
+    /// Ends the trouble if there is room for what was refused.
+    fn try_room(&mut self) {
+        let (Some(trouble), Some(disk)) = (&self.trouble, &self.disk) else {
+            return;
+        };
+        let bytes = trouble.bytes.max(LEAST_ROOM);
+        match disk.takes(bytes) {
+            Err(error) => self.wait(&error),
+            Ok(()) => match disk.has_room(bytes) {
+                Ok(()) => self.heal(),
+                Err(error) => self.fail(bytes, &error),
+            },
+        }
     }
 
     fn heal(&mut self) {
-        if self.refused.take().is_some() {
-            *lock(&self.trouble) = None;
+        self.trouble = None;
+        *lock(&self.told) = None;
+    }
+
+    fn tell(&self, error: &DiskError) {
+        *lock(&self.told) = Some(error.to_string());
+    }
+
+    /// There is no room yet.
+    fn wait(&mut self, error: &DiskError) {
+        self.tell(error);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.not_before = Instant::now() + RECOVER_EVERY;
         }
+    }
+
+    /// Notes that so many bytes could not be written, and takes over what is on disk.
+    fn fail(&mut self, bytes: usize, error: &DiskError) {
+        self.tell(error);
+        let begun = Instant::now();
+        let recovered = self.recover();
+        if let Err(error) = &recovered {
+            tracing::error!(%error, "the disk cannot be read");
+        }
+        // All of the file is read then, a second for each GB, and meanwhile nobody can read it.
+        let pause = begun.elapsed() * 4;
+        let pause = match (&recovered, &self.trouble) {
+            (Ok(()), None) => Duration::ZERO,
+            (Ok(()), Some(_)) => pause,
+            (Err(_), _) => pause.max(RECOVER_EVERY),
+        };
+        self.trouble = Some(Trouble {
+            bytes: self.trouble.as_ref().map_or(bytes, |t| bytes.max(t.bytes)),
+            not_before: Instant::now() + pause,
+            closed: recovered.is_err(),
+        });
     }
 
     fn publish(&mut self, published: Vec<Published>) {
@@ -282,33 +365,11 @@ impl Writer {
         self.recent.shrink();
     }
 
-    /// Whether opening the file again is worth a try, as far as that can be told at once: all of it is
-    /// read then, which takes a second for each GB.
-    fn is_recoverable(&self) -> bool {
-        let bytes = self.refused.unwrap_or(0).max(LEAST_ROOM);
-        self.disk
-            .as_ref()
-            .is_some_and(|disk| disk.takes(bytes).is_ok())
-    }
-
-    /// Takes over what is on disk, as it may differ from what we think. True if that worked.
-    fn recover(&mut self) -> bool {
-        let Some(disk) = self.disk.clone() else {
-            return false;
-        };
-        match disk.reopen().and_then(|()| self.load(&disk)) {
-            Ok(()) => {
-                self.broken = None;
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "the disk cannot be read");
-                self.refused.get_or_insert(0);
-                self.tell(&error);
-                self.broken = Some(Instant::now());
-                false
-            }
-        }
+    /// Takes over what is on disk, as it may differ from what we think.
+    fn recover(&mut self) -> Result<(), DiskError> {
+        let disk = self.disk.clone().ok_or(DiskError::Closed)?;
+        disk.reopen()?;
+        self.load(&disk)
     }
 
     fn load(&mut self, disk: &Arc<Disk>) -> Result<(), DiskError> {
@@ -321,24 +382,20 @@ impl Writer {
     }
 
     fn clean(&mut self) {
-        let Some(disk) = self
-            .disk
-            .as_ref()
-            .filter(|_| self.unclean && self.broken.is_none())
-        else {
+        let not_yet = |trouble: &Trouble| trouble.closed || Instant::now() < trouble.not_before;
+        let Some(disk) = self.disk.clone() else {
             return;
         };
         // One step now, and the next one when nobody waits again.
-        loop {
+        while self.unclean && !self.trouble.as_ref().is_some_and(not_yet) {
             match disk.clean() {
                 Ok(more) => self.unclean = more,
                 Err(error) => {
                     tracing::error!(%error, "removed streams cannot be cleaned up");
-                    self.recover();
-                    return;
+                    return self.fail(0, &error);
                 }
             }
-            if !self.unclean || !self.queue.is_empty() {
+            if !self.queue.is_empty() {
                 return;
             }
         }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tailwater::server::{Queries, Token};
 
 use super::support::{Site, builder, put, until};
+use crate::streams::server_help::Dir;
 use crate::support::{agg, from, order};
 
 fn all() -> Value {
@@ -477,4 +478,43 @@ async fn offsets_are_of_the_queries_they_were_given_for() {
         );
     }
     server.shutdown().await;
+}
+
+/// Several at once change a query; who comes too late is told so, and has changed nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_what_is_served() {
+    let dir = Dir::new();
+    let start = async || {
+        let server = builder().data(dir.path()).queries(Queries::new());
+        let server = server.start().await.unwrap();
+        let site = Site::at(&server.url());
+        (server, site)
+    };
+    for round in 0..10u32 {
+        let (server, site) = start().await;
+        let change = |n: u32| {
+            let site = site.clone();
+            async move {
+                for i in 0..5 {
+                    let limit = round * 100 + n * 10 + i + 1;
+                    let query = json!({"from": from("t"), "orderBy": order("t.n"), "limit": limit});
+                    let (method, body) = match (n + i) % 4 {
+                        0 => ("DELETE", None),
+                        _ => ("PUT", Some(json!({"query": query}))),
+                    };
+                    let answer = site.send(method, "/v1/query/q", body.as_ref()).await;
+                    assert!(answer.status < 500, "{answer:?}");
+                }
+            }
+        };
+        let changing: Vec<_> = (0..4).map(|n| tokio::spawn(change(n))).collect();
+        for done in changing {
+            done.await.unwrap();
+        }
+        let before = site.describe("q").await["query"].take();
+        server.shutdown().await;
+        let (server, site) = start().await;
+        assert_eq!(site.describe("q").await["query"], before, "round {round}");
+        server.shutdown().await;
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tailwater::server::Queries;
 
-use super::support::{Site, put, until};
+use super::support::{Site, builder, put, until};
 use crate::support::from;
 
 fn all() -> Value {
@@ -76,6 +76,37 @@ async fn a_query_that_explodes_is_an_error_until_it_is_changed() {
     site.await_rows("pairs", |rows| rows.len() == 2001).await;
     assert_eq!(site.describe("pairs").await["status"]["state"], "live");
     server.shutdown().await;
+}
+
+/// What was served of the old stream is not served on, nor held.
+#[tokio::test]
+async fn a_query_that_explodes_on_a_new_stream_is_an_error() {
+    let far = builder().start().await.unwrap();
+    let (source, url) = (Site::at(&far.url()), far.stream_url("events"));
+    let stream = async |method: &str, rows: Option<Vec<Value>>| {
+        let body = rows.map(Value::from);
+        let answer = source.send(method, "/v1/stream/events", body.as_ref());
+        assert!(answer.await.status < 300);
+    };
+    stream("PUT", Some(rows(0, 10))).await;
+    let queries = Queries::new().upstream(url).query_memory_limit(8 << 20);
+    let (near, site) = Site::start(queries).await;
+    site.query("pairs", &cross()).await;
+    site.await_rows("pairs", |rows| rows.len() == 100).await;
+    stream("DELETE", None).await;
+    site.await_state("pairs", "stale").await;
+    stream("PUT", Some(rows(0, 2000))).await;
+    site.await_state("pairs", "error").await;
+    for path in ["/v1/query/pairs/rows", "/v1/query/pairs?offset=-1"] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, 507, "{answer:?}");
+    }
+    // It runs again when there is less of it.
+    stream("DELETE", None).await;
+    stream("PUT", Some(rows(0, 3))).await;
+    site.await_rows("pairs", |rows| rows.len() == 9).await;
+    near.shutdown().await;
+    far.shutdown().await;
 }
 
 #[tokio::test]

@@ -167,3 +167,31 @@ async fn trouble_while_the_stream_is_identified_is_told() {
     })
     .await;
 }
+
+/// Rows of a stream that is no more are not told to be live.
+#[tokio::test]
+async fn what_is_read_again_is_told_until_it_is_there() {
+    let server = Server::start(|n, request| match request.live().as_str() {
+        "" if n == 0 => Reply::json(
+            1,
+            r#"[{"type":"item","key":"1","value":{"n":1},"headers":{"operation":"upsert"}}]"#,
+        ),
+        // There is more all the time.
+        "" => Reply::at(200, 0)
+            .header("content-type", "application/json")
+            .body("[]"),
+        _ => Reply::status(410),
+    })
+    .await;
+    let stream = quick_builder(&server.url, 1_000_000).build().unwrap();
+    let db = StreamDb::builder(stream).open().unwrap();
+    in_time(db.preload()).await.unwrap();
+    server.wait_for(4).await;
+    in_time(async {
+        while !matches!(db.trouble(), Some(trouble) if trouble.error.status() == Some(410)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert!(db.status().is_ready());
+}

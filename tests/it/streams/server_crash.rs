@@ -195,12 +195,16 @@ async fn what_was_acknowledged_outlives_kill_9() {
 async fn a_full_disk_refuses_appends_and_loses_none() {
     let dir = Dir::new();
     let path = dir.path().to_str().unwrap();
+    // The log is on that disk, too.
+    std::fs::create_dir_all(path).unwrap();
+    let log = dir.path().join("log");
+    std::fs::write(&log, [b'-'; 5000]).unwrap();
     let mut command = Command::new("sh");
-    let script = "trap '' XFSZ; ulimit -S -f 6000; exec \"$@\"";
+    let script = "trap '' XFSZ; ulimit -S -f 6000; exec \"$@\" 2>>\"$LOG\"";
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_tailwater"), "serve"]);
     command
         .args(["--listen", "127.0.0.1:0", "--data", path])
-        .env("TAILWATER_LOG", "off");
+        .env("LOG", log);
     let program = Program::run(command);
     let streams = Streams::at(&program.url);
     assert_eq!(streams.put("s", JSON, "").await.status, 201);
