@@ -18,8 +18,10 @@ use super::http::{self, App, Options};
 #[cfg(feature = "serve")]
 use super::replay::{self, Replay};
 #[cfg(feature = "serve")]
-use super::results::Queries;
+use super::results::{Places, Queries};
 use super::streams::disk::{Disk, DiskError};
+#[cfg(feature = "serve")]
+use super::streams::path::StreamPath;
 use super::streams::{Most, Streams};
 use super::{Error, Server};
 
@@ -299,9 +301,12 @@ impl ServerBuilder {
             });
             let registry = queries.start(url, own_token, self.data.as_deref()).await?;
             // So that they are there when it says that it listens.
-            for source in registry.sources() {
-                if let Some(path) = source.own_path() {
+            let sources = registry.sources();
+            let sources = sources.iter().map(|source| &source.name);
+            for name in sources.chain([&registry.places.default]) {
+                if Places::is_own(name) {
                     // One that is there already may have been made with other options.
+                    let path = StreamPath::trusted(name);
                     let _ = replay::create(&app.streams, &path).await;
                 }
             }

@@ -75,11 +75,15 @@ impl Fault {
         }
     }
 
-    /// The message with its hint.
+    /// The message with its place and its hint.
     pub(crate) fn text(&self) -> String {
+        let mut message = self.message.clone();
+        if self.line > 0 && json_place(&message).is_none() {
+            message += &format!(" at line {} column {}", self.line, self.column);
+        }
         match &self.hint {
-            Some(hint) => format!("{} ({hint})", self.message),
-            None => self.message.clone(),
+            Some(hint) => format!("{message} ({hint})"),
+            None => message,
         }
     }
 

@@ -45,7 +45,8 @@ use super::Error;
 use crate::engine::Workers;
 use crate::schema::Catalog;
 use log::Keep;
-use sources::{Places, Resources, Snapshots};
+pub(crate) use sources::Places;
+use sources::{Resources, Snapshots};
 
 /// The queries that a server answers: which there are, and what they read.
 ///

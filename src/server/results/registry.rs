@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::feed::Feed;
+use super::folder;
 use super::log::{Keep, Phase, ResultLog, lock};
 use super::source::{Source, State};
 use super::sources::{Places, SourceUse, Sources};
@@ -88,8 +89,8 @@ pub(crate) enum FindError {
     Missing(String),
     #[error("`{0}` and `{1}` do not read the same source")]
     Sources(String, String),
-    #[error("the source of `{0}` was not read up to date yet")]
-    NotReady(String),
+    #[error("the source of `{0}` was not read up to date yet{1}")]
+    NotReady(String, String),
     #[error("`{0}` was stopped: {1}")]
     Failed(String, String),
 }
@@ -352,6 +353,20 @@ impl Registry {
         broken.collect()
     }
 
+    /// How many query files do not hold as they are now, whether something is served of them or not.
+    pub(crate) fn broken_files(&self) -> usize {
+        let entries = self.entries();
+        let old = entries
+            .iter()
+            .filter(|entry| lock(&entry.file_error).is_some());
+        old.count() + lock(&self.broken).len()
+    }
+
+    /// Serves the query of a file as it is now, or reports what is wrong with it.
+    pub(crate) async fn take_file(self: &Arc<Registry>, file: &str, text: &str) {
+        folder::take(self, file, text).await;
+    }
+
     pub(crate) fn dashboard(&self) -> Option<serde_json::Value> {
         lock(&self.dashboard).clone()
     }
@@ -564,7 +579,7 @@ impl Registry {
         }
         if logs.iter().any(|log| !log.db.is_same(&logs[0].db)) {
             // The source is just being opened again.
-            return Err(FindError::NotReady(names[0].clone()));
+            return Err(FindError::NotReady(names[0].clone(), String::new()));
         }
         let key: Vec<u64> = logs.iter().map(|log| log.id).collect();
         let mut feeds = lock(&self.feeds);
@@ -629,7 +644,9 @@ impl Registry {
                     .await
                     .is_none()
             {
-                return Err(FindError::NotReady(name.to_owned()));
+                let error = entry.source.state().error;
+                let reason = error.map_or(String::new(), |error| format!(": {error}"));
+                return Err(FindError::NotReady(name.to_owned(), reason));
             }
         }
     }
@@ -675,6 +692,10 @@ impl Registry {
         let entries = self.entries();
         let stopped = entries.iter().filter(|entry| entry.failure().is_some());
         tell(stopped.count(), entries.len(), "queries do not run");
+        let files = self.broken_files();
+        if files > 0 {
+            problems.push(format!("{files} query files do not hold"));
+        }
     }
 
     /// Ends all sources.

@@ -12,7 +12,6 @@ use super::registry::{Early, Registry};
 use super::sources::Resources;
 use crate::db::{DbError, DeadLetters, Keep, Kept, Status, StreamDb};
 use crate::schema::Catalog;
-use crate::server::streams::path::StreamPath;
 use crate::stream::{CreateOptions, DurableStream, Identity, Live, StreamError};
 use crate::system;
 
@@ -97,11 +96,6 @@ impl Source {
             closed: AtomicBool::new(false),
             starting: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// The path of the stream, if it is one of the server itself.
-    pub(crate) fn own_path(&self) -> Option<StreamPath> {
-        self.own.then(|| StreamPath::trusted(&self.name))
     }
 
     /// The database, once it was read up to date.

@@ -104,6 +104,7 @@ async fn a_query_that_explodes_on_a_new_stream_is_an_error() {
     // It runs again when there is less of it.
     stream("DELETE", None).await;
     stream("PUT", Some(rows(0, 3))).await;
+    site.await_state("pairs", "live").await;
     site.await_rows("pairs", |rows| rows.len() == 9).await;
     near.shutdown().await;
     far.shutdown().await;

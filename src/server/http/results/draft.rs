@@ -153,12 +153,16 @@ async fn write(app: &Arc<App>, parts: &Parts, content: Body) -> Result<Response,
         return Err(RegisterError::Exists(new.name).into());
     }
     let written = tokio::task::spawn_blocking(move || {
-        save::write(&folder, &new.name, &new.text, new.replace)
+        let file = save::write(&folder, &new.name, &new.text, new.replace)?;
+        Ok::<_, SaveError>((file, new.text))
     });
     let written = written
         .await
         .map_err(|_| Problem::busy("the file cannot be written"))?;
-    let mut response = json(json!({ "file": written? }).to_string().into_bytes());
+    let (file, text) = written?;
+    // Who is told so finds it there.
+    registry.take_file(&file, &text).await;
+    let mut response = json(json!({ "file": file }).to_string().into_bytes());
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }

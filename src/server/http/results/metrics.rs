@@ -157,6 +157,15 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         }
     }
     write_memory(&mut text, &entries, &memory);
+    let files = [(String::new(), app.registry().broken_files() as f64)];
+    let help = "Query files that do not hold as they are now.";
+    write_figure(
+        &mut text,
+        "tailwater_query_files_broken",
+        help,
+        "gauge",
+        files,
+    );
     let streams = [(String::new(), app.streams.count() as f64)];
     let help = "Streams of the server.";
     write_figure(&mut text, "tailwater_streams", help, "gauge", streams);

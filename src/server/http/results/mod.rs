@@ -112,7 +112,9 @@ impl From<FindError> for Problem {
                 .hint("GET /v1/query lists all"),
             FindError::Sources(..) => Problem::new(StatusCode::BAD_REQUEST, "sources", detail)
                 .hint("follow the queries of each source over a connection of its own"),
-            FindError::NotReady(_) => Problem::busy(detail),
+            FindError::NotReady(..) => {
+                Problem::busy(detail).hint("GET /v1/query tells how far it is")
+            }
             FindError::Failed(..) => {
                 Problem::new(StatusCode::INSUFFICIENT_STORAGE, "memory", detail)
                     .hint("change the query, or raise the limit")

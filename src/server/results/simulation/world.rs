@@ -330,7 +330,7 @@ impl World {
         let names: Vec<String> = reader.names.iter().map(|n| (*n).to_owned()).collect();
         let feed = match process.run(registry.feed(&names, Duration::ZERO)) {
             Ok(feed) => feed,
-            Err(FindError::NotReady(_)) => return Ok(false),
+            Err(FindError::NotReady(..)) => return Ok(false),
             Err(error) => return Err(format!("the reader {which}: {error}")),
         };
         let came = if reader.at.is_none() {
