@@ -2,11 +2,27 @@
 //! whose results and change sets come as JSON.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tailwater::engine::{Engine, QueryId};
 use tailwater::query::Query;
 use tailwater::view::ChangeSet;
+
+/// An address that is free, and that no other test takes while nobody listens there: it is below those
+/// that systems give out.
+pub(crate) fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let address = || {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id().wrapping_mul(8) + number) % 20_000;
+        format!("127.0.0.1:{port}")
+    };
+    let mut addresses = std::iter::repeat_with(address);
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.expect("one is free")
+}
 
 /// A path, its steps parted by dots.
 pub(crate) fn path(steps: &str) -> Value {

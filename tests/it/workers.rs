@@ -1,6 +1,5 @@
 //! Several workers, as threads and as processes on loopback, give what one gives.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
@@ -12,14 +11,11 @@ use tailwater::schema::Catalog;
 
 use crate::histories::{check, fold, rows};
 use crate::oracle::{self, Case, Step};
+use crate::support::free_address;
 
 /// Addresses of this machine that were free just now.
 fn hosts(count: usize) -> Vec<String> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
-    listeners.iter().map(address).collect()
+    (0..count).map(|_| free_address()).collect()
 }
 
 /// Follows a case as `histories` does, on an engine that other cases have used before.

@@ -292,7 +292,7 @@ impl Writer {
         let (Some(trouble), Some(disk)) = (&self.trouble, &self.disk) else {
             return;
         };
-        let bytes = trouble.bytes.max(LEAST_ROOM);
+        let bytes = trouble.bytes;
         match disk.takes(bytes) {
             Err(error) => self.wait(&error),
             Ok(()) => match disk.has_room(bytes) {
@@ -334,8 +334,9 @@ impl Writer {
             (Ok(()), Some(_)) => pause,
             (Err(_), _) => pause.max(RECOVER_EVERY),
         };
+        let before = self.trouble.as_ref().map_or(LEAST_ROOM, |t| t.bytes);
         self.trouble = Some(Trouble {
-            bytes: self.trouble.as_ref().map_or(bytes, |t| bytes.max(t.bytes)),
+            bytes: bytes.max(before),
             not_before: Instant::now() + pause,
             closed: recovered.is_err(),
         });

@@ -1,22 +1,18 @@
 //! Queries on several workers, in one process and in several.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use super::{Dir, RUN, total, user, with};
+use crate::support::free_address;
 
 fn users(n: usize) -> Vec<String> {
     (0..n).map(|i| user(&i.to_string(), i as i64)).collect()
 }
 
 fn hosts(dir: &Dir, count: usize) {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let address = |listener: &TcpListener| format!("{}\n", listener.local_addr().unwrap());
-    let list: String = listeners.iter().map(address).collect();
+    let list: String = (0..count).map(|_| free_address() + "\n").collect();
     dir.write("hosts.txt", format!("# all of them\n\n{list}").as_bytes());
 }
 

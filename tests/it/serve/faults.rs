@@ -6,7 +6,7 @@ use tailwater::server::{Queries, Server};
 use super::support::{Site, builder, put, until};
 use crate::streams::server_cli::Program;
 use crate::streams::server_help::Dir;
-use crate::support::from;
+use crate::support::{free_address, from};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_stale_while_the_source_is_away() {
@@ -133,13 +133,7 @@ async fn one_bad_message_and_one_bad_query_stop_nothing() {
 async fn a_chain_heals_when_the_first_server_was_killed() {
     let dir = Dir::new();
     let data = dir.path().to_str().unwrap().to_owned();
-    let listen = {
-        // A port that is free now.
-        let server = builder().start().await.unwrap();
-        let address = server.address().to_string();
-        server.shutdown().await;
-        address
-    };
+    let listen = free_address();
     let start = || Program::start_at(&listen, &["--data", &data, "--long-poll-ms", "500"]);
     let first = tokio::task::block_in_place(start);
     let site = Site::at(&first.url);
@@ -195,10 +189,9 @@ struct Upstream {
 
 impl Upstream {
     fn new() -> Upstream {
-        // A port that is free now.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        Upstream { address }
+        Upstream {
+            address: free_address(),
+        }
     }
 
     fn start(&self, dir: &Dir) -> Program {

@@ -1,6 +1,5 @@
 //! A server whose queries run on several processes.
 
-use std::net::TcpListener;
 use std::process::{Child, Command};
 
 use serde_json::json;
@@ -8,6 +7,7 @@ use serde_json::json;
 use super::support::{Site, put};
 use crate::streams::server_cli::Program;
 use crate::streams::server_help::Dir;
+use crate::support::free_address;
 
 /// A process that computes for the server, and is killed when this is dropped.
 struct Helper(Child);
@@ -31,10 +31,7 @@ impl Drop for Helper {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_process_makes_results_stale_until_there_is_another_one() {
     let dir = Dir::new();
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let address = |listener: &TcpListener| format!("{}\n", listener.local_addr().unwrap());
-    let list: String = free.iter().map(address).collect();
-    drop(free);
+    let list: String = (0..2).map(|_| free_address() + "\n").collect();
     std::fs::create_dir_all(dir.path()).unwrap();
     let file = dir.path().join("hosts.txt");
     std::fs::write(&file, list).unwrap();

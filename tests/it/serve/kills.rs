@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::support::{Folded, Site, delete, in_time, put, until};
 use crate::streams::server_cli::Program;
 use crate::streams::server_help::Dir;
-use crate::support::{agg, from, order_desc, path};
+use crate::support::{agg, free_address, from, order_desc, path};
 
 const PRODUCERS: usize = 4;
 /// What is read together: results, and some of one moment.
@@ -236,11 +236,7 @@ async fn nothing_is_lost_or_unsaid_whenever_the_server_is_killed() {
     let began = Instant::now();
     let dir = Dir::new();
     let data = dir.path().to_str().unwrap().to_owned();
-    let listen = {
-        // A port that is free now.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().to_string()
-    };
+    let listen = free_address();
     let args = [
         "--data",
         &data,

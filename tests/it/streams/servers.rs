@@ -1,7 +1,7 @@
 //! The servers that the client is tested against. Each runs once for all tests of a process.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use super::support::quick;
 use crate::peers::process::Peer;
+use crate::support::free_address;
 
 /// The path of the binary of the crate `durable-streams`, to test against it too.
 const BINARY: &str = "TAILWATER_DURABLE_STREAMS_BIN";
@@ -111,11 +112,10 @@ const SHELL: &str = r#"
 
 fn start_binary(path: &str) -> (ServerUnderTest, Child) {
     // It does not tell which port it got, so it has to be told one.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let address = free_address();
+    let port = address.rsplit(':').next().unwrap();
     let mut child = Command::new("sh")
-        .args(["-c", SHELL, path, &port.to_string()])
+        .args(["-c", SHELL, path, port])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

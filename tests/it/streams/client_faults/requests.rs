@@ -16,6 +16,7 @@ use super::super::support::{
     LIVE, MODES, create_json, ended, in_time, messages, next, next_error, numbers, quick_builder,
     read_to_end,
 };
+use crate::support::free_address;
 
 const RETRIES: u32 = 5;
 
@@ -171,9 +172,7 @@ async fn a_reader_has_all_its_attempts_again_after_each_batch() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_in_the_end() {
     // Nobody listens behind this.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/stream", free.local_addr().unwrap());
-    drop(free);
+    let url = format!("http://{}/stream", free_address());
     let stream = quick_builder(&url, 2).build().unwrap();
     let error = in_time(stream.head()).await.unwrap_err();
     assert!(

@@ -11,6 +11,7 @@ use tailwater::stream::{
 
 use super::super::hand_made::{Reply, Server};
 use super::super::support::{in_time, quick_policy};
+use crate::support::free_address;
 
 const SECRET: &str = "s3cret";
 
@@ -92,9 +93,7 @@ async fn secrets_are_in_no_error() {
         Reply::events("event: control\ndata: {\n\n"),
     ]);
     // Nobody listens behind this.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nowhere = format!("http://{}/stream", free.local_addr().unwrap());
-    drop(free);
+    let nowhere = format!("http://{}/stream", free_address());
     let mut urls = vec![nowhere];
     for reply in replies {
         for catches_up in [false, true] {
