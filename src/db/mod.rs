@@ -328,8 +328,9 @@ impl StreamDb {
         self.inner.shared.watch_status()
     }
 
-    /// What keeps the stream from being read at present, while that is tried again and again: the rows
-    /// are as they were when it began. `None` while all is well, and before and after reading.
+    /// What keeps the stream from being read at present, while that is tried again and again, or why it
+    /// is read again from its start: the rows are as they were when it began. `None` while all is well,
+    /// and before and after reading.
     pub fn trouble(&self) -> Option<Trouble> {
         let shared = &self.inner.shared;
         let trouble = lock(&shared.trouble);

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use super::registry::{Origin, Registry};
+use super::entry::Origin;
+use super::registry::Registry;
 use crate::query::QueryFile;
 
 /// The layout of the page, which is no query.
@@ -103,7 +104,7 @@ impl Seen {
                 continue;
             }
             match fs::read_to_string(folder.join(name)) {
-                Ok(text) => take(registry, name, &text).await,
+                Ok(text) => take_file(registry, name, &text).await,
                 Err(error) => registry.report(name, stem(name), error.to_string()),
             }
         }
@@ -128,7 +129,7 @@ fn stem(file: &str) -> &str {
 }
 
 /// Serves what a file says, or reports what is wrong with it.
-pub(super) async fn take(registry: &Arc<Registry>, file: &str, text: &str) {
+pub(crate) async fn take_file(registry: &Arc<Registry>, file: &str, text: &str) {
     match read(registry, file, text.trim_start_matches('\u{feff}')).await {
         Ok(()) => registry.mend(file),
         Err(error) => registry.report(file, stem(file), error),

@@ -13,6 +13,7 @@
 //! | `check` | what a query's text is, before it runs |
 
 pub(crate) mod check;
+mod entry;
 mod feed;
 mod folder;
 mod lag;
@@ -32,12 +33,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use entry::{Description, Entry, Memory, Origin};
 pub(crate) use feed::{Feed, Follow, Snapshot};
+pub(crate) use folder::take_file;
 pub(crate) use log::{Forgotten, Phase};
 pub(crate) use offset::Offset;
-pub(crate) use registry::{
-    Broken, Description, Entry, FindError, Memory, Origin, RegisterError, Registry, check_name,
-};
+pub(crate) use registry::{Broken, FindError, RegisterError, Registry, check_name};
 pub(crate) use save::SaveError;
 pub(crate) use source::Source;
 
@@ -249,7 +250,7 @@ impl Queries {
         let (keep, folder) = (self.keep, self.folder.clone());
         let registry = Registry::new(places, keep, kept.clone(), folder, self.trial_idle);
         for (name, text) in &self.files {
-            folder::take(&registry, &format!("{name}.json"), text).await;
+            folder::take_file(&registry, &format!("{name}.json"), text).await;
         }
         if let Some(folder) = &self.folder {
             let loaded = folder::load(&registry, folder).await;

@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use super::entry::{Entry, Origin};
 use super::log::lock;
-use super::registry::{Entry, Origin, RegisterError, Registry};
+use super::registry::{RegisterError, Registry};
 use crate::query::QueryFile;
 use crate::system;
 

@@ -16,7 +16,9 @@ use crate::query::QueryFile;
 use crate::server::auth::Right;
 use crate::server::http::problem::Problem;
 use crate::server::http::{App, body, preflight};
-use crate::server::results::{FindError, RegisterError, SaveError, check, check_name, save};
+use crate::server::results::{
+    FindError, RegisterError, SaveError, check, check_name, save, take_file,
+};
 use crate::server::streams::path::percent_decode;
 
 /// A query's text, in SQL or JSON, that is to run as long as somebody reads it.
@@ -161,7 +163,7 @@ async fn write(app: &Arc<App>, parts: &Parts, content: Body) -> Result<Response,
         .map_err(|_| Problem::busy("the file cannot be written"))?;
     let (file, text) = written?;
     // Who is told so finds it there.
-    registry.take_file(&file, &text).await;
+    take_file(registry, &file, &text).await;
     let mut response = json(json!({ "file": file }).to_string().into_bytes());
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

@@ -14,8 +14,9 @@ use fastrand::Rng;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
+use super::super::entry::Origin;
 use super::super::log::Keep;
-use super::super::registry::{FindError, Origin, Registry};
+use super::super::registry::{FindError, Registry};
 use super::super::sources::{Places, Resources, Snapshots};
 use super::model::{ASKED, Asked, DUE, State};
 use super::reader::{Came, Reader};
