@@ -87,9 +87,9 @@ impl MemoryArgs {
 /// Who computes.
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkersArgs {
-    /// How many threads of each process compute. More than one is for much work: each step takes
-    /// longer
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    /// How many threads of each process compute, at most 256. More than one is for much work: each
+    /// step takes longer
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub(super) workers: usize,
 
     /// Compute on several machines: the processes, a line each, as HOST:PORT at which the others
@@ -481,6 +481,18 @@ mod tests {
             ("2GB", 2_000_000_000),
             ("1.5 gib", 3 << 29),
             ("64k", 64_000),
+/// More threads than any machine has use of would only take long to start.
+const MAX_THREADS: usize = 256;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        n if n > MAX_THREADS => Err(format!(
+            "must be at most {MAX_THREADS}; about as many as there are cores are of use"
+        )),
+        n => Ok(n),
+    }
+}
+
             ("3 B", 3),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");

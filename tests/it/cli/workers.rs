@@ -114,6 +114,8 @@ fn what_does_not_go_together_is_wrong_usage() {
         ("--process 0", "--hosts"),
         (
             "--workers 2 --memory-limit 1GB",
+        ("--workers 257", "must be at most 256"),
+        ("--workers 100000", "must be at most 256"),
             "limits of memory know nothing of other workers",
         ),
     ] {
