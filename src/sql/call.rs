@@ -10,6 +10,7 @@ use super::error::{Fault, Result};
 use super::expr::{common, text_of};
 use super::names::simple;
 use crate::query::{AggregateFunction, Expr, Function};
+use crate::value::Value;
 
 /// Functions that are the query model's, by SQL's names.
 const FUNCTIONS: [(&str, Function); 33] = [
@@ -172,6 +173,7 @@ impl Lowering {
             }
             "date" => {
                 takes(1, 1)?;
+                let n = self.length_of_left(&text, n, span)?;
                 let of = self.expr(args[0])?;
                 self.date(of, span)
             }
@@ -237,6 +239,21 @@ fn arguments(f: &ast::Function) -> Result<Args<'_>> {
     };
     let list = match &f.args {
         FunctionArguments::None => return Ok(args),
+impl Lowering {
+    /// How many characters `left` gives: of a negative number all but so many at the end.
+    fn length_of_left(&mut self, text: &Expr, n: Expr, span: Span) -> Result<Expr> {
+        if matches!(&n, Expr::Value(Value::Int(n)) if *n >= 0) {
+            return Ok(n);
+        }
+        let (text, again) = (self.copy(text, span)?, self.copy(&n, span)?);
+        let all = call(Function::CharLength, [text]);
+        let fewer = call(Function::Plus, [all, again]);
+        let fewer = call(Function::Greatest, [fewer, value(0)]);
+        let negative = call(Function::Lt, [self.copy(&n, span)?, value(0)]);
+        Ok(call(Function::CaseWhen, [negative, fewer, n]))
+    }
+}
+
         FunctionArguments::Subquery(query) => {
             return Err(Fault::new(query.span(), "a subquery cannot stand here"));
         }

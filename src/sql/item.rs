@@ -168,6 +168,15 @@ impl Lowering {
 }
 
 /// All columns of a source, but for those of `USING`.
+                // Functions with a syntax of their own.
+                ast::Expr::Ceil { .. } => "ceil".into(),
+                ast::Expr::Floor { .. } => "floor".into(),
+                ast::Expr::Position { .. } => "position".into(),
+                ast::Expr::Substring { shorthand, .. } => match shorthand {
+                    true => "substr".into(),
+                    false => "substring".into(),
+                },
+                ast::Expr::Trim { .. } => "trim".into(),
 fn star(source: &Source, merged: &[(SmolStr, Expr)], span: Span, items: &mut Vec<Item>) {
     let Some(columns) = &source.columns else {
         items.push(Item::All {
