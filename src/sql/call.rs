@@ -89,6 +89,18 @@ impl Lowering {
         if let Some(aggregate) = self.aggregate(&name, f, &args)? {
             return Ok(aggregate);
         }
+        let function = FUNCTIONS.iter().find(|(known, _)| *known == name);
+        let is_special = SPECIAL.contains(&name.as_str());
+        let is_place = super::window::PLACES.contains(&name.as_str());
+        // Who misspells a name wants to hear of that first, whatever stands behind it.
+        if function.is_none() && !is_special && !is_place {
+            let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
+            let known = known.chain(super::aggregate::NAMES);
+            let known = known.chain(super::window::PLACES);
+            let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
+            let fault = fault.near(&name, known);
+            return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
+        }
         if let Some(filter) = &f.filter {
             let message = format!("`{name}` is no aggregate, so it takes no FILTER");
             return Err(Fault::new(filter.span(), message));
@@ -102,19 +114,12 @@ impl Lowering {
                 format!("`{name}` is no aggregate, so it takes neither DISTINCT nor ORDER BY");
             return Err(Fault::new(f.span(), message));
         }
-        if SPECIAL.contains(&name.as_str()) {
+        if is_special {
             return self.special(&name, &args.exprs, f.span());
         }
-        if super::window::PLACES.contains(&name.as_str()) {
+        let Some((_, function)) = function else {
             let fault = Fault::new(f.span(), format!("`{name}` needs OVER"));
             return Err(fault.hint(format!("as in {name}(…) OVER (PARTITION BY … ORDER BY …)")));
-        }
-        let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-            let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
-            let known = known.chain(super::aggregate::NAMES);
-            let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
-            let fault = fault.near(&name, known);
-            return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
         };
         let (mut lowered, mut kinds) = (Vec::new(), Vec::new());
         for arg in args.exprs {
@@ -123,7 +128,12 @@ impl Lowering {
             kinds.push(arg.kind);
         }
         let expr = Expr::Call(*function, lowered);
-        expr.check().map_err(|e| Fault::of(e, f.span()))?;
+        expr.check().map_err(|mut e| {
+            // The name as it is written, and not the query model's.
+            let theirs = format!("`{}`", function.as_str());
+            e.message = e.message.replace(&theirs, &format!("`{name}`"));
+            Fault::of(e, f.span())
+        })?;
         let kind = match function {
             Function::Coalesce | Function::Greatest | Function::Least => common(&kinds),
             _ => Kind::Any,
@@ -163,6 +173,7 @@ impl Lowering {
             "left" => {
                 takes(2, 2)?;
                 let (text, n) = (self.plain(args[0])?, self.plain(args[1])?);
+                let n = self.length_of_left(&text, n, span)?;
                 Ok(call(Function::Substr, [text, value(1), n]).into())
             }
             "to_timestamp" => {
@@ -173,7 +184,6 @@ impl Lowering {
             }
             "date" => {
                 takes(1, 1)?;
-                let n = self.length_of_left(&text, n, span)?;
                 let of = self.expr(args[0])?;
                 self.date(of, span)
             }
@@ -229,16 +239,6 @@ impl Lowering {
     }
 }
 
-/// The arguments of a call.
-fn arguments(f: &ast::Function) -> Result<Args<'_>> {
-    let mut args = Args {
-        exprs: Vec::new(),
-        star: false,
-        distinct: false,
-        order_by: &[],
-    };
-    let list = match &f.args {
-        FunctionArguments::None => return Ok(args),
 impl Lowering {
     /// How many characters `left` gives: of a negative number all but so many at the end.
     fn length_of_left(&mut self, text: &Expr, n: Expr, span: Span) -> Result<Expr> {
@@ -254,6 +254,16 @@ impl Lowering {
     }
 }
 
+/// The arguments of a call.
+fn arguments(f: &ast::Function) -> Result<Args<'_>> {
+    let mut args = Args {
+        exprs: Vec::new(),
+        star: false,
+        distinct: false,
+        order_by: &[],
+    };
+    let list = match &f.args {
+        FunctionArguments::None => return Ok(args),
         FunctionArguments::Subquery(query) => {
             return Err(Fault::new(query.span(), "a subquery cannot stand here"));
         }

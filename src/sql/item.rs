@@ -24,6 +24,13 @@ pub(super) enum Item {
 }
 
 impl Item {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Item::Column { name, .. } => Some(name),
+            Item::All { .. } => None,
+        }
+    }
+
     pub(super) fn expr(&self) -> Option<&Expr> {
         match self {
             Item::Column { expr, .. } => Some(expr),
@@ -161,13 +168,6 @@ impl Lowering {
                 ast::Expr::Case { .. } => "case".into(),
                 ast::Expr::Exists { .. } => "exists".into(),
                 ast::Expr::Extract { .. } => "extract".into(),
-                _ => format_smolstr!("column{}", place + 1),
-            }),
-        }
-    }
-}
-
-/// All columns of a source, but for those of `USING`.
                 // Functions with a syntax of their own.
                 ast::Expr::Ceil { .. } => "ceil".into(),
                 ast::Expr::Floor { .. } => "floor".into(),
@@ -177,6 +177,13 @@ impl Lowering {
                     false => "substring".into(),
                 },
                 ast::Expr::Trim { .. } => "trim".into(),
+                _ => format_smolstr!("column{}", place + 1),
+            }),
+        }
+    }
+}
+
+/// All columns of a source, but for those of `USING`.
 fn star(source: &Source, merged: &[(SmolStr, Expr)], span: Span, items: &mut Vec<Item>) {
     let Some(columns) = &source.columns else {
         items.push(Item::All {
