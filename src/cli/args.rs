@@ -28,7 +28,7 @@ and the query \"all users\" in users.json
 this prints all users, a row a line:
   tailwater query users.json --events events.jsonl
 
-Exit status: 0 done, 1 the input or the query was at fault, 2 wrong usage.";
+Exit status: 0 done, 1 the input or the query was at fault, or rows may be missing, 2 wrong usage.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -111,7 +111,8 @@ Examples:
   tailwater query by-city.sql --events people.jsonl
   tail -f events.jsonl | tailwater query totals.json --events - --batch 1 --emit changes
 
-Messages that are wrong are named on stderr and skipped; then the exit status is 1.")]
+Messages that are wrong are named on stderr and skipped; then the exit status is 1. So it is when the
+input ends inside a snapshot, whose rows were not applied, and when a recursion was cut off.")]
 pub(super) struct QueryArgs {
     /// The query, as JSON or, in a file whose name ends in .sql, as SQL
     pub(super) query: PathBuf,
