@@ -391,7 +391,8 @@ Results of queries are streams, too, and on a page at http://127.0.0.1:4437/
   curl http://127.0.0.1:4437/v1/query/NAME/rows
 
 When it is ready it prints one line, `listening on http://ADDR`. Ctrl-C or SIGTERM ends it. It logs
-on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.";
+on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.
+A value that cannot be read is told, and is `warn`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
