@@ -96,7 +96,6 @@ impl Lowering {
         if function.is_none() && !is_special && !is_place {
             let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
             let known = known.chain(super::aggregate::NAMES);
-            let known = known.chain(super::window::PLACES);
             let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
             let fault = fault.near(&name, known);
             return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
