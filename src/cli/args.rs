@@ -28,7 +28,7 @@ and the query \"all users\" in users.json
 this prints all users, a row a line:
   tailwater query users.json --events events.jsonl
 
-Exit status: 0 done, 1 the input or the query was at fault, 2 wrong usage.";
+Exit status: 0 done, 1 the input or the query was at fault, or rows may be missing, 2 wrong usage.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -87,9 +87,9 @@ impl MemoryArgs {
 /// Who computes.
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkersArgs {
-    /// How many threads of each process compute. More than one is for much work: each step takes
-    /// longer
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    /// How many threads of each process compute, at most 256. More than one is for much work: each
+    /// step takes longer
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub(super) workers: usize,
 
     /// Compute on several machines: the processes, a line each, as HOST:PORT at which the others
@@ -111,14 +111,16 @@ Examples:
   tailwater query by-city.sql --events people.jsonl
   tail -f events.jsonl | tailwater query totals.json --events - --batch 1 --emit changes
 
-Messages that are wrong are named on stderr and skipped; then the exit status is 1.")]
+Messages that are wrong are named on stderr and skipped; then the exit status is 1. So it is when the
+input ends inside a snapshot, whose rows were not applied, and when a recursion was cut off.")]
 pub(super) struct QueryArgs {
     /// The query, as JSON or, in a file whose name ends in .sql, as SQL
+    #[arg(value_parser = query_file)]
     pub(super) query: PathBuf,
 
     /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
     /// messages that take effect together
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = events_file)]
     pub(super) events: PathBuf,
 
     #[command(flatten)]
@@ -169,7 +171,7 @@ Examples:
 old row and the new one), how many of these a second, how long it worked, and what it holds.")]
 pub(super) struct ExplainArgs {
     /// The queries, as JSON or SQL (.sql)
-    #[arg(required = true, value_name = "QUERY")]
+    #[arg(required = true, value_name = "QUERY", value_parser = query_file)]
     pub(super) queries: Vec<PathBuf>,
 
     /// Run the queries over --events, all together, and say of each step of their plans what it did
@@ -177,7 +179,7 @@ pub(super) struct ExplainArgs {
     pub(super) analyze: bool,
 
     /// Events as JSON lines, gzip or not; `-` is stdin
-    #[arg(long, value_name = "FILE", requires = "analyze")]
+    #[arg(long, value_name = "FILE", requires = "analyze", value_parser = events_file)]
     pub(super) events: Option<PathBuf>,
 
     #[command(flatten)]
@@ -219,7 +221,7 @@ pub(super) struct WatchArgs {
 
     /// Events as JSON lines, gzip or not; `-` is stdin. A line is one message, or an array of
     /// messages that take effect together. Not for results of a server
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = events_file)]
     pub(super) events: Option<PathBuf>,
 
     #[command(flatten)]
@@ -253,7 +255,7 @@ pub(super) struct WatchArgs {
 #[command(after_help = SERVE_EXAMPLE)]
 pub(super) struct ServeArgs {
     /// The address and port to listen on; port 0 is any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437", value_parser = address)]
     pub(super) listen: String,
 
     /// Keep the streams in this directory, which is made if it is missing. Without it they are in
@@ -274,7 +276,7 @@ pub(super) struct ServeArgs {
 
     /// The stream of this server that queries read unless they name another; it is made if it is
     /// missing
-    #[arg(long, value_name = "PATH", default_value = "events")]
+    #[arg(long, value_name = "PATH", default_value = "events", value_parser = stream)]
     pub(super) stream: String,
 
     /// Collections with their event types and primary keys, as JSON. Without it, every event type is
@@ -282,9 +284,9 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) schema: Option<PathBuf>,
 
-    /// About how much of the past of each result is kept, in bytes, for readers that come back.
-    /// Those who come later begin again with a snapshot
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
+    /// About how much of the past of each result is kept for readers that come back. Those who come
+    /// later begin again with a snapshot; 0 keeps nothing for them
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = size_or_none)]
     pub(super) keep_bytes: usize,
 
     /// How long the past of results is kept, in seconds
@@ -319,7 +321,7 @@ pub(super) struct ServeArgs {
 
     /// Pages of this origin may read answers, such as https://example.org; may be given more than
     /// once, and `*` is all. Pages of this machine always may
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(super) cors: Vec<String>,
 
     /// Encrypt connections with the certificate in this PEM file, which may be a chain
@@ -340,8 +342,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(super) sse_seconds: u64,
 
-    /// The largest append, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = positive)]
+    /// The largest append, such as 512KiB or 64MiB
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub(super) max_body: usize,
 
     /// The most connections at once
@@ -390,7 +392,8 @@ Results of queries are streams, too, and on a page at http://127.0.0.1:4437/
   curl http://127.0.0.1:4437/v1/query/NAME/rows
 
 When it is ready it prints one line, `listening on http://ADDR`. Ctrl-C or SIGTERM ends it. It logs
-on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.";
+on stderr; the variable TAILWATER_LOG says how much: error, warn (the default), info or debug.
+A value that cannot be read is told, and is `warn`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -401,7 +404,7 @@ Examples:
 Open the address that it prints in a browser. Ctrl-C ends it.")]
 pub(super) struct DemoArgs {
     /// The address and port to listen on; by default a free port of this machine
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
     pub(super) listen: String,
 
     /// How many seconds of the day pass in a second; the page can change it
@@ -414,8 +417,58 @@ pub(super) struct DemoArgs {
     pub(super) year: bool,
 }
 
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// A file, and not what only `watch` takes.
+fn query_file(text: &str) -> Result<PathBuf, String> {
+    match is_url(text) {
+        true => Err("must be a file; `tailwater watch URL` shows the result of a server".into()),
+        false => Ok(text.into()),
+    }
+}
+
+fn events_file(text: &str) -> Result<PathBuf, String> {
+    match is_url(text) {
+        true => Err(
+            "must be a file or `-`; `tailwater serve --upstream URL` reads the stream of a \
+             server, and `tailwater watch URL` shows one of its results"
+                .into(),
+        ),
+        false => Ok(text.into()),
+    }
+}
+
+/// `HOST:PORT`.
+fn address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let is_whole = |(host, port): (&str, &str)| !host.is_empty() && port.parse::<u16>().is_ok();
+    match parts.is_some_and(is_whole) {
+        true => Ok(text.to_owned()),
+        false => Err("must be HOST:PORT, such as 127.0.0.1:4437; a port is at most 65535".into()),
+    }
+}
+
+fn stream(text: &str) -> Result<String, String> {
+    match text.is_empty() {
+        true => Err("must name a stream, such as orders".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// What the server takes as an origin.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.split_once("://").map(|(_, host)| host);
+    let is_plain = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    match text == "*" || host.is_some_and(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("must be an origin, such as https://example.org, or `*`".into()),
+    }
+}
+
 fn url(text: &str) -> Result<String, String> {
-    match text.starts_with("http://") || text.starts_with("https://") {
+    match is_url(text) {
         true => Ok(text.to_owned()),
         false => Err("must be a URL, such as http://127.0.0.1:4437/v1/stream/orders".into()),
     }
@@ -425,6 +478,18 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a whole number from 1 on".into()),
         Ok(n) => Ok(n),
+    }
+}
+
+/// More threads than any machine has use of would only take long to start.
+const MAX_THREADS: usize = 256;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        n if n > MAX_THREADS => Err(format!(
+            "must be at most {MAX_THREADS}; about as many as there are cores are of use"
+        )),
+        n => Ok(n),
     }
 }
 
@@ -450,6 +515,13 @@ fn size(text: &str) -> Result<usize, String> {
         bytes if bytes < 1.0 => Err("must be at least one byte".to_owned()),
         bytes if bytes >= isize::MAX as f64 => Err("is more than this machine can have".to_owned()),
         bytes => Ok(bytes as usize),
+    }
+}
+
+fn size_or_none(text: &str) -> Result<usize, String> {
+    match text {
+        "0" => Ok(0),
+        text => size(text),
     }
 }
 

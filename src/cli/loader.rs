@@ -125,8 +125,9 @@ impl Loader {
     }
 
     /// Tells what is left to tell when all lines are read, and whether no message was skipped.
-    pub(super) fn finish<'p>(mut self, plans: impl Iterator<Item = &'p Plan>) -> bool {
-        self.tell_missing(plans);
+    pub(super) fn finish<'p>(mut self, plans: impl Iterator<Item = &'p Plan> + Clone) -> bool {
+        self.tell_missing(plans.clone());
+        self.tell_missing_fields(plans);
         if self.skipped > NAMED {
             self.notes
                 .add(format!("… and {} more", self.skipped - NAMED));
@@ -145,19 +146,13 @@ impl Loader {
     /// Warns of event types that a query reads and that never came: most often a misspelling.
     fn tell_missing<'p>(&mut self, plans: impl Iterator<Item = &'p Plan>) {
         let seen = |id: usize| self.seen.get(id).copied().unwrap_or(false);
-        let mut came: Vec<String> = Vec::new();
-        for collection in self.catalog.collections().iter().filter(|c| seen(c.id())) {
-            came.push(format!("`{}`", collection.event_type()));
-        }
+        let collections = self.catalog.collections();
+        let came = collections.iter().filter(|c| seen(c.id()));
+        let mut came: Vec<&str> = came.map(|c| c.event_type().as_str()).collect();
         came.sort_unstable();
-        let came = match came.len() {
-            0 => "no events came".to_owned(),
-            1..=NAMED_TYPES => format!("types seen: {}", came.join(", ")),
-            n => format!(
-                "types seen: {} and {} more",
-                came[..NAMED_TYPES].join(", "),
-                n - NAMED_TYPES
-            ),
+        let came = match came.is_empty() {
+            true => "no events came".to_owned(),
+            false => format!("types seen: {}", listed(&came)),
         };
         let mut missing: Vec<String> = Vec::new();
         for scan in plans
@@ -176,9 +171,62 @@ impl Loader {
             .into_iter()
             .for_each(|warning| self.notes.add(warning));
     }
+
+    /// Warns of fields that a query reads and that no row has: most often a misspelling, too. Of a
+    /// collection with a schema, fields may well be left out.
+    fn tell_missing_fields<'p>(&mut self, plans: impl Iterator<Item = &'p Plan>) {
+        if !self.catalog.is_open() {
+            return;
+        }
+        let mut collections: Vec<_> = plans
+            .flat_map(Plan::scans)
+            .map(|scan| scan.collection.clone())
+            .collect();
+        collections.sort_unstable_by_key(|collection| collection.id());
+        collections.dedup_by_key(|collection| collection.id());
+        for collection in collections {
+            let columns = collection.columns();
+            let seen: Vec<&str> = columns.seen().collect();
+            if seen.is_empty() {
+                continue;
+            }
+            for field in columns.unseen() {
+                let hint = match closest(field, &seen) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("fields seen: {}", listed(&seen)),
+                };
+                self.notes.add(format!(
+                    "warning: no row of `{}` has a field `{field}`; {hint}",
+                    collection.name()
+                ));
+            }
+        }
+    }
 }
 
-/// How many event types a warning lists.
+/// What a misspelt name was most likely meant to be.
+fn closest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let name = name.to_lowercase();
+    let near = known.iter().map(|known| {
+        let distance = strsim::damerau_levenshtein(&known.to_lowercase(), &name);
+        (distance, *known)
+    });
+    let close = near.filter(|(distance, known)| *distance <= 2 && *distance < known.len());
+    close.min().map(|(_, known)| known)
+}
+
+/// Names in quotes, of many only the first ones.
+fn listed(names: &[&str]) -> String {
+    let mut quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let rest = quoted.len().saturating_sub(NAMED_TYPES);
+    quoted.truncate(NAMED_TYPES);
+    match rest {
+        0 => quoted.join(", "),
+        rest => format!("{} and {rest} more", quoted.join(", ")),
+    }
+}
+
+/// How many event types or fields a warning lists.
 const NAMED_TYPES: usize = 12;
 
 impl Notes {

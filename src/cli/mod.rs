@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 pub(crate) use args::Args;
 use args::Command;
@@ -75,7 +75,11 @@ fn printable(text: &str) -> String {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to() + 1;
+        anyhow!("{}: not valid UTF-8 at byte {place}", path.display())
+    })?;
     // Some editors put a byte order mark in front.
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
@@ -89,8 +93,21 @@ fn read_query(path: &Path) -> Result<Query> {
     let named = || path.display().to_string();
     Ok(match is_sql {
         true => QueryFile::from_sql(&text).with_context(named)?.query,
-        false => QueryFile::from_json(&text).with_context(named)?.query,
+        false => match QueryFile::from_json(&text) {
+            Err(error) if looks_like_sql(&text) => {
+                return Err(anyhow!("{error} (a file of SQL ends in .sql)")).with_context(named);
+            }
+            read => read.with_context(named)?.query,
+        },
     })
+}
+
+/// Whether the first word that is no comment begins a statement.
+fn looks_like_sql(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with("--"));
+    let word = first.and_then(|line| line.split(|c: char| !c.is_alphabetic()).next());
+    word.is_some_and(|word| ["select", "with"].contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// The catalog of a schema file; without one, every event type is a collection.

@@ -60,13 +60,15 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         run.out.flush()?;
         return Err(error);
     }
-    if run.engine.store().in_snapshot() {
+    let in_snapshot = run.engine.store().in_snapshot();
+    if in_snapshot {
         note(format_args!(
             "warning: the input ended inside a snapshot; its rows were not applied"
         ));
     }
     run.finish()?;
-    if run.engine.is_cut(id) {
+    let is_cut = run.engine.is_cut(id);
+    if is_cut {
         note(format_args!(
             "warning: a recursion was ended after its last round; rows may be missing \
              (`maxRounds` in the query says how many there are)"
@@ -77,7 +79,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode> {
         stats.lines().for_each(|line| note(format_args!("{line}")));
     }
     let clean = loader.finish(std::iter::once(&**view(&run.engine, id).plan()));
-    Ok(if clean {
+    Ok(if clean && !in_snapshot && !is_cut {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

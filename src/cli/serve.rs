@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::ServeArgs;
 use super::workers::workers;
-use super::{read_catalog, read_text};
+use super::{note, read_catalog, read_text};
 use tailwater::engine::{Workers, WorkersError, follow};
 use tailwater::server::{Error, Limits, Queries, Server, Token};
 
@@ -46,13 +46,31 @@ fn help(args: &ServeArgs, workers: &Workers) -> Result<()> {
 
 /// Logs on stderr.
 pub(super) fn log() {
-    let filter = EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = match env::var_os("TAILWATER_LOG") {
+        None => "warn".into(),
+        Some(said) => filter(&said.to_string_lossy()).unwrap_or_else(|reason| {
+            note(format_args!(
+                "warning: TAILWATER_LOG is `{}`, which cannot be read ({reason}); `warn` is used",
+                said.display()
+            ));
+            "warn".into()
+        }),
+    };
     tracing_subscriber::fmt()
         // A log on a disk that is full is no reason to end.
         .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+}
+
+/// What to log.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    // It would be read as everything of that target.
+    if let Some(open) = text.split(',').find(|part| part.trim_end().ends_with('=')) {
+        return Err(format!("there is no level behind `{}`", open.trim()));
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
 }
 
 async fn serve(args: &ServeArgs, workers: Workers) -> Result<()> {

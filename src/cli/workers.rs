@@ -26,8 +26,12 @@ pub(super) fn start(
             .error(ErrorKind::ArgumentConflict, message)
             .exit();
     }
-    if args.hosts.is_some() {
-        note(format_args!("waiting for the other processes"));
+    if workers.is_cluster() {
+        let others: Vec<String> = workers
+            .others()
+            .map(|(process, host)| format!("process {process} at {host}"))
+            .collect();
+        note(format_args!("waiting for {}", others.join(", ")));
     }
     if !workers.is_first() {
         follow(catalog, &workers)?;
@@ -45,7 +49,16 @@ pub(super) fn workers(args: &WorkersArgs) -> Result<Workers> {
             let text = read_text(file)?;
             let lines = text.lines().map(str::trim);
             let hosts = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-            Workers::cluster(args.workers, hosts.map(str::to_owned), process)
+            let hosts: Vec<String> = hosts.map(str::to_owned).collect();
+            if !hosts.is_empty() && process >= hosts.len() {
+                let last = hosts.len() - 1;
+                let file = file.display();
+                let message = format!("--process must be from 0 to {last}, as {file} says\n");
+                Args::command()
+                    .error(ErrorKind::ValueValidation, message)
+                    .exit();
+            }
+            Workers::cluster(args.workers, hosts, process)
                 .with_context(|| file.display().to_string())?
         }
         _ => Workers::threads(args.workers),

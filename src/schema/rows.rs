@@ -111,9 +111,21 @@ impl Columns {
     }
 
     /// The names of the fields that rows have had, in the order in which they came.
-    #[cfg(feature = "serve")]
-    pub(crate) fn seen(&self) -> impl Iterator<Item = &str> {
-        self.seen.iter().map(|column| self.names[*column].as_str())
+    pub fn seen(&self) -> impl Iterator<Item = &str> {
+        let fields = self.seen.iter().filter(|column| self.is_field(**column));
+        fields.map(|column| self.names[*column].as_str())
+    }
+
+    /// The names of the fields that queries ask for and that no row has had.
+    pub fn unseen(&self) -> impl Iterator<Item = &str> {
+        let columns = 0..self.names.len();
+        let unseen = columns.filter(|column| self.is_field(*column) && !self.is_seen[*column]);
+        unseen.map(|column| self.names[column].as_str())
+    }
+
+    /// Whether a column is a field; others, such as the key, have labels that a field could have.
+    fn is_field(&self, column: usize) -> bool {
+        self.get(&self.names[column]) == Some(column)
     }
 
     /// The fields' names by column; the first is the key's.

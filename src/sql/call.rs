@@ -10,6 +10,7 @@ use super::error::{Fault, Result};
 use super::expr::{common, text_of};
 use super::names::simple;
 use crate::query::{AggregateFunction, Expr, Function};
+use crate::value::Value;
 
 /// Functions that are the query model's, by SQL's names.
 const FUNCTIONS: [(&str, Function); 33] = [
@@ -88,6 +89,17 @@ impl Lowering {
         if let Some(aggregate) = self.aggregate(&name, f, &args)? {
             return Ok(aggregate);
         }
+        let function = FUNCTIONS.iter().find(|(known, _)| *known == name);
+        let is_special = SPECIAL.contains(&name.as_str());
+        let is_place = super::window::PLACES.contains(&name.as_str());
+        // Who misspells a name wants to hear of that first, whatever stands behind it.
+        if function.is_none() && !is_special && !is_place {
+            let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
+            let known = known.chain(super::aggregate::NAMES);
+            let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
+            let fault = fault.near(&name, known);
+            return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
+        }
         if let Some(filter) = &f.filter {
             let message = format!("`{name}` is no aggregate, so it takes no FILTER");
             return Err(Fault::new(filter.span(), message));
@@ -101,19 +113,12 @@ impl Lowering {
                 format!("`{name}` is no aggregate, so it takes neither DISTINCT nor ORDER BY");
             return Err(Fault::new(f.span(), message));
         }
-        if SPECIAL.contains(&name.as_str()) {
+        if is_special {
             return self.special(&name, &args.exprs, f.span());
         }
-        if super::window::PLACES.contains(&name.as_str()) {
+        let Some((_, function)) = function else {
             let fault = Fault::new(f.span(), format!("`{name}` needs OVER"));
             return Err(fault.hint(format!("as in {name}(…) OVER (PARTITION BY … ORDER BY …)")));
-        }
-        let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-            let known = FUNCTIONS.iter().map(|(name, _)| *name).chain(SPECIAL);
-            let known = known.chain(super::aggregate::NAMES);
-            let fault = Fault::new(ident.span, format!("unknown function `{}`", ident.value));
-            let fault = fault.near(&name, known);
-            return Err(fault.hint_else("the functions there are stand in docs/sql.md"));
         };
         let (mut lowered, mut kinds) = (Vec::new(), Vec::new());
         for arg in args.exprs {
@@ -122,7 +127,12 @@ impl Lowering {
             kinds.push(arg.kind);
         }
         let expr = Expr::Call(*function, lowered);
-        expr.check().map_err(|e| Fault::of(e, f.span()))?;
+        expr.check().map_err(|mut e| {
+            // The name as it is written, and not the query model's.
+            let theirs = format!("`{}`", function.as_str());
+            e.message = e.message.replace(&theirs, &format!("`{name}`"));
+            Fault::of(e, f.span())
+        })?;
         let kind = match function {
             Function::Coalesce | Function::Greatest | Function::Least => common(&kinds),
             _ => Kind::Any,
@@ -162,6 +172,7 @@ impl Lowering {
             "left" => {
                 takes(2, 2)?;
                 let (text, n) = (self.plain(args[0])?, self.plain(args[1])?);
+                let n = self.length_of_left(&text, n, span)?;
                 Ok(call(Function::Substr, [text, value(1), n]).into())
             }
             "to_timestamp" => {
@@ -224,6 +235,21 @@ impl Lowering {
                 })
             }
         }
+    }
+}
+
+impl Lowering {
+    /// How many characters `left` gives: of a negative number all but so many at the end.
+    fn length_of_left(&mut self, text: &Expr, n: Expr, span: Span) -> Result<Expr> {
+        if matches!(&n, Expr::Value(Value::Int(n)) if *n >= 0) {
+            return Ok(n);
+        }
+        let (text, again) = (self.copy(text, span)?, self.copy(&n, span)?);
+        let all = call(Function::CharLength, [text]);
+        let fewer = call(Function::Plus, [all, again]);
+        let fewer = call(Function::Greatest, [fewer, value(0)]);
+        let negative = call(Function::Lt, [self.copy(&n, span)?, value(0)]);
+        Ok(call(Function::CaseWhen, [negative, fewer, n]))
     }
 }
 

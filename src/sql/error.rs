@@ -123,6 +123,12 @@ impl Fault {
         }
     }
 
+    /// Whether its place stands behind another one.
+    pub(super) fn is_after(&self, other: Span) -> bool {
+        let (own, other) = (self.span.start, other.start);
+        (own.line, own.column) > (other.line, other.column)
+    }
+
     /// With a place, unless it has one.
     pub(super) fn at(mut self, span: Span) -> Fault {
         if self.span.start.line == 0 {

@@ -24,6 +24,13 @@ pub(super) enum Item {
 }
 
 impl Item {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Item::Column { name, .. } => Some(name),
+            Item::All { .. } => None,
+        }
+    }
+
     pub(super) fn expr(&self) -> Option<&Expr> {
         match self {
             Item::Column { expr, .. } => Some(expr),
@@ -161,6 +168,15 @@ impl Lowering {
                 ast::Expr::Case { .. } => "case".into(),
                 ast::Expr::Exists { .. } => "exists".into(),
                 ast::Expr::Extract { .. } => "extract".into(),
+                // Functions with a syntax of their own.
+                ast::Expr::Ceil { .. } => "ceil".into(),
+                ast::Expr::Floor { .. } => "floor".into(),
+                ast::Expr::Position { .. } => "position".into(),
+                ast::Expr::Substring { shorthand, .. } => match shorthand {
+                    true => "substr".into(),
+                    false => "substring".into(),
+                },
+                ast::Expr::Trim { .. } => "trim".into(),
                 _ => format_smolstr!("column{}", place + 1),
             }),
         }

@@ -108,7 +108,11 @@ impl Lowering {
         let names = block.iter().flat_map(|block| &block.sources);
         let name = &path[0].value;
         let fault = match path.len() {
-            1 => return Err(Fault::new(path[0].span, format!("unknown column `{name}`"))),
+            1 => {
+                let fault = Fault::new(path[0].span, format!("unknown column `{name}`"));
+                let columns = names.filter_map(|source| source.columns.as_ref()).flatten();
+                return Err(fault.suggest(name, columns.map(|column| column.name.as_str())));
+            }
             _ => Fault::new(path[0].span, format!("unknown source `{name}`")),
         };
         Err(match &names.clone().collect::<Vec<_>>()[..] {

@@ -33,10 +33,20 @@ pub(super) fn statement(text: &str) -> Result<Box<Query>> {
         .iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)));
     let first = words.next().map_or(Span::empty(), |token| token.span);
+    let open_case = open_case(&tokens);
     let parsed = Parser::new(&dialect)
         .with_tokens_with_locations(tokens)
         .parse_statements();
-    let mut statements = parsed.map_err(|e| unparsed(e, end))?.into_iter();
+    let mut statements = parsed
+        .map_err(|e| {
+            let fault = unparsed(e, end);
+            match open_case {
+                // The parser takes it for a name then, and wonders at what follows.
+                Some(case) if fault.is_after(case) => Fault::new(case, "this CASE has no END"),
+                _ => fault,
+            }
+        })?
+        .into_iter();
     match (statements.next(), statements.next()) {
         (Some(Statement::Query(query)), None) => Ok(query),
         (None, _) => Err(Fault::new(Span::empty(), "there is no statement")),
@@ -50,6 +60,21 @@ pub(super) fn statement(text: &str) -> Result<Box<Query>> {
             Err(fault.hint("a query begins with SELECT or WITH"))
         }
     }
+}
+
+/// The last `CASE` without an `END`.
+fn open_case(tokens: &[TokenWithSpan]) -> Option<Span> {
+    let mut open = Vec::new();
+    for TokenWithSpan { token, span } in tokens {
+        match token {
+            Token::Word(word) if word.keyword == Keyword::CASE => open.push(*span),
+            Token::Word(word) if word.keyword == Keyword::END => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// Refuses what would make a tree too deep.

@@ -428,9 +428,18 @@ impl Lowering {
             {
                 found = Some(&items[place]);
             }
+            // A name alone may be meant for one of what is selected.
+            let close = |fault: Fault| match &by.expr {
+                ast::Expr::Identifier(ident) => {
+                    let named = items.iter().filter_map(Item::name);
+                    fault.near(&ident.value, named)
+                }
+                _ => fault,
+            };
             let mut expr = None;
             if found.is_none() {
-                let lowered = self.within(Clause::OrderBy, |this| this.plain(&by.expr))?;
+                let lowered = self.within(Clause::OrderBy, |this| this.plain(&by.expr));
+                let lowered = lowered.map_err(close)?;
                 found = items.iter().find(|item| item.expr() == Some(&lowered));
                 expr = Some(lowered);
             }
@@ -439,7 +448,7 @@ impl Lowering {
                 (Some(Item::All { .. }), _) | (None, None) => {
                     return Err(Fault::new(span, "`*` is no column to order by"));
                 }
-                (None, Some(expr)) if grouped => self.regrouped(expr, keys, span)?,
+                (None, Some(expr)) if grouped => self.regrouped(expr, keys, span).map_err(close)?,
                 (None, Some(expr)) if expr.has_aggregate() => {
                     let message = "an aggregate in ORDER BY needs GROUP BY or one in SELECT";
                     return Err(Fault::new(span, message));

@@ -87,7 +87,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// If there is no such process in the list.
+    /// If there is no such process in the list, or the list has what is no address or one twice.
     pub fn cluster(
         threads: usize,
         hosts: impl IntoIterator<Item = String>,
@@ -101,11 +101,32 @@ impl Workers {
             );
             return Err(WorkersError::Invalid(message));
         }
+        for (i, host) in hosts.iter().enumerate() {
+            let parts = host.rsplit_once(':');
+            let is_whole = |(name, port): (&str, &str)| {
+                let is_name = !name.is_empty() && !name.contains(char::is_whitespace);
+                is_name && port.parse::<u16>().is_ok_and(|port| port > 0)
+            };
+            if !parts.is_some_and(is_whole) {
+                let message = format!("process {i}: `{host}` is not HOST:PORT");
+                return Err(WorkersError::Invalid(message));
+            }
+            if let Some(first) = hosts[..i].iter().position(|known| known == host) {
+                let message = format!("processes {first} and {i} are both at `{host}`");
+                return Err(WorkersError::Invalid(message));
+            }
+        }
         Ok(Workers {
             threads: threads.max(1),
             hosts,
             process,
         })
+    }
+
+    /// The other processes, each with where it is reached.
+    pub fn others(&self) -> impl Iterator<Item = (usize, &str)> {
+        let hosts = self.hosts.iter().map(String::as_str).enumerate();
+        hosts.filter(|(process, _)| *process != self.process)
     }
 
     /// Whether there are several processes.

@@ -76,7 +76,8 @@ fn a_recursion_without_an_end_is_told() {
              "select":{"i":{"type":"func","name":"add","args":[{"type":"ref","path":["m","i"]},{"type":"val","value":1}]}}}]}}},
         "maxRounds":2,"from":{"type":"collectionRef","collection":"n","alias":"n"}}"#;
     let done = with(counter, &[user("a", 1)]).run(RUN);
-    assert_eq!(done.status, 0);
+    // Rows may be missing.
+    assert_eq!(done.status, 1);
     assert_eq!(done.out.lines().count(), 3);
     assert!(
         done.err.starts_with("warning: a recursion was ended"),

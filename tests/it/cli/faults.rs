@@ -173,6 +173,63 @@ fn a_type_that_never_came_is_pointed_out() {
 }
 
 #[test]
+fn a_field_that_no_row_has_is_pointed_out() {
+    let run = |name: &str, events: &[String]| {
+        let sql = format!("SELECT {name} FROM users");
+        let dir = Dir::new(&[("q.sql", &sql), ("e.jsonl", &lines(events))]);
+        dir.run("query q.sql --events e.jsonl")
+    };
+    let events = [put("users", "1", r#"{"age":36,"name":null}"#)];
+    let warning = "warning: no row of `users` has a field";
+    for (name, said) in [
+        ("aeg", format!("{warning} `aeg`; did you mean `age`?\n")),
+        (
+            "city",
+            format!("{warning} `city`; fields seen: `age`, `name`\n"),
+        ),
+        // Null is there.
+        ("name", String::new()),
+        ("\"$key\"", String::new()),
+    ] {
+        let done = run(name, &events);
+        assert_eq!((done.status, done.err), (0, said), "{name}");
+    }
+    // Where there are no rows, nothing is known of them.
+    let done = run("aeg", &[delete("1")]);
+    assert_eq!((done.status, done.err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_snapshot_without_an_end_is_a_fault() {
+    let dir = with(
+        &total(),
+        &[user("a", 1), control("snapshot-start"), user("b", 1)],
+    );
+    let done = dir.run(RUN);
+    assert_eq!(
+        (done.status, done.out.as_str()),
+        (1, "{\"key\":\"[]\",\"value\":{\"n\":1}}\n")
+    );
+    let said = "warning: the input ended inside a snapshot; its rows were not applied\n";
+    assert_eq!(done.err, said);
+}
+
+#[test]
+fn files_that_are_no_queries_say_what_they_are() {
+    let dir = with(&query(""), &[]);
+    dir.write("q.txt", b"-- all\nSelect * from users");
+    let done = dir.run("query q.txt --events e.jsonl");
+    assert_eq!(done.status, 1);
+    let start = "error: q.txt: the query is not valid JSON";
+    assert!(done.err.starts_with(start), "{}", done.err);
+    let end = "(a file of SQL ends in .sql)\n";
+    assert!(done.err.ends_with(end), "{}", done.err);
+    dir.write("q.sql", b"select '\xff' from users");
+    dir.run("query q.sql --events e.jsonl")
+        .fails("q.sql: not valid UTF-8 at byte 9");
+}
+
+#[test]
 fn wrong_usage_has_a_status_of_its_own() {
     let dir = with(&query(""), &[]);
     for (args, message) in [
@@ -192,6 +249,14 @@ fn wrong_usage_has_a_status_of_its_own() {
             "must be a number greater than 0",
         ),
         ("explain", "<QUERY>..."),
+        (
+            "query http://localhost/v1/query/x --events e.jsonl",
+            "`tailwater watch URL` shows the result of a server",
+        ),
+        (
+            "query q.json --events https://localhost/v1/stream/x",
+            "`tailwater serve --upstream URL` reads the stream",
+        ),
     ] {
         let done = dir.run(args);
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args}");

@@ -51,11 +51,14 @@ fn threads_and_processes_print_what_one_prints() {
     );
 
     hosts(&dir, 2);
+    let listed = std::fs::read_to_string(dir.0.join("hosts.txt")).unwrap();
+    let address = listed.lines().last().unwrap();
     let follower = start(&dir, "e.jsonl", 1);
     let first = dir.run(&format!(
         "{RUN} --emit changes --batch 7 --hosts hosts.txt --process 0"
     ));
     assert_eq!((first.status, &first.out), (0, &alone.out), "{first:?}");
+    assert_eq!(first.err, format!("waiting for process 1 at {address}\n"));
     let (status, out, _) = ended(follower);
     assert_eq!((status, out.as_str()), (Some(0), ""));
 }
@@ -104,24 +107,39 @@ fn a_process_that_dies_ends_the_others_with_a_clear_word() {
 fn what_does_not_go_together_is_wrong_usage() {
     let dir = with(&total(), &users(1));
     hosts(&dir, 1);
+    let far = "--hosts hosts.txt --process 3";
     for (args, said) in [
         ("--workers 0", "must be a whole number from 1 on"),
+        ("--workers 257", "must be at most 256"),
+        ("--workers 100000", "must be at most 256"),
         ("--hosts hosts.txt", "--process"),
         ("--process 0", "--hosts"),
         (
             "--workers 2 --memory-limit 1GB",
             "limits of memory know nothing of other workers",
         ),
+        (far, "--process must be from 0 to 0, as hosts.txt says"),
     ] {
         let done = dir.run(&format!("{RUN} {args}"));
         assert_eq!(done.status, 2, "{args}: {done:?}");
         assert!(done.err.contains(said), "{args}: {done:?}");
     }
-    let done = dir.run(&format!("{RUN} --hosts hosts.txt --process 3"));
-    assert_eq!(done.status, 1);
-    assert!(
-        done.err
-            .contains("there is no process 3 among 1 hosts (they count from 0)"),
-        "{done:?}"
-    );
+}
+
+#[test]
+fn hosts_at_fault_are_named() {
+    let dir = with(&total(), &users(1));
+    for (list, message) in [
+        (
+            "",
+            "there is no process 0 among 0 hosts (they count from 0)",
+        ),
+        ("garbage\n", "process 0: `garbage` is not HOST:PORT"),
+        ("a:1\nb:70000\n", "process 1: `b:70000` is not HOST:PORT"),
+        ("a:1\nb:2\na:1\n", "processes 0 and 2 are both at `a:1`"),
+    ] {
+        dir.write("hosts.txt", list.as_bytes());
+        dir.run(&format!("{RUN} --hosts hosts.txt --process 0"))
+            .fails(&format!("hosts.txt: {message}"));
+    }
 }

@@ -137,13 +137,37 @@ fn what_cannot_be_is_said() {
         "{text}"
     );
 
-    let (status, text) = fails(&["--listen", "nowhere"]);
+    // 192.0.2.0/24 is no machine's.
+    let (status, text) = fails(&["--allow-public", "--listen", "192.0.2.1:0"]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("cannot listen on nowhere"), "{text}");
+    assert!(text.contains("cannot listen on 192.0.2.1:0"), "{text}");
 
-    let (status, text) = fails(&["--max-body", "0"]);
-    assert_eq!(status, Some(2));
-    assert!(text.contains("from 1 on"), "{text}");
+    for (args, said) in [
+        (["--listen", "nowhere"], "must be HOST:PORT"),
+        (["--listen", "127.0.0.1:99999"], "at most 65535"),
+        (["--cors", "nope"], "must be an origin"),
+        (["--stream", ""], "must name a stream"),
+        (["--max-body", "0"], "at least one byte"),
+        (["--keep-bytes", "8 boxes"], "must be a size"),
+    ] {
+        let (status, text) = fails(&args);
+        assert_eq!(status, Some(2), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn a_wish_for_a_log_that_cannot_be_read_is_told() {
+    for wish in ["tailwater=loud", "bogus="] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        command.env("TAILWATER_LOG", wish);
+        // It ends before it listens.
+        command.args(["serve", "--listen", "0.0.0.0:0"]);
+        let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+        let warning = format!("warning: TAILWATER_LOG is `{wish}`, which cannot be read");
+        assert!(said.starts_with(&warning), "{said}");
+        assert!(said.contains("`warn` is used"), "{said}");
+    }
 }
 
 #[tokio::test]
