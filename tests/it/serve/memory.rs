@@ -93,8 +93,9 @@ async fn a_query_that_explodes_on_a_new_stream_is_an_error() {
     let (near, site) = Site::start(queries).await;
     site.query("pairs", &cross()).await;
     site.await_rows("pairs", |rows| rows.len() == 100).await;
+    site.query("all", &all()).await;
     stream("DELETE", None).await;
-    site.await_state("pairs", "stale").await;
+    site.await_state("all", "stale").await;
     stream("PUT", Some(rows(0, 2000))).await;
     site.await_state("pairs", "error").await;
     for path in ["/v1/query/pairs/rows", "/v1/query/pairs?offset=-1"] {
@@ -103,6 +104,7 @@ async fn a_query_that_explodes_on_a_new_stream_is_an_error() {
     }
     // It runs again when there is less of it.
     stream("DELETE", None).await;
+    site.await_state("all", "stale").await;
     stream("PUT", Some(rows(0, 3))).await;
     site.await_state("pairs", "live").await;
     site.await_rows("pairs", |rows| rows.len() == 9).await;
