@@ -250,10 +250,6 @@ async fn nothing_is_lost_or_unsaid_whenever_the_server_is_killed() {
     let start = || block_in_place(|| Program::start_at(&listen, &args));
     let mut program = start();
     let site = Site::at(&program.url);
-    let created = site
-        .send("PUT", "/v1/stream/events", Some(&json!([])))
-        .await;
-    assert_eq!(created.status, 201);
     for (name, query) in queries() {
         site.query(name, &query).await;
     }
