@@ -40,7 +40,7 @@ fn read(bytes: &[u8], at: usize, width: usize) -> usize {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn read_wide(bytes: &[u8], at: usize, width: usize) -> usize {
     match width {
         2 => u16::from_le_bytes([bytes[at], bytes[at + 1]]) as usize,

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::sleep;
 
 use super::entry::Origin;
-use super::registry::Registry;
+use super::registry::{RegisterError, Registry};
 use crate::query::QueryFile;
 
 /// The layout of the page, which is no query.
@@ -147,10 +147,15 @@ async fn read(registry: &Arc<Registry>, file: &str, text: &str) -> Result<(), St
         true => QueryFile::from_sql(text).map_err(|error| error.to_string())?,
         false => QueryFile::from_json(text).map_err(|error| error.to_string())?,
     };
-    let old = registry.entry(name);
-    let registered = registry.register(name, file, Origin::File, old.as_ref());
-    let registered = registered.await;
-    registered.map(drop).map_err(|error| error.to_string())
+    loop {
+        let old = registry.entry(name);
+        let registered = registry.register(name, file.clone(), Origin::File, old.as_ref());
+        match registered.await {
+            // Who watches the folder and who has just written the file may both take it.
+            Err(RegisterError::Changed(_)) => {}
+            registered => return registered.map(drop).map_err(|error| error.to_string()),
+        }
+    }
 }
 
 /// The queries that came over HTTP in earlier runs.
