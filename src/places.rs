@@ -7,7 +7,7 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::value::hash_bytes;
+use crate::value::{Row, Tuple, hash_bytes};
 
 /// A hash of a key, as much of it as is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,15 +19,27 @@ impl KeyHash {
         KeyHash(hash_bytes(key) as u32)
     }
 
-    /// Of a hash of something else than bytes.
+    /// As [`KeyHash::of`] the key of a row.
     #[inline]
-    pub(crate) fn from_hash(hash: u64) -> KeyHash {
-        KeyHash(hash as u32)
+    pub(crate) fn of_row(row: &Row) -> KeyHash {
+        KeyHash(row.key_hash())
     }
 
-    /// What the table goes by.
+    /// Of the keys of a tuple's rows.
     #[inline]
-    fn spread(self) -> u64 {
+    pub(crate) fn of_tuple(tuple: &Tuple) -> KeyHash {
+        match &tuple[..] {
+            [Some(row)] => KeyHash::of_row(row),
+            rows => KeyHash(rows.iter().fold(0, |hash: u32, row| {
+                let part = row.as_ref().map_or(0, Row::key_hash);
+                (hash.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9)
+            })),
+        }
+    }
+
+    /// What a table goes by.
+    #[inline]
+    pub(crate) fn spread(self) -> u64 {
         u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
@@ -88,13 +100,6 @@ impl Places {
                 (place, true)
             }
         }
-    }
-
-    /// Takes note of the place of a key that is not there yet.
-    #[inline]
-    pub(crate) fn insert(&mut self, hash: KeyHash, place: u32) {
-        let slot = Slot { hash, place };
-        self.0.insert_unique(hash.spread(), slot, Slot::spread);
     }
 
     /// Forgets a place, which must be there.

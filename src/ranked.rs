@@ -128,10 +128,10 @@ impl<T: Ord + Clone + Heap> Node<T> {
         }
     }
 
-    fn insert(&mut self, element: T, bytes: &mut usize) -> bool {
+    fn insert(&mut self, element: T, bytes: &mut usize) -> Result<(), T> {
         match self {
             Node::Leaf(elements) => match elements.binary_search(&element) {
-                Ok(_) => false,
+                Ok(_) => Err(element),
                 Err(place) => {
                     let room = elements.capacity();
                     *bytes += element.heap();
@@ -141,20 +141,18 @@ impl<T: Ord + Clone + Heap> Node<T> {
                     }
                     elements.insert(place, element);
                     *bytes += (elements.capacity() - room) * size_of::<T>();
-                    true
+                    Ok(())
                 }
             },
             Node::Inner(children) => {
                 let place = child_of(children, &element);
                 let child = &mut children[place];
-                if !child.node.insert(element, bytes) {
-                    return false;
-                }
+                child.node.insert(element, bytes)?;
                 child.count += 1;
                 if child.node.is_overfull() {
                     split_child(children, place, bytes);
                 }
-                true
+                Ok(())
             }
         }
     }
@@ -228,6 +226,11 @@ impl<T: Ord + Clone + Heap> RankedSet<T> {
 
     /// Adds an element; false if it is there already.
     pub(crate) fn insert(&mut self, element: T) -> bool {
+        self.try_insert(element).is_ok()
+    }
+
+    /// Adds an element, or gives it back if it is there already.
+    pub(crate) fn try_insert(&mut self, element: T) -> Result<(), T> {
         let inserted = self.root.insert(element, &mut self.bytes);
         if self.root.is_overfull() {
             self.bytes -= self.root.bytes();

@@ -198,9 +198,10 @@ impl<'a, F: Fabric> Builder<'a, F> {
                 let is_bound = |node: &Node| node.any(&mut |n| matches!(n, Node::Bound(_)));
                 // What is bound may bring one feed to both sides.
                 let both = is_bound(&join.left) && is_bound(&join.right);
-                let net = match (outer && !join.residual.is_empty()) || both {
-                    true => Net::Never,
-                    false => Net::OneFeed,
+                let net = match outer {
+                    false => Net::Always,
+                    true if !join.residual.is_empty() || both => Net::Never,
+                    true => Net::OneFeed,
                 };
                 let joined = self.fabric.binary(left, right, meter, operator);
                 (joined, net)

@@ -39,9 +39,16 @@ impl ExactSum {
     }
 
     /// Adds a number `times` times; negative times take it away.
+    #[inline]
     pub(super) fn add(&mut self, value: ValueRef<'_>, times: isize) {
         match value {
             ValueRef::Int(i) => self.integers += i * times as i128,
+            value => self.add_other(value, times),
+        }
+    }
+
+    fn add_other(&mut self, value: ValueRef<'_>, times: isize) {
+        match value {
             ValueRef::Float(f) => {
                 self.floats += times;
                 if f.is_finite() && f.abs() < HUGE {

@@ -1,8 +1,9 @@
 //! Join: inner, left, right, full, cross, semi and anti, with further conditions.
 //!
 //! In a tick, first the right side's changes meet the left side as it was, then the left side's
-//! changes meet the right side as it is. Each side is an index by join key: an arrangement that
-//! queries share where the side is a collection, a private one otherwise. Null and missing keys
+//! changes meet the right side as it is. Pairs that would come and leave in one tick are left out by
+//! inner joins, so that what they bring out is net. Each side is an index by join key: an arrangement
+//! that queries share where the side is a collection, a private one otherwise. Null and missing keys
 //! match nothing.
 
 mod semi;
@@ -15,8 +16,8 @@ use smallvec::SmallVec;
 
 use super::budget::{Meter, TUPLE};
 use super::operator::Binary;
-use super::{Diff, Updates};
-use crate::plan::{Expr, Join as Plan, encode_join_key};
+use super::{Diff, Updates, is_net};
+use crate::plan::{Expr, Join as Plan, join_key};
 use crate::query::JoinKind;
 use crate::store::{Arrangement, Index};
 use crate::value::{Heap, Row, Tuple};
@@ -56,6 +57,7 @@ impl Side {
         ) {
             consolidate(updates);
         }
+        debug_assert!(is_net(updates), "the plan says when it is net");
     }
 
     fn update(&mut self, key: &[u8], tuple: &Tuple, diff: Diff) {
@@ -99,11 +101,13 @@ impl Side {
     }
 }
 
-/// What a tick changes in the left side, where the side shows the state after it already.
+/// What a tick changes in the left side, where the right side changes under the same key.
 #[derive(Default)]
 struct Undo {
     /// Before the first tick there was nothing.
     everything: bool,
+    /// Whether the left side shows the state after the tick already.
+    done: bool,
     changes: Map<Key, KeyChanges>,
 }
 
@@ -111,7 +115,9 @@ struct Undo {
 #[derive(Default)]
 struct KeyChanges {
     came: Set<Tuple>,
-    left: Vec<Tuple>,
+    left: Set<Tuple>,
+    /// On the right side.
+    right_came: Set<Tuple>,
 }
 
 type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
@@ -124,11 +130,40 @@ impl Undo {
             return true;
         }
         match self.changes.get(key) {
-            None => side.all(key, f),
-            Some(changes) => {
+            Some(changes) if self.done => {
                 side.all(key, |tuple| changes.came.contains(tuple) || f(tuple))
                     && changes.left.iter().all(|tuple| f(tuple))
             }
+            _ => side.all(key, f),
+        }
+    }
+
+    /// As [`Undo::all`], without those that leave.
+    fn all_staying(
+        &self,
+        side: &Side,
+        key: &[u8],
+        mut f: impl FnMut(&[Option<Row>]) -> bool,
+    ) -> bool {
+        if self.everything {
+            return true;
+        }
+        match self.changes.get(key) {
+            Some(KeyChanges { came, left, .. }) => {
+                let other = if self.done { came } else { left };
+                side.all(key, |tuple| other.contains(tuple) || f(tuple))
+            }
+            None => side.all(key, f),
+        }
+    }
+
+    /// The right side's tuples after the tick that were there before, too.
+    fn all_old(&self, right: &Side, key: &[u8], mut f: impl FnMut(&[Option<Row>]) -> bool) -> bool {
+        match self.changes.get(key) {
+            Some(KeyChanges { right_came, .. }) => {
+                right.all(key, |tuple| right_came.contains(tuple) || f(tuple))
+            }
+            None => right.all(key, f),
         }
     }
 }
@@ -177,11 +212,9 @@ fn by_key(
 ) -> Vec<(Key, Tuple, Diff)> {
     let (mut keyed, mut scratch) = (Vec::with_capacity(updates.len()), Vec::new());
     for (tuple, diff) in updates.drain(..) {
-        scratch.clear();
-        if encode_join_key(keys, &tuple, &mut scratch) {
-            keyed.push((Key::from_slice(&scratch), tuple, diff));
-        } else {
-            no_key(tuple, diff);
+        match join_key(keys, &tuple, &mut scratch).map(Key::from_slice) {
+            Some(key) => keyed.push((key, tuple, diff)),
+            None => no_key(tuple, diff),
         }
     }
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -214,21 +247,31 @@ impl Join {
     fn undo(&mut self, left: &Updates, right: &Updates) -> Undo {
         let mut undo = Undo {
             everything: self.fresh,
+            done: matches!(self.left, Side::Shared(_)),
             ..Undo::default()
         };
         self.fresh = false;
-        if matches!(self.left, Side::Shared(_)) && !undo.everything && !right.is_empty() {
-            let mut key = Vec::new();
-            for (tuple, diff) in left {
-                key.clear();
-                if encode_join_key(&self.left_keys, tuple, &mut key) {
-                    let changes = undo.changes.entry(Key::from_slice(&key)).or_default();
-                    if *diff > 0 {
-                        changes.came.insert(tuple.clone());
-                    } else {
-                        changes.left.push(tuple.clone());
-                    }
+        let nets = matches!(self.kind, JoinKind::Inner | JoinKind::Cross);
+        if undo.everything || left.is_empty() || !(undo.done || nets) {
+            return undo;
+        }
+        let mut key = Vec::new();
+        for (tuple, diff) in right {
+            if let Some(key) = join_key(&self.right_keys, tuple, &mut key) {
+                let changes = undo.changes.entry(Key::from_slice(key)).or_default();
+                if nets && *diff > 0 {
+                    changes.right_came.insert(tuple.clone());
                 }
+            }
+        }
+        for (tuple, diff) in left.iter().filter(|_| !right.is_empty()) {
+            if let Some(key) = join_key(&self.left_keys, tuple, &mut key)
+                && let Some(changes) = undo.changes.get_mut(key)
+            {
+                match *diff > 0 {
+                    true => changes.came.insert(tuple.clone()),
+                    false => changes.left.insert(tuple.clone()),
+                };
             }
         }
         undo
@@ -241,7 +284,7 @@ impl Join {
         undo: &Undo,
         output: &mut Updates,
     ) {
-        let mut key = Vec::new();
+        let mut scratch = Vec::new();
         let mut emit = |join: &Join, tuple: Tuple, diff| {
             if !join.matches(&tuple) {
                 return true;
@@ -250,21 +293,27 @@ impl Join {
             join.meter.spend(join.cost)
         };
         for (tuple, diff) in right.drain(..) {
-            key.clear();
-            if encode_join_key(&self.right_keys, &tuple, &mut key) {
-                self.right.update(&key, &tuple, diff);
-                let left = &self.left;
-                if !undo.all(left, &key, |row| emit(self, concat(row, &tuple), diff)) {
+            if let Some(key) = join_key(&self.right_keys, &tuple, &mut scratch) {
+                self.right.update(key, &tuple, diff);
+                let mut emit = |row: &[_]| emit(self, concat(row, &tuple), diff);
+                let done = match diff > 0 {
+                    true => undo.all_staying(&self.left, key, &mut emit),
+                    false => undo.all(&self.left, key, &mut emit),
+                };
+                if !done {
                     return;
                 }
             }
         }
         for (tuple, diff) in left.drain(..) {
-            key.clear();
-            if encode_join_key(&self.left_keys, &tuple, &mut key) {
-                self.left.update(&key, &tuple, diff);
-                let right = &self.right;
-                if !right.all(&key, |row| emit(self, concat(&tuple, row), diff)) {
+            if let Some(key) = join_key(&self.left_keys, &tuple, &mut scratch) {
+                self.left.update(key, &tuple, diff);
+                let mut emit = |row: &[_]| emit(self, concat(&tuple, row), diff);
+                let done = match diff > 0 {
+                    true => self.right.all(key, &mut emit),
+                    false => undo.all_old(&self.right, key, &mut emit),
+                };
+                if !done {
                     return;
                 }
             }
@@ -390,13 +439,12 @@ impl Join {
                 partners.remove(tuple);
             }
         }
-        let mut key = Vec::new();
+        let mut scratch = Vec::new();
         for (tuple, diff) in right.drain(..) {
-            key.clear();
             let mut found = 0;
-            if encode_join_key(&self.right_keys, &tuple, &mut key) {
-                self.right.update(&key, &tuple, diff);
-                let done = undo.all(&self.left, &key, |partner| {
+            if let Some(key) = join_key(&self.right_keys, &tuple, &mut scratch) {
+                self.right.update(key, &tuple, diff);
+                let done = undo.all(&self.left, key, |partner| {
                     let joined = concat(partner, &tuple);
                     let matches = self.matches(&joined);
                     if matches {
@@ -422,11 +470,10 @@ impl Join {
             }
         }
         for (tuple, diff) in left.drain(..) {
-            key.clear();
             let mut found = 0;
-            if encode_join_key(&self.left_keys, &tuple, &mut key) {
-                self.left.update(&key, &tuple, diff);
-                let done = self.right.all(&key, |partner| {
+            if let Some(key) = join_key(&self.left_keys, &tuple, &mut scratch) {
+                self.left.update(key, &tuple, diff);
+                let done = self.right.all(key, |partner| {
                     let joined = concat(&tuple, partner);
                     let matches = self.matches(&joined);
                     if matches {

@@ -113,7 +113,7 @@ impl Local {
             let (origins, inlets) = builder.feeds.into_iter().unzip();
             let running = Running {
                 index,
-                probe: sink(tuples, pool, buffer),
+                probe: sink(tuples, pool.clone(), buffer),
                 time: 0,
                 inlets,
                 clocks: builder.clocks,
@@ -126,6 +126,7 @@ impl Local {
                     eager: builder.eager,
                     parts: None,
                     budget: builder.budget,
+                    pool,
                 },
             };
             (running, origins)

@@ -76,14 +76,29 @@ impl Feed {
         }
     }
 
+    fn accepts(&self, row: &Option<Row>) -> bool {
+        matches!(&self.origin, Origin::Scan(scan) if scan.accepts(row))
+    }
+
     /// Sends a row of the collection that is read, if it passes the filter; whether it does.
     #[inline]
     pub(crate) fn offer(&mut self, row: &Option<Row>, diff: Diff) -> bool {
-        let passes = matches!(&self.origin, Origin::Scan(scan) if scan.accepts(row));
+        let passes = self.accepts(row);
         if let Some(row) = row
             && passes
         {
             self.send(single(row.clone()), diff);
+        }
+        passes
+    }
+
+    /// As [`Feed::offer`], of a row that nobody else needs.
+    #[inline]
+    pub(crate) fn give(&mut self, row: Row, diff: Diff) -> bool {
+        let row = Some(row);
+        let passes = self.accepts(&row);
+        if passes {
+            self.send(Tuple::from_buf_and_len([row, None], 1), diff);
         }
         passes
     }
@@ -99,6 +114,13 @@ impl Feed {
     pub(crate) fn send(&mut self, tuple: Tuple, diff: Diff) {
         self.buffer.push((tuple, diff));
     }
+}
+
+/// Whether updates hold each tuple only once, for assertions.
+fn is_net(updates: &Updates) -> bool {
+    let mut once = updates.clone();
+    differential_dataflow::consolidation::consolidate(&mut once);
+    once.len() == updates.len()
 }
 
 /// When a tick's updates hold each tuple only once.

@@ -8,22 +8,41 @@ use crate::value::Tuple;
 
 /// Containers to use again: large ones come fresh from the system otherwise, page by page.
 #[derive(Clone, Default)]
-pub(super) struct Pool(Rc<RefCell<Vec<Updates>>>);
+pub(super) struct Pool(Rc<RefCell<Containers>>);
+
+#[derive(Default)]
+struct Containers {
+    small: Vec<Updates>,
+    large: Vec<Updates>,
+}
 
 impl Pool {
+    /// A container for a tick that is being processed: a large one, if there is any.
     pub(super) fn get(&self) -> Updates {
-        self.0.borrow_mut().pop().unwrap_or_default()
+        let Containers { small, large } = &mut *self.0.borrow_mut();
+        large.pop().or_else(|| small.pop()).unwrap_or_default()
     }
 
     /// A container for one that may wait long for its tick: a small one, if there is any.
     pub(super) fn get_small(&self) -> Updates {
-        let small = |updates: &mut Updates| updates.capacity() <= SMALL;
-        self.0.borrow_mut().pop_if(small).unwrap_or_default()
+        self.0.borrow_mut().small.pop().unwrap_or_default()
+    }
+
+    /// Gives one that so many changes may come to a large container, if there is any.
+    pub(super) fn make_room(&self, updates: &mut Updates, count: usize) {
+        if count > SMALL
+            && updates.capacity() <= SMALL
+            && let Some(mut large) = self.0.borrow_mut().large.pop()
+        {
+            large.append(updates);
+            std::mem::swap(updates, &mut large);
+        }
     }
 
     /// What the containers take.
     pub(super) fn bytes(&self) -> usize {
-        let room = self.0.borrow().iter().map(Vec::capacity).sum::<usize>();
+        let Containers { small, large } = &*self.0.borrow();
+        let room = small.iter().chain(large).map(Vec::capacity).sum::<usize>();
         room * size_of::<(Tuple, Diff)>()
     }
 
@@ -31,16 +50,30 @@ impl Pool {
     /// taken, timely keeps for the next tick, which may never come.
     pub(super) fn put(&self, updates: &mut Updates) {
         debug_assert!(updates.is_empty(), "what is given back was processed");
-        let (updates, mut pool) = (std::mem::take(updates), self.0.borrow_mut());
-        if (1..=MAX_POOLED).contains(&updates.capacity()) && pool.len() < MAX_POOLED_COUNT {
+        let updates = std::mem::take(updates);
+        let Containers { small, large } = &mut *self.0.borrow_mut();
+        let pool = match updates.capacity() {
+            0 => return,
+            1..=SMALL => small,
+            ..=MAX_POOLED => large,
+            _ => return,
+        };
+        if pool.len() < MAX_POOLED_COUNT {
             pool.push(updates);
+        }
+    }
+
+    /// As [`Pool::put`], of one that was emptied, unless it is small and may wait where it is.
+    pub(super) fn put_large(&self, updates: &mut Updates) {
+        if updates.is_empty() && updates.capacity() > SMALL {
+            self.put(updates);
         }
     }
 }
 
 const MAX_POOLED: usize = 8192;
 /// Each dataflow has some containers that wait: they have so much room at most.
-pub(super) const SMALL: usize = 64;
+const SMALL: usize = 64;
 const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.

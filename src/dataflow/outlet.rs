@@ -6,8 +6,8 @@ use std::rc::Rc;
 use differential_dataflow::consolidation::consolidate;
 
 use super::budget::{self, Balance, Budget, OperatorFigures, Stopped};
-use super::operator::SMALL;
-use super::{Net, Updates};
+use super::operator::Pool;
+use super::{Net, Updates, is_net};
 
 /// The changes that came out of a dataflow, and its books.
 pub(super) struct Outlet {
@@ -18,6 +18,7 @@ pub(super) struct Outlet {
     /// How many operators will bring out something in the first tick, whatever comes in.
     pub(super) eager: usize,
     pub(super) budget: Budget,
+    pub(super) pool: Pool,
     /// How the output stands while what is there comes in parts.
     pub(super) parts: Option<Parts>,
 }
@@ -97,7 +98,7 @@ impl Outlet {
 
     /// Gives back the room that a large tick took on its way out.
     pub(super) fn shrink(&self) {
-        shrink(&mut self.changes.borrow_mut());
+        self.pool.put_large(&mut self.changes.borrow_mut());
     }
 
     /// What the last tick brought out: at most one change of a tuple, its diff 1 or -1. To be
@@ -108,6 +109,7 @@ impl Outlet {
         if !net && updates.len() > 1 {
             consolidate(&mut updates);
         }
+        debug_assert!(is_net(&updates), "the plan says when it is net");
         updates
     }
 }
@@ -117,12 +119,5 @@ impl Outlet {
 fn net(changes: &mut Updates) {
     if changes.iter().any(|(_, diff)| *diff < 0) {
         consolidate(changes);
-    }
-}
-
-/// Gives back the room of a container that was emptied, unless it is small.
-pub(super) fn shrink(updates: &mut Updates) {
-    if updates.is_empty() && updates.capacity() > SMALL {
-        *updates = Updates::new();
     }
 }

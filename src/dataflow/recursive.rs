@@ -30,7 +30,7 @@ use super::join::{concat, cost};
 use super::project::{self, Project};
 use super::streams::Streams;
 use super::{Diff, Net, Time, Tuples, Updates};
-use crate::plan::{Expr, Join, Node, Recursive, encode_join_key};
+use crate::plan::{Expr, Join, Node, Recursive, join_key};
 use crate::value::{Row, Tuple, single};
 
 /// A tick, and a round of the iteration within it.
@@ -236,9 +236,12 @@ impl<'i> Inside<'i, '_> {
         let keyed = |tuples: Collection<'i, Round>, keys: &[Expr]| {
             let (keys, meter) = (keys.to_vec(), meter.clone());
             tuples.flat_map(move |tuple| {
-                let mut key = Vec::new();
-                let there = meter.spend(RECORD) && encode_join_key(&keys, &tuple, &mut key);
-                there.then_some((key, tuple))
+                let mut scratch = Vec::new();
+                let there = meter.spend(RECORD);
+                let key = join_key(&keys, &tuple, &mut scratch)
+                    .filter(|_| there)?
+                    .to_vec();
+                Some((key, tuple))
             })
         };
         let (left, right) = (keyed(left, &join.left_keys), keyed(right, &join.right_keys));

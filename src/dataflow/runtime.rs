@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 
 use super::budget::OperatorFigures;
 use super::local::{Local, Running};
-use super::outlet::{Outlet, shrink};
+use super::outlet::Outlet;
 use super::steps::Stepped;
 use super::workers::{Leader, Lost, Remote};
 use super::{Feed, Stopped, Updates};
@@ -108,6 +108,13 @@ impl Runtime {
         };
         let feeds = origins.into_iter().map(Feed::new).collect();
         Dataflow { feeds, body }
+    }
+
+    /// Prepares a feed for so many changes as may come to it in one tick.
+    pub(crate) fn make_room(&self, feed: &mut Feed, count: usize) {
+        if let Place::Here(local) = &self.0 {
+            local.pool.make_room(&mut feed.buffer, count);
+        }
     }
 
     /// Begins a dataflow's tick with what was fed to it. Several may run at once; they are finished
@@ -267,7 +274,12 @@ impl Dataflow {
         match &self.body {
             Body::Steps(stepped) => stepped.outlet.shrink(),
             Body::Streams(running) => running.outlet.shrink(),
-            Body::Workers(_, output) => shrink(&mut output.borrow_mut()),
+            Body::Workers(_, output) => {
+                let mut output = output.borrow_mut();
+                if output.is_empty() {
+                    *output = Updates::new();
+                }
+            }
         }
     }
 

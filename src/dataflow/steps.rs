@@ -247,6 +247,7 @@ impl Stepped {
         let (Wire(result), net) = builder.result(root);
         builder.fabric.readers[result].push(Reader::Result);
         let (origins, inlets) = builder.feeds.into_iter().unzip();
+        let pool = builder.fabric.pool.clone();
         let stepped = Stepped {
             steps: builder.fabric,
             inlets,
@@ -260,6 +261,7 @@ impl Stepped {
                 eager: builder.eager,
                 parts: None,
                 budget: builder.budget,
+                pool,
             },
         };
         (stepped, origins)

@@ -12,7 +12,7 @@ use hashbrown::hash_map::EntryRef;
 use smallvec::SmallVec;
 
 use super::operator::Unary;
-use super::{Diff, Updates};
+use super::{Diff, Updates, is_net};
 use crate::plan::{Expr, Node, OrderKey, encode_all, sort_key, sort_prefix};
 use crate::ranked::RankedSet;
 use crate::value::{Heap, SortKey, Tuple, share};
@@ -236,6 +236,7 @@ impl Unary for Window {
         if !self.consolidated {
             consolidate(input);
         }
+        debug_assert!(is_net(input), "the plan says when it is net");
         let stretch = self.stretch;
         let order = &self.order;
         let entry = |tuple: Tuple, diff| ((sort_prefix(order, &tuple), tuple), diff);

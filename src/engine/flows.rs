@@ -508,12 +508,10 @@ impl Flows {
     }
 
     /// Tells the flows of changes, lets them work, and says which ones did whose output is a result.
-    pub(super) fn step(&mut self, changes: &BTreeMap<usize, Changes>) -> Vec<FlowId> {
+    pub(super) fn step(&mut self, changes: BTreeMap<usize, Changes>) -> Vec<FlowId> {
         let mut touched = Vec::new();
         for (collection, changes) in changes {
-            if let Some(router) = self.routers.get(*collection) {
-                route(router, changes, &mut self.all, &mut touched);
-            }
+            self.route(collection, changes, &mut touched);
         }
         touched.sort_unstable();
         touched.dedup();
@@ -522,6 +520,56 @@ impl Flows {
             return touched;
         }
         self.climb(touched)
+    }
+
+    /// Sends what changed in a collection to all that it concerns.
+    fn route(&mut self, collection: usize, changes: Changes, touched: &mut Vec<FlowId>) {
+        let Some(router) = self.routers.get(collection) else {
+            return;
+        };
+        fn feed(flows: &mut BTreeMap<FlowId, Flow>, (id, place): Place) -> &mut Feed {
+            let flow = flows.get_mut(&id).expect("readers run");
+            &mut flow.dataflow.feeds[place]
+        }
+        let rows = || {
+            let both = changes.iter().flat_map(|(old, new)| [(old, -1), (new, 1)]);
+            both.filter(|(row, _)| row.is_some())
+        };
+        if router.is_indexed() {
+            let mut scratch = Vec::new();
+            for (row, diff) in rows() {
+                router.of(row, &mut scratch, |place| {
+                    if feed(&mut self.all, place).offer(row, diff)
+                        && touched.last() != Some(&place.0)
+                    {
+                        touched.push(place.0);
+                    }
+                });
+            }
+        }
+        let Some((last, others)) = router.rest().split_last() else {
+            return;
+        };
+        let count = 2 * changes.len();
+        for place in others {
+            let feed = feed(&mut self.all, *place);
+            self.runtime.make_room(feed, count);
+            let sent = rows().filter(|(row, diff)| feed.offer(row, *diff)).count();
+            if sent > 0 {
+                touched.push(place.0);
+            }
+        }
+        let feed = feed(&mut self.all, *last);
+        self.runtime.make_room(feed, count);
+        let mut sent = false;
+        for (old, new) in changes {
+            for (row, diff) in [(old, -1), (new, 1)] {
+                sent |= row.is_some_and(|row| feed.give(row, diff));
+            }
+        }
+        if sent {
+            touched.push(last.0);
+        }
     }
 
     /// One tick of flows that do not read each other.
@@ -608,38 +656,4 @@ fn release(built: &Node, store: &mut Store) {
         }
         false
     });
-}
-
-/// Sends what changed in a collection to all that it concerns.
-fn route(
-    router: &Router<Place>,
-    changes: &Changes,
-    flows: &mut BTreeMap<FlowId, Flow>,
-    touched: &mut Vec<FlowId>,
-) {
-    let rows = || {
-        let both = changes.iter().flat_map(|(old, new)| [(old, -1), (new, 1)]);
-        both.filter(|(row, _)| row.is_some())
-    };
-    fn feed(flows: &mut BTreeMap<FlowId, Flow>, (id, place): Place) -> &mut Feed {
-        let flow = flows.get_mut(&id).expect("readers run");
-        &mut flow.dataflow.feeds[place]
-    }
-    for place in router.rest() {
-        let feed = feed(flows, *place);
-        let sent = rows().filter(|(row, diff)| feed.offer(row, *diff)).count();
-        if sent > 0 {
-            touched.push(place.0);
-        }
-    }
-    if router.is_indexed() {
-        let mut scratch = Vec::new();
-        for (row, diff) in rows() {
-            router.of(row, &mut scratch, |place| {
-                if feed(flows, place).offer(row, diff) && touched.last() != Some(&place.0) {
-                    touched.push(place.0);
-                }
-            });
-        }
-    }
 }

@@ -510,7 +510,7 @@ impl Engine {
 
     fn step(&mut self, changes: BTreeMap<usize, Changes>) -> BTreeMap<QueryId, ChangeSet> {
         self.make_room();
-        let touched = self.flows.step(&changes);
+        let touched = self.flows.step(changes);
         self.settle(touched)
     }
 

@@ -205,18 +205,42 @@ impl std::hash::Hash for Shape {
     }
 }
 
+/// The encoded value of a column; missing for an unmatched side.
+#[inline]
+pub(super) fn encoded(tuple: &[Option<Row>], source: usize, column: usize) -> &[u8] {
+    let row = tuple[source].as_ref();
+    row.map_or(&[], |row| row.encoded(column))
+}
+
 impl Expr {
     /// The value of the expression for a tuple.
+    #[inline]
     pub(crate) fn eval<'a>(&'a self, tuple: &'a [Option<Row>]) -> Datum<'a> {
         #[cfg(test)]
         crate::work::add(1);
         match self {
-            Expr::Column { source, column, .. } => Datum::Ref(match &tuple[*source] {
-                Some(row) => row.get(*column),
-                None => ValueRef::Missing,
-            }),
+            Expr::Column { source, column, .. } => {
+                Datum::Ref(decode(encoded(tuple, *source, *column)))
+            }
+            computed => computed.compute(tuple),
+        }
+    }
+
+    fn compute<'a>(&'a self, tuple: &'a [Option<Row>]) -> Datum<'a> {
+        match self {
+            Expr::Column { .. } => unreachable!("a column is read"),
             Expr::Const(value) => Datum::Ref(value.as_ref()),
-            Expr::Call(function, args) => function.call(args.len(), &|i| args[i].eval(tuple)),
+            Expr::Call(function, args) => {
+                if function.is_arithmetic()
+                    && let [left, right] = &args[..]
+                    && let ValueRef::Int(a) = left.eval(tuple).as_ref()
+                    && let ValueRef::Int(b) = right.eval(tuple).as_ref()
+                    && let Some(result) = function.of_integers(a, b)
+                {
+                    return Datum::Own(result);
+                }
+                function.call(args.len(), &|i| args[i].eval(tuple))
+            }
             Expr::Field(base, name) => match base.eval(tuple) {
                 Datum::Ref(ValueRef::Null) => Datum::Ref(ValueRef::Null),
                 Datum::Ref(value) => Datum::Ref(value.get(name)),
@@ -262,25 +286,35 @@ impl Expr {
             && let [Expr::Column { source, column, .. }, Expr::Const(value)] = &args[..]
             && function.is_comparison()
         {
-            let encoded = tuple[*source]
-                .as_ref()
-                .map_or(&[][..], |row| row.encoded(*column));
+            let encoded = encoded(tuple, *source, *column);
             let value = value.as_ref();
             return match function {
                 Function::Eq => !value.is_nullish() && encoded_is(encoded, value),
                 other => other.holds(decode(encoded), value),
             };
         }
+        match self {
+            Expr::Call(function, args) if function.is_comparison() => {
+                let [left, right] = [0, 1].map(|i| args[i].eval(tuple));
+                return function.holds(left.as_ref(), right.as_ref());
+            }
+            Expr::Call(Function::And, args) if args.iter().all(Expr::is_comparison) => {
+                return args.iter().all(|condition| condition.test(tuple));
+            }
+            _ => {}
+        }
         matches!(self.eval(tuple).as_ref(), ValueRef::Bool(true))
+    }
+
+    fn is_comparison(&self) -> bool {
+        matches!(self, Expr::Call(function, _) if function.is_comparison())
     }
 
     /// Whether the expression is neither null nor missing.
     #[inline]
     pub(crate) fn is_known(&self, tuple: &[Option<Row>]) -> bool {
         match self {
-            Expr::Column { source, column, .. } => tuple[*source]
-                .as_ref()
-                .is_some_and(|row| !is_nullish(row.encoded(*column))),
+            Expr::Column { source, column, .. } => !is_nullish(encoded(tuple, *source, *column)),
             expr => !expr.eval(tuple).as_ref().is_nullish(),
         }
     }
@@ -290,11 +324,7 @@ impl Expr {
     pub(crate) fn push_to(&self, tuple: &[Option<Row>], builder: &mut SeqBuilder) {
         match self {
             Expr::Column { source, column, .. } => {
-                builder.push_encoded(
-                    tuple[*source]
-                        .as_ref()
-                        .map_or(&[][..], |row| row.encoded(*column)),
-                );
+                builder.push_encoded(encoded(tuple, *source, *column));
             }
             expr => builder.push(expr.eval(tuple).as_ref()),
         }

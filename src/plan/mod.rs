@@ -478,13 +478,19 @@ fn key_part(row: &Option<Row>) -> ValueRef<'_> {
 
 /// Where a tuple stands in an order; ties are broken by key, ascending.
 pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
-    let mut key = peer_key(order, tuple);
+    let mut key = SortKeyBuilder::default();
+    order.iter().for_each(|part| part.push_to(tuple, &mut key));
     tuple.iter().for_each(|row| key.push_key(key_part(row)));
     key.finish()
 }
 
 /// The start of [`sort_key`], without making the rest.
 pub(crate) fn sort_prefix(order: &[OrderKey], tuple: &[Option<Row>]) -> u64 {
+    if let Some(first) = order.first()
+        && let Some(prefix) = SortKey::prefix_of(first.expr.eval(tuple).as_ref(), first.direction)
+    {
+        return prefix;
+    }
     let mut key = SortKeyBuilder::default();
     for component in order {
         component.push_to(tuple, &mut key);
@@ -506,6 +512,7 @@ pub(crate) fn peer_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKeyBuil
 }
 
 impl OrderKey {
+    #[inline]
     fn push_to(&self, tuple: &[Option<Row>], key: &mut SortKeyBuilder) {
         key.push(
             self.expr.eval(tuple).as_ref(),
@@ -516,21 +523,31 @@ impl OrderKey {
     }
 }
 
-/// Appends the values of expressions such that equal lists have equal bytes. False, with `out` in
-/// an undefined state, if one of them is null or missing.
+/// The values of expressions such that equal lists have equal bytes; `None` if one of them is null or
+/// missing. `scratch` is there for what is not in the tuple like that.
 #[inline]
-pub fn encode_join_key(keys: &[Expr], tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
-    if let [key] = keys {
-        return key.encode(tuple, out);
+pub fn join_key<'a>(
+    keys: &[Expr],
+    tuple: &'a [Option<Row>],
+    scratch: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    if let [Expr::Column { source, column, .. }] = keys {
+        let value = expr::encoded(tuple, *source, *column);
+        return (!is_nullish(value)).then_some(value);
     }
-    keys.iter().all(|key| {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        let known = key.encode(tuple, out);
-        let length = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    scratch.clear();
+    if let [key] = keys {
+        return key.encode(tuple, scratch).then_some(scratch.as_slice());
+    }
+    let known = keys.iter().all(|key| {
+        let start = scratch.len();
+        scratch.extend_from_slice(&[0; 4]);
+        let known = key.encode(tuple, scratch);
+        let length = (scratch.len() - start - 4) as u32;
+        scratch[start..start + 4].copy_from_slice(&length.to_le_bytes());
         known
-    })
+    });
+    known.then_some(scratch.as_slice())
 }
 
 /// Appends the values of expressions such that equal lists have equal bytes, whatever they are.
@@ -560,9 +577,7 @@ impl Expr {
     #[inline]
     fn encode(&self, tuple: &[Option<Row>], out: &mut Vec<u8>) -> bool {
         if let Expr::Column { source, column, .. } = self {
-            let encoded = tuple[*source]
-                .as_ref()
-                .map_or(&[][..], |row| row.encoded(*column));
+            let encoded = expr::encoded(tuple, *source, *column);
             out.extend_from_slice(encoded);
             return !is_nullish(encoded);
         }

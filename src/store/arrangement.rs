@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::Changes;
 use crate::places::{KeyHash, Places, close_gaps};
-use crate::plan::{Expr, encode_join_key};
+use crate::plan::{Expr, join_key};
 use crate::value::{Heap, Row, hash_handles};
 
 /// From a key to the set of its entries. Every operation takes constant time, also for keys with
@@ -245,23 +245,24 @@ impl Arrangement {
         self.index.get(key)
     }
 
-    /// Fills `scratch` with the row's key; false if the row is not part of this arrangement.
-    fn key(&mut self, row: &Option<Row>) -> bool {
+    fn accepts(&self, row: &Option<Row>) -> bool {
         let tuple = std::slice::from_ref(row);
-        self.scratch.clear();
         self.filter.iter().all(|p| p.test(tuple))
-            && encode_join_key(&self.keys, tuple, &mut self.scratch)
     }
 
     pub(super) fn insert(&mut self, row: &Option<Row>) {
-        if self.key(row) {
-            self.index.insert(&self.scratch, row.clone());
+        if self.accepts(row)
+            && let Some(key) = join_key(&self.keys, std::slice::from_ref(row), &mut self.scratch)
+        {
+            self.index.insert(key, row.clone());
         }
     }
 
     pub(super) fn remove(&mut self, row: &Option<Row>) {
-        if self.key(row) {
-            let removed = self.index.remove(&self.scratch, row);
+        if self.accepts(row)
+            && let Some(key) = join_key(&self.keys, std::slice::from_ref(row), &mut self.scratch)
+        {
+            let removed = self.index.remove(key, row);
             debug_assert!(removed, "a row that leaves was there");
         }
     }

@@ -33,16 +33,6 @@ pub enum Action {
     SnapshotEnd(Option<usize>),
 }
 
-impl Action {
-    /// The number of the collection in which it changes a row, if it does.
-    pub(super) fn collection(&self) -> Option<usize> {
-        match self {
-            Action::Put { collection, .. } | Action::Delete { collection, .. } => Some(*collection),
-            Action::Reset | Action::SnapshotStart(_) | Action::SnapshotEnd(_) => None,
-        }
-    }
-}
-
 /// Why a message was not taken.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -27,7 +27,6 @@ use rows::Rows;
 
 use smallvec::SmallVec;
 
-use crate::places::KeyHash;
 use crate::plan::{Expr, Scan};
 use crate::schema::{Catalog, CollectionDef};
 use crate::value::Row;
@@ -38,23 +37,7 @@ pub type Changes = Vec<(Option<Row>, Option<Row>)>;
 /// So many changes are looked up together.
 const CHUNK: usize = 64;
 
-type Chunk = SmallVec<[Hashed; CHUNK]>;
-
-/// An action, and the hash of the key that it changes, if any.
-struct Hashed {
-    action: Action,
-    hash: KeyHash,
-}
-
-impl Hashed {
-    fn new(action: Action) -> Hashed {
-        let hash = match &action {
-            Action::Put { row: key, .. } | Action::Delete { key, .. } => KeyHash::of(key.key()),
-            _ => KeyHash::default(),
-        };
-        Hashed { action, hash }
-    }
-}
+type Chunk = SmallVec<[Action; CHUNK]>;
 
 /// The rows of all collections of a catalog.
 #[derive(Debug)]
@@ -210,17 +193,17 @@ impl<'s> CollectionSize<'s> {
 }
 
 impl CollectionState {
-    fn put(&mut self, row: Row, hash: KeyHash) {
+    fn put(&mut self, row: Row) {
         let overlay = self.overlay.as_mut();
         if !overlay.is_some_and(|overlay| overlay.sync(row.key(), Some(&row))) {
-            self.rows.put(row, hash);
+            self.rows.put(row);
         }
     }
 
-    fn delete(&mut self, key: &Row, hash: KeyHash) {
+    fn delete(&mut self, key: &Row) {
         let overlay = self.overlay.as_mut();
         if !overlay.is_some_and(|overlay| overlay.sync(key.key(), None)) {
-            self.rows.delete(key.key(), hash);
+            self.rows.delete(key);
         }
     }
 
@@ -301,14 +284,12 @@ impl Store {
         let mut batch = batch.into_iter();
         let mut chunk = Chunk::new();
         loop {
-            chunk.extend(batch.by_ref().take(CHUNK).map(Hashed::new));
+            chunk.extend(batch.by_ref().take(CHUNK));
             if chunk.is_empty() {
                 return self.commit();
             }
             self.warm(&chunk);
-            for Hashed { action, hash } in chunk.drain(..) {
-                self.act(action, hash);
-            }
+            chunk.drain(..).for_each(|action| self.act(action));
         }
     }
 
@@ -318,9 +299,17 @@ impl Store {
         if chunk.len() < CHUNK / 4 {
             return;
         }
-        let guess = |Hashed { action, hash }: &Hashed| {
-            let rows = &self.collections.get(action.collection()?)?.rows;
-            Some((rows, rows.guess(*hash)?))
+        let guess = |action: &Action| {
+            let (Action::Put {
+                collection,
+                row: key,
+            }
+            | Action::Delete { collection, key }) = action
+            else {
+                return None;
+            };
+            let rows = &self.collections.get(*collection)?.rows;
+            Some((rows, rows.guess(key)?))
         };
         let found: SmallVec<[_; CHUNK]> = chunk.iter().filter_map(guess).collect();
         let warmed: usize = found.iter().map(|(rows, at)| rows.warm(*at)).sum();
@@ -333,7 +322,7 @@ impl Store {
         self.commit()
     }
 
-    fn act(&mut self, action: Action, hash: KeyHash) {
+    fn act(&mut self, action: Action) {
         match action {
             Action::Reset => {
                 self.snapshots.clear();
@@ -356,15 +345,14 @@ impl Store {
                     let state = self.state(collection);
                     state.clear();
                     for row in rows.into_values() {
-                        let hash = KeyHash::of(row.key());
-                        state.put(row, hash);
+                        state.put(row);
                     }
                 }
             }
             Action::Put { collection, .. } | Action::Delete { collection, .. } => {
                 let open = [Some(collection), None]
                     .into_iter()
-                    .find(|of| self.snapshots.contains_key(of));
+                    .find(|of| self.in_snapshot() && self.snapshots.contains_key(of));
                 match open.and_then(|of| self.snapshots.get_mut(&of)) {
                     Some(snapshot) => match action {
                         Action::Put { row, .. } => snapshot.put(collection, row),
@@ -373,7 +361,7 @@ impl Store {
                     },
                     None => {
                         self.take_reset();
-                        self.change(action, hash);
+                        self.change(action);
                     }
                 }
             }
@@ -417,10 +405,10 @@ impl Store {
         actions
     }
 
-    fn change(&mut self, action: Action, hash: KeyHash) {
+    fn change(&mut self, action: Action) {
         match action {
-            Action::Put { collection, row } => self.state(collection).put(row, hash),
-            Action::Delete { collection, key } => self.state(collection).delete(&key, hash),
+            Action::Put { collection, row } => self.state(collection).put(row),
+            Action::Delete { collection, key } => self.state(collection).delete(&key),
             Action::Reset | Action::SnapshotStart(_) | Action::SnapshotEnd(_) => {
                 unreachable!("control messages do not change rows by themselves")
             }

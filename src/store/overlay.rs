@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::edit::Edit;
 use super::{Action, Changes, Mutation, MutationError, Rows, Store, TransactionId};
-use crate::places::KeyHash;
 use crate::schema::{CollectionDef, RowDecoder};
 use crate::value::{Row, Value, ValueRef};
 
@@ -106,11 +105,8 @@ impl Overlay {
             let pending = self.pending.get_mut(&key).expect("it was touched");
             pending.dirty = false;
             match pending.visible() {
-                Some(row) => {
-                    let hash = KeyHash::of(row.key());
-                    rows.put(row, hash);
-                }
-                None => rows.delete(pending.key.key(), KeyHash::of(pending.key.key())),
+                Some(row) => rows.put(row),
+                None => rows.delete(&pending.key),
             }
             match pending.edits.is_empty() {
                 true => drop(self.pending.remove(&key)),

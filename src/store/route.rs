@@ -7,7 +7,7 @@
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::plan::{Expr, encode_join_key};
+use crate::plan::{Expr, join_key};
 use crate::query::Function;
 use crate::value::{Row, ValueRef, encode};
 
@@ -24,7 +24,63 @@ pub struct Router<T> {
 #[derive(Debug)]
 struct Index<T> {
     expr: Expr,
-    readers: HashMap<Bytes, SmallVec<[T; 2]>, foldhash::fast::RandomState>,
+    /// A few are found sooner without a hash. If there are more, all are in the table.
+    few: Vec<(Bytes, Readers<T>)>,
+    many: HashMap<Bytes, Readers<T>, foldhash::fast::RandomState>,
+}
+
+type Readers<T> = SmallVec<[T; 2]>;
+
+/// So many values are looked at one by one.
+const FEW: usize = 4;
+
+impl<T: Copy + PartialEq> Index<T> {
+    fn new(expr: &Expr) -> Index<T> {
+        Index {
+            expr: expr.clone(),
+            few: Vec::new(),
+            many: HashMap::default(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+
+    #[inline]
+    fn get(&self, value: &[u8]) -> Option<&Readers<T>> {
+        if !self.many.is_empty() {
+            return self.many.get(value);
+        }
+        let found = self.few.iter().find(|(known, _)| known[..] == *value);
+        found.map(|(_, readers)| readers)
+    }
+
+    fn insert(&mut self, value: Bytes, reader: T) {
+        if let Some((_, readers)) = self.few.iter_mut().find(|(known, _)| *known == value) {
+            return readers.push(reader);
+        }
+        if self.many.is_empty() && self.few.len() < FEW {
+            return self.few.push((value, SmallVec::from_elem(reader, 1)));
+        }
+        self.many.extend(self.few.drain(..));
+        self.many.entry(value).or_default().push(reader);
+    }
+
+    fn remove(&mut self, value: &[u8], reader: T) {
+        let part = |readers: &mut Readers<T>| {
+            readers.retain(|other| *other != reader);
+            readers.is_empty()
+        };
+        self.few
+            .retain_mut(|(known, readers)| known[..] != *value || !part(readers));
+        if self.many.get_mut(value).is_some_and(part) {
+            self.many.remove(value);
+        }
+        if self.many.len() < self.many.capacity() / 8 {
+            self.many.shrink_to_fit();
+        }
+    }
 }
 
 impl<T> Default for Router<T> {
@@ -44,15 +100,11 @@ impl<T: Copy + PartialEq> Router<T> {
         };
         let found = self.indexes.iter().position(|index| index.expr == *expr);
         let place = found.unwrap_or_else(|| {
-            self.indexes.push(Index {
-                expr: expr.clone(),
-                readers: HashMap::default(),
-            });
+            self.indexes.push(Index::new(expr));
             self.indexes.len() - 1
         });
         for value in values {
-            let readers = self.indexes[place].readers.entry(value).or_default();
-            readers.push(reader);
+            self.indexes[place].insert(value, reader);
         }
     }
 
@@ -66,17 +118,10 @@ impl<T: Copy + PartialEq> Router<T> {
         };
         let index = &mut self.indexes[place];
         for value in values {
-            if let Some(readers) = index.readers.get_mut(&value) {
-                readers.retain(|other| *other != reader);
-                if readers.is_empty() {
-                    index.readers.remove(&value);
-                }
-            }
+            index.remove(&value, reader);
         }
-        if index.readers.is_empty() {
+        if index.is_empty() {
             self.indexes.swap_remove(place);
-        } else if index.readers.len() < index.readers.capacity() / 8 {
-            index.readers.shrink_to_fit();
         }
     }
 
@@ -96,14 +141,10 @@ impl<T: Copy + PartialEq> Router<T> {
             let tuple = std::slice::from_ref(row);
             let value = match &index.expr {
                 Expr::Column { column, .. } => row.as_ref().map_or(&[][..], |r| r.encoded(*column)),
-                expr => {
-                    scratch.clear();
-                    encode_join_key(std::slice::from_ref(expr), tuple, scratch);
-                    &scratch[..]
-                }
+                expr => join_key(std::slice::from_ref(expr), tuple, scratch).unwrap_or_default(),
             };
             // Nobody stands by a null.
-            if let Some(readers) = index.readers.get(value) {
+            if let Some(readers) = index.get(value) {
                 readers.iter().for_each(|reader| f(*reader));
             }
         }

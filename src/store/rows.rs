@@ -91,9 +91,9 @@ impl Rows {
         self.rows[at as usize].as_ref()
     }
 
-    /// Where the row of a key is likely to be.
-    pub(super) fn guess(&self, hash: KeyHash) -> Option<u32> {
-        self.places.guess(hash)
+    /// Where the row with the key of another one is likely to be.
+    pub(super) fn guess(&self, key: &Row) -> Option<u32> {
+        self.places.guess(KeyHash::of_row(key))
     }
 
     /// Brings what a place holds into the cache. What it returns is to be looked at by somebody.
@@ -102,8 +102,9 @@ impl Rows {
     }
 
     /// Sets the row of its key.
-    pub(super) fn put(&mut self, row: Row, hash: KeyHash) {
-        let is = |at| is_key(&self.rows, at, row.key());
+    pub(super) fn put(&mut self, row: Row) {
+        let (key, hash) = (row.key(), KeyHash::of_row(&row));
+        let is = |at| is_key(&self.rows, at, key);
         let (next, free) = (self.rows.len() as u32, &mut self.free);
         let new = || free.pop().unwrap_or(next);
         let (at, is_new) = self.places.find_or_insert(hash, is, new);
@@ -124,9 +125,9 @@ impl Rows {
         }
     }
 
-    /// Removes the row of a key.
-    pub(super) fn delete(&mut self, key: &[u8], hash: KeyHash) {
-        if let Some(at) = self.find(key, hash) {
+    /// Removes the row with the key of another one.
+    pub(super) fn delete(&mut self, key: &Row) {
+        if let Some(at) = self.find(key.key(), KeyHash::of_row(key)) {
             self.kill(at);
         }
     }
@@ -180,7 +181,7 @@ impl Rows {
 
     fn remove(&mut self, at: u32) {
         if let Some(row) = self.rows[at as usize].take() {
-            self.places.remove(KeyHash::of(row.key()), at);
+            self.places.remove(KeyHash::of_row(&row), at);
             self.free.push(at);
         }
     }
@@ -208,33 +209,27 @@ mod tests {
     }
 
     impl Rows {
-        fn set(&mut self, row: Row) {
-            let hash = KeyHash::of(row.key());
-            self.put(row, hash);
-        }
-
         fn unset(&mut self, key: &str) {
-            let key = row(key, 0);
-            self.delete(key.key(), KeyHash::of(key.key()));
+            self.delete(&row(key, 0));
         }
     }
 
     #[test]
     fn a_batch_nets_out_per_key() {
         let mut rows = Rows::default();
-        rows.set(row("a", 1));
-        rows.set(row("a", 2));
-        rows.set(row("b", 1));
+        rows.put(row("a", 1));
+        rows.put(row("a", 2));
+        rows.put(row("b", 1));
         rows.unset("b");
         rows.unset("c");
         assert_eq!(rows.commit(), [(None, Some(row("a", 2)))]);
         assert_eq!(rows.len(), 1);
         rows.unset("a");
-        rows.set(row("a", 2));
+        rows.put(row("a", 2));
         assert_eq!(rows.commit(), []);
         rows.clear();
-        rows.set(row("a", 3));
-        rows.set(row("b", 1));
+        rows.put(row("a", 3));
+        rows.put(row("b", 1));
         assert_eq!(
             rows.commit(),
             [
@@ -252,7 +247,7 @@ mod tests {
     fn a_purge_gives_places_and_memory_back() {
         let mut rows = Rows::default();
         let name = |i: usize| format!("k{i}");
-        (0..1000).for_each(|i| rows.set(row(&name(i), 1)));
+        (0..1000).for_each(|i| rows.put(row(&name(i), 1)));
         rows.commit();
         let full = rows.bytes();
         (10..1000).for_each(|i| rows.unset(&name(i)));
@@ -267,7 +262,7 @@ mod tests {
         // Places that are free are taken before new ones.
         rows.unset("k3");
         rows.commit();
-        rows.set(row("new", 1));
+        rows.put(row("new", 1));
         rows.commit();
         assert_eq!((rows.rows.len(), rows.iter().count()), (10, 10));
         assert_eq!(rows.get(row("k3", 0).key()), None);

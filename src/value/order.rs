@@ -9,10 +9,21 @@ use super::{Collation, Seq, Value, ValueRef};
 /// One row's place in an order: bytes whose comparison compares the rows.
 ///
 /// No key is a prefix of another one, so the first bytes may be compared as a number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortKey {
     first: u64,
     rest: SmallVec<[u8; 16]>,
+}
+
+impl Clone for SortKey {
+    #[inline]
+    fn clone(&self) -> Self {
+        SortKey {
+            first: self.first,
+            // All at once, where `clone` copies byte by byte.
+            rest: SmallVec::from_slice(&self.rest),
+        }
+    }
 }
 
 /// So many bytes may be compared as a number.
@@ -36,6 +47,22 @@ impl SortKey {
     /// The first bytes as a number: keys order by it first.
     pub(crate) fn prefix(&self) -> u64 {
         self.first
+    }
+
+    /// The prefix of a key that begins with an integer, as most orders do, without making the key;
+    /// `None` of what else it begins with.
+    #[inline]
+    pub(crate) fn prefix_of(value: ValueRef<'_>, direction: Direction) -> Option<u64> {
+        let ValueRef::Int(i) = value else { return None };
+        if i.unsigned_abs() >= EXACT {
+            return None;
+        }
+        let number = u64::from(NUMBER) << 48 | ordered(i as i64 as f64) >> 16;
+        let number = match direction {
+            Direction::Asc => number,
+            Direction::Desc => !number & (1 << 56) - 1,
+        };
+        Some(u64::from(PRESENT) << 56 | number)
     }
 
     /// How many of its bytes are on the heap.
@@ -157,8 +184,7 @@ fn encode(value: ValueRef<'_>, out: &mut Bytes) {
         ValueRef::Null => out.push(NULL),
         ValueRef::Missing => out.push(MISSING),
         ValueRef::Bool(b) => out.extend_from_slice(&[BOOL, b as u8]),
-        // Exact as a float.
-        ValueRef::Int(i) if i.unsigned_abs() < 1 << 53 => encode_number(i as i64 as f64, 0, out),
+        ValueRef::Int(i) if i.unsigned_abs() < EXACT => encode_number(i as i64 as f64, 0, out),
         ValueRef::Int(i) => {
             // The greatest float that is not above the integer, then how far above it is: floats
             // of this range lie at most 2048 apart.
@@ -193,18 +219,26 @@ fn encode_all(seq: Seq<'_>, out: &mut Bytes) {
     out.push(END);
 }
 
-fn encode_number(f: f64, above: u16, out: &mut Bytes) {
-    // Flip all bits of negative numbers and the sign bit of others; every NaN becomes the greatest.
-    let f = if f.is_nan() { f64::NAN } else { f };
+/// Integers below are exact as floats.
+const EXACT: u128 = 1 << 53;
+
+/// Flips all bits of negative numbers and the sign bit of others, so that bits compare as the floats do.
+fn ordered(f: f64) -> u64 {
     let bits = f.to_bits();
-    let ordered = if bits >> 63 == 1 {
+    if bits >> 63 == 1 {
         !bits
     } else {
         bits | 1 << 63
-    };
-    out.push(NUMBER);
-    out.extend_from_slice(&ordered.to_be_bytes());
-    out.extend_from_slice(&above.to_be_bytes());
+    }
+}
+
+fn encode_number(f: f64, above: u16, out: &mut Bytes) {
+    // Every NaN becomes the greatest.
+    let f = if f.is_nan() { f64::NAN } else { f };
+    let mut bytes = [NUMBER; 11];
+    bytes[1..9].copy_from_slice(&ordered(f).to_be_bytes());
+    bytes[9..].copy_from_slice(&above.to_be_bytes());
+    out.extend_from_slice(&bytes);
 }
 
 /// END and its escape are escaped so that END can end the bytes.
@@ -281,6 +315,11 @@ mod tests {
                 expected,
                 "{a} {b}"
             );
+            for direction in [Direction::Asc, Direction::Desc] {
+                if let Some(prefix) = SortKey::prefix_of(a.as_ref(), direction) {
+                    assert_eq!(key(&a, Some(direction)).prefix(), prefix, "{a}");
+                }
+            }
             let nullish = a.as_ref().is_nullish() || b.as_ref().is_nullish();
             let desc = if nullish {
                 expected

@@ -25,67 +25,77 @@ const OBJECT: u8 = 8;
 /// A borrowed packed sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Seq<'a> {
-    width: usize,
-    len: usize,
-    /// Everything after the count: offsets, then data.
-    rest: &'a [u8],
+    bytes: &'a [u8],
 }
 
-/// A number of so many bytes. Nearly all sequences are short, and theirs take one.
+/// The number of `WIDTH` bytes at a place.
 #[inline(always)]
-fn read(bytes: &[u8], at: usize, width: usize) -> usize {
-    match width {
-        1 => bytes[at] as usize,
-        width => read_wide(bytes, at, width),
+fn number<const WIDTH: usize>(bytes: &[u8], at: usize) -> usize {
+    let bytes = bytes[at..at + WIDTH].iter().rev();
+    bytes.fold(0, |n, byte| n << 8 | usize::from(*byte))
+}
+
+#[inline(always)]
+fn element_of<const WIDTH: usize>(bytes: &[u8], i: usize) -> &[u8] {
+    let len = number::<WIDTH>(bytes, 1);
+    if i >= len {
+        return &[];
+    }
+    let (ends, data) = (1 + WIDTH, 1 + WIDTH + WIDTH * len);
+    let start = match i {
+        0 => 0,
+        i => number::<WIDTH>(bytes, ends + WIDTH * (i - 1)),
+    };
+    &bytes[data + start..data + number::<WIDTH>(bytes, ends + WIDTH * i)]
+}
+
+/// The encoded element of a packed sequence at `i`, as [`Seq::encoded`] gives it.
+#[inline]
+pub(super) fn element(bytes: &[u8], i: usize) -> &[u8] {
+    #[cfg(test)]
+    crate::work::add(1);
+    match bytes[0] {
+        // Nearly all sequences are short.
+        1 => element_of::<1>(bytes, i),
+        _ => wide_element(bytes, i),
     }
 }
 
 #[inline(never)]
-fn read_wide(bytes: &[u8], at: usize, width: usize) -> usize {
-    match width {
-        2 => u16::from_le_bytes([bytes[at], bytes[at + 1]]) as usize,
-        _ => u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize,
+fn wide_element(bytes: &[u8], i: usize) -> &[u8] {
+    match bytes[0] {
+        2 => element_of::<2>(bytes, i),
+        _ => element_of::<4>(bytes, i),
     }
 }
 
 impl<'a> Seq<'a> {
-    /// Reads the header of a packed sequence made by [`SeqBuilder`].
+    /// A packed sequence made by [`SeqBuilder`].
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
-        let width = bytes[0] as usize;
-        Seq {
-            width,
-            len: read(bytes, 1, width),
-            rest: &bytes[1 + width..],
-        }
+        Seq { bytes }
     }
 
     /// The number of elements.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        match self.bytes[0] {
+            1 => number::<1>(self.bytes, 1),
+            2 => number::<2>(self.bytes, 1),
+            _ => number::<4>(self.bytes, 1),
+        }
     }
 
     /// Whether there are no elements.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The encoded element at `i`; no bytes where it is missing or past the end.
     #[inline]
     pub fn encoded(&self, i: usize) -> &'a [u8] {
-        #[cfg(test)]
-        crate::work::add(1);
-        if i >= self.len {
-            return &[];
-        }
-        let (ends, data) = self.rest.split_at(self.len * self.width);
-        let start = match i {
-            0 => 0,
-            i => read(ends, (i - 1) * self.width, self.width),
-        };
-        &data[start..read(ends, i * self.width, self.width)]
+        element(self.bytes, i)
     }
 
     /// The element at `i`; missing past the end.
@@ -96,7 +106,7 @@ impl<'a> Seq<'a> {
 
     /// All elements in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = ValueRef<'a>> {
-        (0..self.len).map(move |i| self.get(i))
+        (0..self.len()).map(move |i| self.get(i))
     }
 }
 
@@ -139,13 +149,18 @@ fn is_seq(bytes: &[u8], depth: usize) -> bool {
         return false;
     }
     let seq = Seq::new(bytes);
-    let Some(data) = (seq.len.checked_mul(width)).and_then(|ends| seq.rest.len().checked_sub(ends))
+    let ends = &bytes[1 + width..];
+    let Some(data) = (seq.len().checked_mul(width)).and_then(|room| ends.len().checked_sub(room))
     else {
         return false;
     };
     let mut start = 0;
-    for i in 0..seq.len {
-        let end = read(seq.rest, i * width, width);
+    for i in 0..seq.len() {
+        let end = match width {
+            1 => number::<1>(ends, i),
+            2 => number::<2>(ends, 2 * i),
+            _ => number::<4>(ends, 4 * i),
+        };
         if end < start || end > data || !is_value(seq.encoded(i), depth - 1) {
             return false;
         }

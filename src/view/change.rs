@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::dataflow::Updates;
+use crate::places::KeyHash;
 use crate::plan::{Plan, Rendered, sort_key};
-use crate::value::{Row, Tuple, Value, hash_bytes};
+use crate::value::{Row, Tuple, Value};
 
 /// A row of a result. Its key and value are made when they are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -179,23 +180,19 @@ pub(super) fn retain_visible(changes: &mut Vec<Replaced>, plan: &Plan) {
 /// Up to here keys are compared one by one.
 const FEW: usize = 8;
 
-pub(super) fn same_key(a: &[Option<Row>], b: &[Option<Row>]) -> bool {
+/// Whether tuples with equally many rows have the same key.
+#[inline]
+pub(super) fn same_key(a: &Tuple, b: &Tuple) -> bool {
     a.iter().zip(b).all(|(a, b)| match (a, b) {
-        (Some(a), Some(b)) => a.key() == b.key(),
+        (Some(a), Some(b)) => a.has_key_of(b),
         (None, None) => true,
         _ => false,
     })
 }
 
-pub(super) fn key_hash(tuple: &[Option<Row>]) -> u64 {
-    let part = |row: &Option<Row>| row.as_ref().map_or(0, |row| hash_bytes(row.key()));
-    tuple.iter().fold(0, |hash: u64, row| {
-        (hash.rotate_left(5) ^ part(row)).wrapping_mul(ODD)
-    })
+pub(super) fn key_hash(tuple: &Tuple) -> u64 {
+    KeyHash::of_tuple(tuple).spread()
 }
-
-/// Spreads the bits of combined hashes.
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What one batch changed in one result: at most one change of a key.
 ///

@@ -21,12 +21,17 @@ impl<T> Default for Bag<T> {
 impl<T: Ord + Clone + Heap> Bag<T> {
     /// Adds a value so many times, or takes it away where negative.
     pub(super) fn add(&mut self, value: T, times: isize) {
-        for _ in 0..times {
+        if times == 1 {
             // Most values come once.
-            if !self.set.insert((value.clone(), 0)) {
+            if let Err((value, _)) = self.set.try_insert((value, 0)) {
                 let count = self.count(&value);
-                self.set.insert((value.clone(), count));
+                self.set.insert((value, count));
             }
+            return;
+        }
+        for _ in 0..times {
+            let count = self.count(&value);
+            self.set.insert((value.clone(), count));
         }
         for _ in times..0 {
             let last = self.count(&value).checked_sub(1);

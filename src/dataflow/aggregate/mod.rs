@@ -15,7 +15,7 @@ use super::Updates;
 use super::operator::Unary;
 use crate::places::{KeyHash, Places, close_gaps};
 use crate::plan::{Aggregate as Wanted, Expr, OrderKey, encode_all, encoded_all};
-use crate::value::{Row, SeqBuilder, Tuple, Value, single};
+use crate::value::{Row, SeqBuilder, Tuple, Value, ValueRef, encode, single};
 pub(super) use sliding::Sliding;
 use state::{Keep, Read, Standing, State, needs};
 
@@ -52,7 +52,7 @@ struct Argument {
     start: usize,
     keeps: Vec<Keep>,
     /// Whether it is enough to know that there is a value.
-    counted: bool,
+    is_of_any: bool,
 }
 
 /// How an aggregate is made.
@@ -64,7 +64,7 @@ struct Output {
 }
 
 struct Group {
-    /// The values of the group, by [`encode_all`].
+    /// The value of the group as it is encoded, or its values by [`encode_all`].
     key: Box<[u8]>,
     rows: isize,
     states: Box<[State]>,
@@ -99,7 +99,7 @@ impl Aggregate {
                         expr,
                         start: 0,
                         keeps: Vec::new(),
-                        counted: false,
+                        is_of_any: false,
                     });
                     arguments.len() - 1
                 });
@@ -117,7 +117,7 @@ impl Aggregate {
         let mut start = 0;
         for argument in &mut arguments {
             argument.start = start;
-            argument.counted = argument.keeps.iter().all(|keep| *keep == Keep::Count);
+            argument.is_of_any = argument.keeps.iter().all(Keep::is_of_any);
             start += argument.keeps.len();
         }
         let mut keeps = arguments.iter().flat_map(|argument| &argument.keeps);
@@ -140,8 +140,7 @@ impl Aggregate {
         };
         if aggregate.is_global() {
             // It is there without any rows, and its first tick says so.
-            aggregate.read_key(&[]);
-            aggregate.group();
+            aggregate.group(&[]);
         }
         aggregate
     }
@@ -150,23 +149,37 @@ impl Aggregate {
         self.keys.is_empty()
     }
 
-    fn read_key(&mut self, tuple: &[Option<Row>]) {
-        self.key.clear();
-        encode_all(&self.keys, tuple, &mut self.key);
+    /// The group of a tuple, marked as touched.
+    #[inline]
+    fn group_of(&mut self, tuple: &Tuple) -> usize {
+        // Most groups are by one column, which need not be copied.
+        if let [Expr::Column { source, column, .. }] = self.keys[..] {
+            let row = tuple[source].as_ref();
+            return self.group(row.map_or(&[], |row| row.encoded(column)));
+        }
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        match &self.keys[..] {
+            [one] => encode(one.eval(tuple).as_ref(), &mut key),
+            several => encode_all(several, tuple, &mut key),
+        }
+        let place = self.group(&key);
+        self.key = key;
+        place
     }
 
-    /// The group of the key that was read, marked as touched.
-    fn group(&mut self) -> usize {
+    /// The group of a key, marked as touched.
+    fn group(&mut self, key: &[u8]) -> usize {
         let (next, free) = (self.groups.len() as u32, &mut self.free);
         let (place, is_new) = self.places.find_or_insert(
-            KeyHash::of(&self.key),
-            |place| *self.groups[place as usize].key == *self.key,
+            KeyHash::of(key),
+            |place| *self.groups[place as usize].key == *key,
             || free.pop().unwrap_or(next),
         );
         if is_new {
             let keeps = self.arguments.iter().flat_map(|argument| &argument.keeps);
             let group = Group {
-                key: self.key.clone().into(),
+                key: key.into(),
                 rows: 0,
                 states: keeps.map(Keep::nothing).collect(),
                 emitted: None,
@@ -190,39 +203,44 @@ impl Aggregate {
 
     /// Brings a tuple into its group, or takes it out.
     fn change(&mut self, tuple: &Tuple, diff: isize) {
-        self.read_key(tuple);
-        let place = self.group();
+        let place = self.group_of(tuple);
         let group = &mut self.groups[place];
         group.rows += diff;
         let mut standing = Standing::new(&self.orders, tuple);
         for argument in &self.arguments {
             let states = &mut group.states[argument.start..];
-            if argument.counted {
+            let add = |value| {
+                for (keep, state) in argument.keeps.iter().zip(states) {
+                    state.add(keep, value, &mut standing, diff);
+                }
+            };
+            if argument.is_of_any {
                 if argument.expr.is_known(tuple) {
-                    states[0].count(diff);
+                    add(ValueRef::Null);
                 }
                 continue;
             }
             let value = argument.expr.eval(tuple);
             let value = value.as_ref();
             if !value.is_nullish() {
-                for (keep, state) in argument.keeps.iter().zip(states) {
-                    state.add(keep, value, &mut standing, diff);
-                }
+                add(value);
             }
         }
     }
 
     fn row(&mut self, place: usize) -> Row {
         let group = &self.groups[place];
-        encoded_all(&group.key).for_each(|value| self.key_builder.push_encoded(value));
+        let each = |f: &mut dyn FnMut(&[u8])| match self.keys.len() {
+            1 => f(&group.key),
+            _ => encoded_all(&group.key).for_each(f),
+        };
+        each(&mut |value| self.key_builder.push_encoded(value));
         self.builder.push_array(&mut self.key_builder);
-        encoded_all(&group.key).for_each(|value| self.builder.push_encoded(value));
+        each(&mut |value| self.builder.push_encoded(value));
         for output in &self.outputs {
             let argument = &self.arguments[output.argument];
             let state = &group.states[argument.start + output.state];
-            let value = state.read(&output.read, &argument.expr);
-            self.builder.push(value.as_ref());
+            state.push_to(&output.read, &argument.expr, &mut self.builder);
         }
         Row::new(&mut self.builder, &mut self.scratch)
     }

@@ -1,16 +1,17 @@
 //! What is kept of the values of a group, and the aggregates that are read from it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-
-use smallvec::SmallVec;
 
 use super::bag::Bag;
 use super::moments::Moments;
 use crate::dataflow::exact_sum::ExactSum;
 use crate::plan::{self, Expr, OrderKey, sort_key};
 use crate::query::{AggregateFunction, Datum, direction_of, quantile_of, to_number};
-use crate::value::{Direction, Heap, Nulls, SortKey, Tuple, Value, ValueRef, btree_bytes, share};
+use crate::value::{
+    Direction, Heap, Nulls, SeqBuilder, SortKey, Tuple, Value, ValueRef, btree_bytes, share,
+};
 
 /// What is to be kept of the values of an argument. Several aggregates may be read from one.
 #[derive(Debug, PartialEq)]
@@ -88,20 +89,21 @@ pub(super) fn needs(wanted: &plan::Aggregate, orders: &mut Vec<Vec<OrderKey>>) -
 pub(super) struct Standing<'a> {
     orders: &'a [Vec<OrderKey>],
     tuple: &'a Tuple,
-    places: SmallVec<[Option<SortKey>; 2]>,
+    /// Empty until one is asked for.
+    places: Vec<Option<SortKey>>,
 }
 
 impl<'a> Standing<'a> {
     pub(super) fn new(orders: &'a [Vec<OrderKey>], tuple: &'a Tuple) -> Standing<'a> {
-        let places = SmallVec::from_elem(None, orders.len());
         Standing {
             orders,
             tuple,
-            places,
+            places: Vec::new(),
         }
     }
 
     fn place(&mut self, order: usize) -> SortKey {
+        self.places.resize(self.orders.len(), None);
         let place = || sort_key(&self.orders[order], self.tuple);
         self.places[order].get_or_insert_with(place).clone()
     }
@@ -125,27 +127,77 @@ pub(super) enum State {
 /// Each value and how often it came.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    counts: BTreeMap<Value, isize>,
-    /// What the values hold on the heap.
+    /// Most values are these, which take less room and time by themselves.
+    integers: BTreeMap<i64, isize>,
+    others: BTreeMap<Value, isize>,
+    /// What the others hold on the heap.
     heap: usize,
 }
 
+/// Counts a value that came or left; whether it is the first, or was the last, of its kind.
+fn count<K: Ord>(counts: &mut BTreeMap<K, isize>, value: K, diff: isize) -> bool {
+    match counts.entry(value) {
+        Entry::Vacant(entry) => {
+            entry.insert(diff);
+            true
+        }
+        Entry::Occupied(mut entry) => {
+            *entry.get_mut() += diff;
+            *entry.get() == 0 && (entry.remove(), true).1
+        }
+    }
+}
+
 impl Values {
-    fn add(&mut self, value: Value, diff: isize) {
+    fn add(&mut self, value: ValueRef<'_>, diff: isize) {
+        if let ValueRef::Int(i) = value
+            && let Ok(i) = i64::try_from(i)
+        {
+            count(&mut self.integers, i, diff);
+            return;
+        }
+        let (value, before) = (value.to_owned(), self.others.len());
         let heap = value.heap();
-        match self.counts.entry(value) {
-            Entry::Vacant(entry) => {
-                entry.insert(diff);
-                self.heap += heap;
-            }
-            Entry::Occupied(mut entry) => {
-                *entry.get_mut() += diff;
-                if *entry.get() == 0 {
-                    entry.remove();
-                    self.heap -= heap;
-                }
+        if count(&mut self.others, value, diff) {
+            match self.others.len() > before {
+                true => self.heap += heap,
+                false => self.heap -= heap,
             }
         }
+    }
+
+    fn len(&self) -> usize {
+        self.integers.len() + self.others.len()
+    }
+
+    fn least(&self) -> Value {
+        let integer = self.integers.keys().next();
+        least_or_greatest(integer, self.others.keys().next(), Ordering::is_lt)
+    }
+
+    fn greatest(&self) -> Value {
+        let integer = self.integers.keys().next_back();
+        least_or_greatest(integer, self.others.keys().next_back(), Ordering::is_gt)
+    }
+
+    fn heap(&self) -> usize {
+        let integers = btree_bytes::<(i64, isize)>(self.integers.len());
+        integers + btree_bytes::<(Value, isize)>(self.others.len()) + self.heap
+    }
+}
+
+/// Of two values the one that comes first, by what tells how it compares with the other; null if there
+/// are none.
+fn least_or_greatest(
+    integer: Option<&i64>,
+    other: Option<&Value>,
+    is_first: fn(Ordering) -> bool,
+) -> Value {
+    let integer = integer.map(|i| Value::int(i128::from(*i)));
+    match (integer, other) {
+        (Some(integer), Some(other)) if is_first(integer.cmp(other)) => integer,
+        (_, Some(other)) => other.clone(),
+        (integer, None) => integer.unwrap_or(Value::Null),
     }
 }
 
@@ -165,6 +217,11 @@ impl Keep {
         }
     }
 
+    /// Whether the value itself does not matter, only that there is one.
+    pub(super) fn is_of_any(&self) -> bool {
+        matches!(self, Keep::Count | Keep::Ordered(_))
+    }
+
     /// Whether a value must have come before it may leave, also within a tick.
     pub(super) fn is_sequential(&self) -> bool {
         matches!(self, Keep::Numbers | Keep::Ordered(_))
@@ -172,15 +229,9 @@ impl Keep {
 }
 
 impl State {
-    /// Counts a value of which nothing else must be known.
+    /// Adds a value that is neither null nor missing, so many times, or takes it away. The value is
+    /// not looked at where [`Keep::is_of_any`].
     #[inline]
-    pub(super) fn count(&mut self, diff: isize) {
-        if let State::Count(count) = self {
-            *count += diff;
-        }
-    }
-
-    /// Adds a value that is neither null nor missing, so many times, or takes it away.
     pub(super) fn add(
         &mut self,
         keep: &Keep,
@@ -197,7 +248,7 @@ impl State {
                     other => sum.add(to_number(other).as_ref(), diff),
                 }
             }
-            State::Values(values) => values.add(value.to_owned(), diff),
+            State::Values(values) => values.add(value, diff),
             State::Moments(moments) => moments.add(to_number(value).as_ref(), diff),
             State::Numbers(numbers) => match value {
                 ValueRef::Int(_) => numbers.add(value.to_owned(), diff),
@@ -218,12 +269,23 @@ impl State {
         match self {
             State::Count(_) => 0,
             State::Sum { sum, .. } => sum.heap(),
-            State::Values(Values { counts, heap }) => {
-                btree_bytes::<(Value, isize)>(counts.len()) + heap
-            }
+            State::Values(values) => values.heap(),
             State::Moments(moments) => moments.bytes(),
             State::Numbers(numbers) => numbers.bytes(),
             State::Ordered(tuples) => tuples.bytes(),
+        }
+    }
+
+    /// Appends an aggregate of the values of an expression.
+    pub(super) fn push_to(&self, read: &Read, expr: &Expr, builder: &mut SeqBuilder) {
+        let chosen = match (self, read) {
+            (State::Ordered(tuples), Read::First) => tuples.get(0),
+            (State::Ordered(tuples), Read::Last) => tuples.get(tuples.len().wrapping_sub(1)),
+            _ => None,
+        };
+        match chosen {
+            Some((_, tuple)) => expr.push_to(tuple, builder),
+            None => builder.push(self.read(read, expr).as_ref()),
         }
     }
 
@@ -241,9 +303,9 @@ impl State {
                 let sum = sum.value().as_ref().as_f64();
                 Value::float(sum.expect("a sum is a number") / *count as f64)
             }
-            (State::Values(values), Read::Min) => known(values.counts.keys().next()),
-            (State::Values(values), Read::Max) => known(values.counts.keys().next_back()),
-            (State::Values(values), Read::CountDistinct) => Value::int(values.counts.len() as i128),
+            (State::Values(values), Read::Min) => values.least(),
+            (State::Values(values), Read::Max) => values.greatest(),
+            (State::Values(values), Read::CountDistinct) => Value::int(values.len() as i128),
             (State::Moments(moments), Read::Stddev) => moments.deviation(),
             (State::Numbers(numbers), Read::Quantile(p)) => {
                 p.map_or(Value::Null, |p| quantile(numbers, p))
@@ -260,10 +322,6 @@ impl State {
             (state, read) => unreachable!("{read:?} is not read from {state:?}"),
         }
     }
-}
-
-fn known(value: Option<&Value>) -> Value {
-    value.cloned().unwrap_or(Value::Null)
 }
 
 /// As `percentile_cont` of SQL: between the two numbers around the position.

@@ -1,6 +1,6 @@
 //! Semi and anti joins: left tuples by whether they have a partner.
 
-use super::{Diff, Join, Map, Undo, Updates, by_key, concat, encode_join_key};
+use super::{Diff, Join, Map, Undo, Updates, by_key, concat, join_key};
 use crate::query::JoinKind;
 use crate::value::Tuple;
 
@@ -54,14 +54,13 @@ impl Join {
                 });
             }
         }
-        let mut key = Vec::new();
+        let mut scratch = Vec::new();
         for (tuple, diff) in left.drain(..) {
-            key.clear();
-            let keyed = encode_join_key(&self.left_keys, &tuple, &mut key);
-            if keyed {
-                self.left.update(&key, &tuple, diff);
+            let key = join_key(&self.left_keys, &tuple, &mut scratch);
+            if let Some(key) = key {
+                self.left.update(key, &tuple, diff);
             }
-            if self.stays(keyed && self.right.len(&key) > 0) {
+            if self.stays(key.is_some_and(|key| self.right.len(key) > 0)) {
                 output.push((tuple, diff));
             }
         }
@@ -76,14 +75,13 @@ impl Join {
         output: &mut Updates,
     ) {
         let mut partners: Map<Tuple, isize> = std::mem::take(&mut self.left_partners);
-        let mut key = Vec::new();
+        let mut scratch = Vec::new();
         for (tuple, diff) in right.drain(..) {
-            key.clear();
-            if !encode_join_key(&self.right_keys, &tuple, &mut key) {
+            let Some(key) = join_key(&self.right_keys, &tuple, &mut scratch) else {
                 continue;
-            }
-            self.right.update(&key, &tuple, diff);
-            undo.all(&self.left, &key, |partner| {
+            };
+            self.right.update(key, &tuple, diff);
+            undo.all(&self.left, key, |partner| {
                 if !self.matches(&concat(partner, &tuple)) {
                     return true;
                 }
@@ -97,11 +95,10 @@ impl Join {
             });
         }
         for (tuple, diff) in left.drain(..) {
-            key.clear();
             let mut found = 0;
-            if encode_join_key(&self.left_keys, &tuple, &mut key) {
-                self.left.update(&key, &tuple, diff);
-                self.right.all(&key, |partner| {
+            if let Some(key) = join_key(&self.left_keys, &tuple, &mut scratch) {
+                self.left.update(key, &tuple, diff);
+                self.right.all(key, |partner| {
                     found += isize::from(self.matches(&concat(&tuple, partner)));
                     true
                 });

@@ -209,7 +209,6 @@ impl Function {
         Ok(())
     }
 
-    /// Computes the function; `args` gives the value of the argument with a number, on demand.
     /// Whether it is a comparison of two values.
     #[inline]
     pub(crate) fn is_comparison(self) -> bool {
@@ -217,12 +216,45 @@ impl Function {
         matches!(self, Eq | Gt | Gte | Lt | Lte | In)
     }
 
+    /// Whether [`Function::of_integers`] may know it.
+    #[inline]
+    pub(crate) fn is_arithmetic(self) -> bool {
+        use Function::*;
+        matches!(self, Add | Plus | Subtract | Minus | Multiply | Times | Mod)
+    }
+
     /// Whether a comparison is true.
     #[inline]
     pub(crate) fn holds(self, a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
+        if let (ValueRef::Int(a), ValueRef::Int(b)) = (a, b) {
+            // What most conditions compare.
+            match self {
+                Function::Gt => return a > b,
+                Function::Gte => return a >= b,
+                Function::Lt => return a < b,
+                Function::Lte => return a <= b,
+                _ => {}
+            }
+        }
         logic::holds(self, a, b) == Some(true)
     }
 
+    /// What the function is of two integers, where that is simple.
+    #[inline]
+    pub(crate) fn of_integers(self, a: i128, b: i128) -> Option<Value> {
+        use Function::*;
+        let (a, b) = (i64::try_from(a).ok()?, i64::try_from(b).ok()?);
+        let result = match self {
+            Add | Plus => a.checked_add(b)?,
+            Subtract | Minus => a.checked_sub(b)?,
+            Multiply | Times => a.checked_mul(b)?,
+            Mod => a.checked_rem(b)?,
+            _ => return None,
+        };
+        Some(Value::Int(result.into()))
+    }
+
+    /// Computes the function; `arg` gives the value of the argument with a number, on demand.
     pub(crate) fn call<'a>(self, n: usize, arg: &dyn Fn(usize) -> Datum<'a>) -> Datum<'a> {
         use Function::*;
         match self {
