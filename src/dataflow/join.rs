@@ -252,26 +252,37 @@ impl Join {
         };
         self.fresh = false;
         let nets = matches!(self.kind, JoinKind::Inner | JoinKind::Cross);
-        if undo.everything || left.is_empty() || !(undo.done || nets) {
+        let both = !left.is_empty() && !right.is_empty();
+        if undo.everything || !both || !(undo.done || nets) {
             return undo;
         }
-        let mut key = Vec::new();
-        for (tuple, diff) in right {
-            if let Some(key) = join_key(&self.right_keys, tuple, &mut key) {
-                let changes = undo.changes.entry(Key::from_slice(key)).or_default();
-                if nets && *diff > 0 {
-                    changes.right_came.insert(tuple.clone());
-                }
-            }
+        // Only keys under which both sides change matter, and these are found from the smaller one.
+        let mut sides = [(true, left), (false, right)];
+        if right.len() < left.len() {
+            sides.reverse();
         }
-        for (tuple, diff) in left.iter().filter(|_| !right.is_empty()) {
-            if let Some(key) = join_key(&self.left_keys, tuple, &mut key)
-                && let Some(changes) = undo.changes.get_mut(key)
-            {
-                match *diff > 0 {
-                    true => changes.came.insert(tuple.clone()),
-                    false => changes.left.insert(tuple.clone()),
+        let mut scratch = Vec::new();
+        for (i, (is_left, updates)) in sides.into_iter().enumerate() {
+            let keys = match is_left {
+                true => &self.left_keys,
+                false => &self.right_keys,
+            };
+            for (tuple, diff) in updates {
+                let Some(key) = join_key(keys, tuple, &mut scratch) else {
+                    continue;
                 };
+                let changes = match i {
+                    0 => Some(undo.changes.entry(Key::from_slice(key)).or_default()),
+                    _ => undo.changes.get_mut(key),
+                };
+                let Some(changes) = changes else { continue };
+                let set = match (is_left, *diff > 0) {
+                    (true, true) => &mut changes.came,
+                    (true, false) => &mut changes.left,
+                    (false, true) if nets => &mut changes.right_came,
+                    _ => continue,
+                };
+                set.insert(tuple.clone());
             }
         }
         undo

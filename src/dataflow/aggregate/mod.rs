@@ -26,6 +26,8 @@ pub(super) struct Aggregate {
     outputs: Vec<Output>,
     /// The orders in which tuples are kept.
     orders: Vec<Vec<OrderKey>>,
+    /// What several arguments keep together.
+    together: Vec<Together>,
     /// Whether what comes in a tick is to be looked at before what leaves.
     sequential: bool,
     groups: Vec<Group>,
@@ -53,6 +55,16 @@ struct Argument {
     keeps: Vec<Keep>,
     /// Whether it is enough to know that there is a value.
     is_of_any: bool,
+    /// The orders in which it keeps tuples, one bit each, if it keeps nothing else.
+    orders: u64,
+}
+
+/// Tuples in one order that have values of several arguments. Each of these keeps only those in which
+/// others are missing: so the last row of each group is kept once, whatever is asked of it.
+struct Together {
+    order: usize,
+    arguments: Vec<usize>,
+    state: usize,
 }
 
 /// How an aggregate is made.
@@ -61,6 +73,8 @@ struct Output {
     argument: usize,
     /// Which of the argument's states it is read from.
     state: usize,
+    /// Which of the group's states has more of it.
+    together: Option<usize>,
 }
 
 struct Group {
@@ -100,6 +114,7 @@ impl Aggregate {
                         start: 0,
                         keeps: Vec::new(),
                         is_of_any: false,
+                        orders: 0,
                     });
                     arguments.len() - 1
                 });
@@ -112,6 +127,7 @@ impl Aggregate {
                 read,
                 argument,
                 state,
+                together: None,
             });
         }
         let mut start = 0;
@@ -120,6 +136,35 @@ impl Aggregate {
             argument.is_of_any = argument.keeps.iter().all(Keep::is_of_any);
             start += argument.keeps.len();
         }
+        let mut together = Vec::new();
+        for order in 0..orders.len().min(u64::BITS as usize) {
+            let keeps = |argument: &Argument| argument.keeps.contains(&Keep::Ordered(order));
+            let of: Vec<usize> = (0..arguments.len())
+                .filter(|i| keeps(&arguments[*i]))
+                .collect();
+            if of.len() < 2 {
+                continue;
+            }
+            for i in &of {
+                let argument = &mut arguments[*i];
+                let others = |keep: &Keep| !matches!(keep, Keep::Ordered(_));
+                if !argument.keeps.iter().any(others) {
+                    argument.orders |= 1 << order;
+                }
+            }
+            let keep = |output: &&mut Output| {
+                arguments[output.argument].keeps[output.state] == Keep::Ordered(order)
+            };
+            for output in outputs.iter_mut().filter(keep) {
+                output.together = Some(start);
+            }
+            together.push(Together {
+                order,
+                arguments: of,
+                state: start,
+            });
+            start += 1;
+        }
         let mut keeps = arguments.iter().flat_map(|argument| &argument.keeps);
         let sequential = keeps.any(Keep::is_sequential);
         let mut aggregate = Aggregate {
@@ -127,6 +172,7 @@ impl Aggregate {
             arguments,
             outputs,
             orders,
+            together,
             sequential,
             groups: Vec::new(),
             free: Vec::new(),
@@ -178,10 +224,14 @@ impl Aggregate {
         );
         if is_new {
             let keeps = self.arguments.iter().flat_map(|argument| &argument.keeps);
+            let together = self
+                .together
+                .iter()
+                .map(|t| Keep::Ordered(t.order).nothing());
             let group = Group {
                 key: key.into(),
                 rows: 0,
-                states: keeps.map(Keep::nothing).collect(),
+                states: keeps.map(Keep::nothing).chain(together).collect(),
                 emitted: None,
                 touched: false,
             };
@@ -207,11 +257,30 @@ impl Aggregate {
         let group = &mut self.groups[place];
         group.rows += diff;
         let mut standing = Standing::new(&self.orders, tuple);
+        let mut kept = 0;
+        for Together {
+            order,
+            arguments,
+            state,
+        } in &self.together
+        {
+            let is_known = |i: &usize| self.arguments[*i].expr.is_known(tuple);
+            if arguments.iter().all(is_known) {
+                let keep = Keep::Ordered(*order);
+                group.states[*state].add(&keep, ValueRef::Null, &mut standing, diff);
+                kept |= 1u64 << order;
+            }
+        }
         for argument in &self.arguments {
+            if argument.orders != 0 && argument.orders & !kept == 0 {
+                continue;
+            }
             let states = &mut group.states[argument.start..];
             let add = |value| {
                 for (keep, state) in argument.keeps.iter().zip(states) {
-                    state.add(keep, value, &mut standing, diff);
+                    if !matches!(keep, Keep::Ordered(order) if kept >> order & 1 == 1) {
+                        state.add(keep, value, &mut standing, diff);
+                    }
                 }
             };
             if argument.is_of_any {
@@ -240,7 +309,8 @@ impl Aggregate {
         for output in &self.outputs {
             let argument = &self.arguments[output.argument];
             let state = &group.states[argument.start + output.state];
-            state.push_to(&output.read, &argument.expr, &mut self.builder);
+            let together = output.together.map(|state| &group.states[state]);
+            state.push_to(&output.read, together, &argument.expr, &mut self.builder);
         }
         Row::new(&mut self.builder, &mut self.scratch)
     }

@@ -38,6 +38,6 @@ impl Sliding {
     }
 
     pub(in crate::dataflow) fn value(&self) -> Value {
-        self.state.read(&self.read, &self.expr)
+        self.state.read(&self.read, None, &self.expr)
     }
 }

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use smallvec::SmallVec;
+
 use super::bag::Bag;
 use super::moments::Moments;
 use crate::dataflow::exact_sum::ExactSum;
@@ -90,7 +92,7 @@ pub(super) struct Standing<'a> {
     orders: &'a [Vec<OrderKey>],
     tuple: &'a Tuple,
     /// Empty until one is asked for.
-    places: Vec<Option<SortKey>>,
+    places: SmallVec<[Option<SortKey>; 1]>,
 }
 
 impl<'a> Standing<'a> {
@@ -98,7 +100,7 @@ impl<'a> Standing<'a> {
         Standing {
             orders,
             tuple,
-            places: Vec::new(),
+            places: SmallVec::new(),
         }
     }
 
@@ -276,25 +278,57 @@ impl State {
         }
     }
 
-    /// Appends an aggregate of the values of an expression.
-    pub(super) fn push_to(&self, read: &Read, expr: &Expr, builder: &mut SeqBuilder) {
-        let chosen = match (self, read) {
-            (State::Ordered(tuples), Read::First) => tuples.get(0),
-            (State::Ordered(tuples), Read::Last) => tuples.get(tuples.len().wrapping_sub(1)),
+    /// The tuples that it keeps, and those that another one has, in their order.
+    fn tuples<'s>(&'s self, together: Option<&'s State>) -> Vec<&'s Tuple> {
+        let bags = [Some(self), together].into_iter().flatten();
+        let mut tuples: Vec<_> = bags.flat_map(State::ordered).collect();
+        // Both are sorted already, so that this merges them.
+        tuples.sort();
+        tuples.into_iter().map(|(_, tuple)| tuple).collect()
+    }
+
+    fn ordered(&self) -> impl Iterator<Item = &(SortKey, Tuple)> {
+        let bag = match self {
+            State::Ordered(bag) => Some(bag),
             _ => None,
         };
-        match chosen {
-            Some((_, tuple)) => expr.push_to(tuple, builder),
-            None => builder.push(self.read(read, expr).as_ref()),
+        bag.into_iter().flat_map(Bag::iter)
+    }
+
+    /// The first or the last tuple that it keeps, or that another one does.
+    fn chosen<'s>(&'s self, read: &Read, together: Option<&'s State>) -> Option<&'s Tuple> {
+        let end = |state: &'s State| match (state, read) {
+            (State::Ordered(bag), Read::First) => bag.get(0),
+            (State::Ordered(bag), _) => bag.get(bag.len().checked_sub(1)?),
+            _ => None,
+        };
+        let ends = [Some(self), together].into_iter().flatten().filter_map(end);
+        let chosen = match read {
+            Read::First => ends.min(),
+            _ => ends.max(),
+        };
+        chosen.map(|(_, tuple)| tuple)
+    }
+
+    /// Appends an aggregate of the values of an expression, of which another state may have more.
+    pub(super) fn push_to(
+        &self,
+        read: &Read,
+        together: Option<&State>,
+        expr: &Expr,
+        builder: &mut SeqBuilder,
+    ) {
+        match read {
+            Read::First | Read::Last => match self.chosen(read, together) {
+                Some(tuple) => expr.push_to(tuple, builder),
+                None => builder.push(ValueRef::Null),
+            },
+            _ => builder.push(self.read(read, together, expr).as_ref()),
         }
     }
 
-    /// An aggregate of the values of an expression.
-    pub(super) fn read(&self, read: &Read, expr: &Expr) -> Value {
-        let value = |entry: Option<&(SortKey, Tuple)>| match entry {
-            Some((_, tuple)) => expr.eval(tuple).into_value(),
-            None => Value::Null,
-        };
+    /// An aggregate of the values of an expression, of which another state may have more.
+    pub(super) fn read(&self, read: &Read, together: Option<&State>, expr: &Expr) -> Value {
         match (self, read) {
             (State::Count(count), Read::Count) => Value::int(*count as i128),
             (State::Sum { sum, .. }, Read::Sum) => sum.value(),
@@ -310,14 +344,14 @@ impl State {
             (State::Numbers(numbers), Read::Quantile(p)) => {
                 p.map_or(Value::Null, |p| quantile(numbers, p))
             }
-            (State::Ordered(tuples), Read::All) => {
-                let values: Vec<Datum<'_>> = tuples.iter().map(|(_, t)| expr.eval(t)).collect();
+            (State::Ordered(_), Read::All) => {
+                let tuples = self.tuples(together);
+                let values: Vec<Datum<'_>> = tuples.into_iter().map(|t| expr.eval(t)).collect();
                 Value::array(values.iter().map(Datum::as_ref))
             }
-            (State::Ordered(tuples), Read::First) => value(tuples.get(0)),
-            (State::Ordered(tuples), Read::Last) => {
-                let last = tuples.len().checked_sub(1);
-                value(last.and_then(|last| tuples.get(last)))
+            (State::Ordered(_), Read::First | Read::Last) => {
+                let tuple = self.chosen(read, together);
+                tuple.map_or(Value::Null, |tuple| expr.eval(tuple).into_value())
             }
             (state, read) => unreachable!("{read:?} is not read from {state:?}"),
         }

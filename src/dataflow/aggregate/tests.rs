@@ -47,6 +47,15 @@ fn all() -> Vec<Wanted> {
         all.push(aggregate(function, &[column(3)]));
         all.push(aggregate(function, &[column(3), desc.clone()]));
     }
+    // What another argument keeps in the same orders.
+    for function in [ArrayAgg, First, Last] {
+        for order in [&[][..], &[column(3)]] {
+            all.push(Wanted {
+                function,
+                args: [&[column(4)], order].concat(),
+            });
+        }
+    }
     all
 }
 
@@ -86,7 +95,13 @@ fn value(rng: &mut fastrand::Rng) -> Value {
 
 /// The textbook's aggregates of the rows of a group.
 fn check(wanted: &Wanted, rows: &[&Row], found: ValueRef<'_>) {
-    let mut rows: Vec<&&Row> = rows.iter().filter(|row| !row.get(2).is_nullish()).collect();
+    let Expr::Column { column: of, .. } = wanted.args[0] else {
+        unreachable!("all are of columns");
+    };
+    let mut rows: Vec<&&Row> = rows
+        .iter()
+        .filter(|row| !row.get(of).is_nullish())
+        .collect();
     if let Some(Expr::Column { column, .. }) = wanted.args.get(1) {
         rows.sort_by(|a, b| {
             let (a, b) = (a.get(*column), b.get(*column));
@@ -98,7 +113,7 @@ fn check(wanted: &Wanted, rows: &[&Row], found: ValueRef<'_>) {
             })
         });
     }
-    let values: Vec<ValueRef<'_>> = rows.iter().map(|row| row.get(2)).collect();
+    let values: Vec<ValueRef<'_>> = rows.iter().map(|row| row.get(of)).collect();
     let mut numbers: Vec<f64> = values.iter().filter_map(|v| v.as_f64()).collect();
     numbers.retain(|n| !n.is_nan());
     numbers.sort_by(f64::total_cmp);
@@ -281,5 +296,32 @@ fn only_what_is_needed_is_kept() {
     assert_eq!(kept([Min, Max, CountDistinct].map(plain).into()), 1);
     assert_eq!(kept([Sum, Avg].map(plain).into()), 1);
     assert_eq!(kept([First, Last, ArrayAgg].map(plain).into()), 1);
-    assert_eq!(kept(all()), 8);
+    assert_eq!(kept(all()), 10);
+}
+
+/// The rows of a group are kept once, whatever is asked of the last of them.
+#[test]
+fn arguments_keep_the_same_tuples_together() {
+    let last = |of: usize| Wanted {
+        function: Last,
+        args: vec![column(of), column(3)],
+    };
+    let tuple = |i: i64, missing: bool| {
+        let value = |i: i64| if missing { Value::Null } else { Value::from(i) };
+        let row: Row = [i.into(), 0.into(), i.into(), (i % 7).into(), value(i)]
+            .into_iter()
+            .collect();
+        (Tuple::from_elem(Some(row), 1), 1)
+    };
+    let bytes = |of: &[usize], missing: bool| {
+        let wanted = of.iter().map(|of| last(*of)).collect();
+        let mut operator = Aggregate::new(vec![column(1)], wanted);
+        let mut changes: Updates = (0..1000).map(|i| tuple(i, missing)).collect();
+        operator.step(&mut changes, &mut Updates::new());
+        operator.bytes()
+    };
+    let (one, two) = (bytes(&[2], false), bytes(&[2, 4], false));
+    assert!(two < one + 500, "{two} bytes, not {one}");
+    let apart = bytes(&[2, 4], true);
+    assert!(apart < one + 500, "{apart} bytes, not {one}");
 }
