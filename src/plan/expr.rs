@@ -10,7 +10,9 @@ use smol_str::SmolStr;
 use super::key::KeyKind;
 use crate::query::{Datum, Function, MAX_MADE, NativeFunction, weight};
 use crate::schema::CollectionDef;
-use crate::value::{Row, SeqBuilder, Value, ValueRef, decode, encoded_is, is_nullish};
+use crate::value::{
+    Row, SeqBuilder, Value, ValueRef, decode, encoded_is, is_nullish, small_integer,
+};
 
 /// An expression over a tuple.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
@@ -226,18 +228,28 @@ impl Expr {
         }
     }
 
+    /// The value of integer arithmetic on integers, which needs none of what other values do.
+    pub(super) fn integer(&self, tuple: &[Option<Row>]) -> Option<i64> {
+        match self {
+            Expr::Column { source, column, .. } => small_integer(encoded(tuple, *source, *column)),
+            Expr::Const(Value::Int(i)) => i64::try_from(*i).ok(),
+            Expr::Call(function, args) if function.is_arithmetic() => {
+                let [left, right] = &args[..] else {
+                    return None;
+                };
+                function.of_integers(left.integer(tuple)?, right.integer(tuple)?)
+            }
+            _ => None,
+        }
+    }
+
     fn compute<'a>(&'a self, tuple: &'a [Option<Row>]) -> Datum<'a> {
         match self {
             Expr::Column { .. } => unreachable!("a column is read"),
             Expr::Const(value) => Datum::Ref(value.as_ref()),
             Expr::Call(function, args) => {
-                if function.is_arithmetic()
-                    && let [left, right] = &args[..]
-                    && let ValueRef::Int(a) = left.eval(tuple).as_ref()
-                    && let ValueRef::Int(b) = right.eval(tuple).as_ref()
-                    && let Some(result) = function.of_integers(a, b)
-                {
-                    return Datum::Own(result);
+                if let Some(integer) = self.integer(tuple) {
+                    return Datum::Own(Value::Int(integer.into()));
                 }
                 function.call(args.len(), &|i| args[i].eval(tuple))
             }

@@ -99,7 +99,7 @@ impl<T: Clone + Eq + std::hash::Hash + Heap> Index<T> {
         let bucket = &mut self.buckets[place as usize];
         let before = match is_new {
             true => {
-                bucket.key = key.into();
+                bucket.key = SmallVec::from_slice(key);
                 0
             }
             false => bucket.heap(),

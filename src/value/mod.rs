@@ -25,7 +25,7 @@ pub use order::{Direction, Nulls, SortKey, SortKeyBuilder};
 #[cfg(feature = "http")]
 pub(crate) use packed::is_row;
 pub use packed::{Array, Object, Seq, SeqBuilder, decode, encode};
-pub(crate) use packed::{encoded_is, is_nullish};
+pub(crate) use packed::{encoded_is, is_nullish, small_integer};
 pub use row::{Row, Tuple, hash_bytes};
 pub(crate) use row::{hash_handles, share, single};
 pub use smol_str::SmolStr;

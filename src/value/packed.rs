@@ -205,18 +205,33 @@ pub(crate) fn encoded_is(encoded: &[u8], value: ValueRef<'_>) -> bool {
     }
 }
 
+/// The encoded value, if it is an integer of 64 bits.
+#[inline]
+pub(crate) fn small_integer(encoded: &[u8]) -> Option<i64> {
+    match encoded {
+        [INT, payload @ ..] if payload.len() <= 8 => Some(decode_small(payload)),
+        _ => None,
+    }
+}
+
+#[inline]
+fn decode_small(payload: &[u8]) -> i64 {
+    if payload.is_empty() {
+        return 0;
+    }
+    let bytes = payload.iter().rev();
+    let unsigned = bytes.fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let unused = 64 - 8 * payload.len();
+    (unsigned << unused) as i64 >> unused
+}
+
 /// Integers are stored in the fewest bytes of two's complement; zero takes none.
 #[inline]
 fn decode_int(payload: &[u8]) -> i128 {
-    let Some(&last) = payload.last() else {
-        return 0;
+    let last = match payload {
+        [.., last] if payload.len() > 8 => *last,
+        small => return decode_small(small).into(),
     };
-    if payload.len() <= 8 {
-        let bytes = payload.iter().rev();
-        let unsigned = bytes.fold(0, |n, byte| n << 8 | u64::from(*byte));
-        let unused = 64 - 8 * payload.len();
-        return i128::from((unsigned << unused) as i64 >> unused);
-    }
     let mut bytes = [if last & 0x80 != 0 { 0xff } else { 0 }; 16];
     bytes[..payload.len()].copy_from_slice(payload);
     i128::from_le_bytes(bytes)

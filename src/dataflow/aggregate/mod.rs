@@ -67,6 +67,51 @@ struct Together {
     state: usize,
 }
 
+/// The orders of what is kept, one bit each; 0 if it is not all tuples in some order.
+fn orders_of(keeps: &[Keep]) -> u64 {
+    let bit = |keep: &Keep| match keep {
+        Keep::Ordered(order) if *order < MAX_ORDERS => Some(1 << order),
+        _ => None,
+    };
+    let bits = keeps
+        .iter()
+        .try_fold(0, |bits, keep| Some(bits | bit(keep)?));
+    bits.unwrap_or(0)
+}
+
+/// In how many orders arguments may keep tuples together.
+const MAX_ORDERS: usize = u64::BITS as usize;
+
+/// Lets arguments that keep tuples in the same order do so together, in states from `start` on.
+fn together(
+    arguments: &[Argument],
+    outputs: &mut [Output],
+    orders: usize,
+    start: usize,
+) -> Vec<Together> {
+    let mut all = Vec::new();
+    for order in 0..orders.min(MAX_ORDERS) {
+        let keep = Keep::Ordered(order);
+        let of = arguments.iter().enumerate();
+        let of = of.filter(|(_, argument)| argument.keeps.contains(&keep));
+        let of: Vec<usize> = of.map(|(i, _)| i).collect();
+        if of.len() < 2 {
+            continue;
+        }
+        let state = start + all.len();
+        let is_kept = |output: &&mut Output| arguments[output.argument].keeps[output.state] == keep;
+        for output in outputs.iter_mut().filter(is_kept) {
+            output.together = Some(state);
+        }
+        all.push(Together {
+            order,
+            arguments: of,
+            state,
+        });
+    }
+    all
+}
+
 /// How an aggregate is made.
 struct Output {
     read: Read,
@@ -134,37 +179,10 @@ impl Aggregate {
         for argument in &mut arguments {
             argument.start = start;
             argument.is_of_any = argument.keeps.iter().all(Keep::is_of_any);
+            argument.orders = orders_of(&argument.keeps);
             start += argument.keeps.len();
         }
-        let mut together = Vec::new();
-        for order in 0..orders.len().min(u64::BITS as usize) {
-            let keeps = |argument: &Argument| argument.keeps.contains(&Keep::Ordered(order));
-            let of: Vec<usize> = (0..arguments.len())
-                .filter(|i| keeps(&arguments[*i]))
-                .collect();
-            if of.len() < 2 {
-                continue;
-            }
-            for i in &of {
-                let argument = &mut arguments[*i];
-                let others = |keep: &Keep| !matches!(keep, Keep::Ordered(_));
-                if !argument.keeps.iter().any(others) {
-                    argument.orders |= 1 << order;
-                }
-            }
-            let keep = |output: &&mut Output| {
-                arguments[output.argument].keeps[output.state] == Keep::Ordered(order)
-            };
-            for output in outputs.iter_mut().filter(keep) {
-                output.together = Some(start);
-            }
-            together.push(Together {
-                order,
-                arguments: of,
-                state: start,
-            });
-            start += 1;
-        }
+        let together = together(&arguments, &mut outputs, orders.len(), start);
         let mut keeps = arguments.iter().flat_map(|argument| &argument.keeps);
         let sequential = keeps.any(Keep::is_sequential);
         let mut aggregate = Aggregate {

@@ -239,19 +239,17 @@ impl Function {
         logic::holds(self, a, b) == Some(true)
     }
 
-    /// What the function is of two integers, where that is simple.
+    /// What the function is of two integers, where that is one again and simple.
     #[inline]
-    pub(crate) fn of_integers(self, a: i128, b: i128) -> Option<Value> {
+    pub(crate) fn of_integers(self, a: i64, b: i64) -> Option<i64> {
         use Function::*;
-        let (a, b) = (i64::try_from(a).ok()?, i64::try_from(b).ok()?);
-        let result = match self {
-            Add | Plus => a.checked_add(b)?,
-            Subtract | Minus => a.checked_sub(b)?,
-            Multiply | Times => a.checked_mul(b)?,
-            Mod => a.checked_rem(b)?,
-            _ => return None,
-        };
-        Some(Value::Int(result.into()))
+        match self {
+            Add | Plus => a.checked_add(b),
+            Subtract | Minus => a.checked_sub(b),
+            Multiply | Times => a.checked_mul(b),
+            Mod => a.checked_rem(b),
+            _ => None,
+        }
     }
 
     /// Computes the function; `arg` gives the value of the argument with a number, on demand.
