@@ -55,7 +55,7 @@ impl Pool {
         let pool = match updates.capacity() {
             0 => return,
             1..=SMALL => small,
-            ..=MAX_POOLED => large,
+            ROOMY..=MAX_POOLED => large,
             _ => return,
         };
         if pool.len() < MAX_POOLED_COUNT {
@@ -74,6 +74,7 @@ impl Pool {
 const MAX_POOLED: usize = 8192;
 /// Each dataflow has some containers that wait: they have so much room at most.
 const SMALL: usize = 64;
+const ROOMY: usize = SMALL + 1;
 const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.

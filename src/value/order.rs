@@ -60,7 +60,7 @@ impl SortKey {
         let number = u64::from(NUMBER) << 48 | ordered(i as i64 as f64) >> 16;
         let number = match direction {
             Direction::Asc => number,
-            Direction::Desc => !number & (1 << 56) - 1,
+            Direction::Desc => !number & ((1 << 56) - 1),
         };
         Some(u64::from(PRESENT) << 56 | number)
     }
