@@ -54,8 +54,8 @@ impl Pool {
         let Containers { small, large } = &mut *self.0.borrow_mut();
         let pool = match updates.capacity() {
             0 => return,
-            1..=SMALL => small,
-            ROOMY..=MAX_POOLED => large,
+            room if room <= SMALL => small,
+            room if room <= MAX_POOLED => large,
             _ => return,
         };
         if pool.len() < MAX_POOLED_COUNT {
@@ -73,8 +73,7 @@ impl Pool {
 
 const MAX_POOLED: usize = 8192;
 /// Each dataflow has some containers that wait: they have so much room at most.
-const SMALL: usize = 64;
-const ROOMY: usize = SMALL + 1;
+pub(super) const SMALL: usize = 64;
 const MAX_POOLED_COUNT: usize = 16;
 
 /// What becomes of the changes of one input in one tick.

@@ -4,6 +4,7 @@ use std::cell::{RefCell, RefMut};
 
 use super::budget::OperatorFigures;
 use super::local::{Local, Running};
+use super::operator::SMALL;
 use super::outlet::Outlet;
 use super::steps::Stepped;
 use super::workers::{Leader, Lost, Remote};
@@ -274,12 +275,7 @@ impl Dataflow {
         match &self.body {
             Body::Steps(stepped) => stepped.outlet.shrink(),
             Body::Streams(running) => running.outlet.shrink(),
-            Body::Workers(_, output) => {
-                let mut output = output.borrow_mut();
-                if output.is_empty() {
-                    *output = Updates::new();
-                }
-            }
+            Body::Workers(_, output) => output.borrow_mut().shrink_to(SMALL),
         }
     }
 

@@ -478,8 +478,7 @@ fn key_part(row: &Option<Row>) -> ValueRef<'_> {
 
 /// Where a tuple stands in an order; ties are broken by key, ascending.
 pub fn sort_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKey {
-    let mut key = SortKeyBuilder::default();
-    order.iter().for_each(|part| part.push_to(tuple, &mut key));
+    let mut key = peer_key(order, tuple);
     tuple.iter().for_each(|row| key.push_key(key_part(row)));
     key.finish()
 }
@@ -503,6 +502,7 @@ pub(crate) fn sort_prefix(order: &[OrderKey], tuple: &[Option<Row>]) -> u64 {
 }
 
 /// What tuples in one place of an order have in common.
+#[inline]
 pub(crate) fn peer_key(order: &[OrderKey], tuple: &[Option<Row>]) -> SortKeyBuilder {
     let mut key = SortKeyBuilder::default();
     for component in order {

@@ -67,10 +67,19 @@ struct Together {
     state: usize,
 }
 
+/// The bit of an order in sets of them; of very many orders the last ones have none, and what is kept in
+/// these is never kept together.
+fn bit(order: usize) -> u64 {
+    u32::try_from(order)
+        .ok()
+        .and_then(|order| 1u64.checked_shl(order))
+        .unwrap_or(0)
+}
+
 /// The orders of what is kept, one bit each; 0 if it is not all tuples in some order.
 fn orders_of(keeps: &[Keep]) -> u64 {
     let bit = |keep: &Keep| match keep {
-        Keep::Ordered(order) if *order < MAX_ORDERS => Some(1 << order),
+        Keep::Ordered(order) => Some(bit(*order)).filter(|bit| *bit != 0),
         _ => None,
     };
     let bits = keeps
@@ -78,9 +87,6 @@ fn orders_of(keeps: &[Keep]) -> u64 {
         .try_fold(0, |bits, keep| Some(bits | bit(keep)?));
     bits.unwrap_or(0)
 }
-
-/// In how many orders arguments may keep tuples together.
-const MAX_ORDERS: usize = u64::BITS as usize;
 
 /// Lets arguments that keep tuples in the same order do so together, in states from `start` on.
 fn together(
@@ -90,7 +96,7 @@ fn together(
     start: usize,
 ) -> Vec<Together> {
     let mut all = Vec::new();
-    for order in 0..orders.min(MAX_ORDERS) {
+    for order in (0..orders).filter(|order| bit(*order) != 0) {
         let keep = Keep::Ordered(order);
         let of = arguments.iter().enumerate();
         let of = of.filter(|(_, argument)| argument.keeps.contains(&keep));
@@ -286,7 +292,7 @@ impl Aggregate {
             if arguments.iter().all(is_known) {
                 let keep = Keep::Ordered(*order);
                 group.states[*state].add(&keep, ValueRef::Null, &mut standing, diff);
-                kept |= 1u64 << order;
+                kept |= bit(*order);
             }
         }
         for argument in &self.arguments {
@@ -296,7 +302,7 @@ impl Aggregate {
             let states = &mut group.states[argument.start..];
             let add = |value| {
                 for (keep, state) in argument.keeps.iter().zip(states) {
-                    if !matches!(keep, Keep::Ordered(order) if kept >> order & 1 == 1) {
+                    if !matches!(keep, Keep::Ordered(order) if kept & bit(*order) != 0) {
                         state.add(keep, value, &mut standing, diff);
                     }
                 }

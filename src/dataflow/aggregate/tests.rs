@@ -325,3 +325,29 @@ fn arguments_keep_the_same_tuples_together() {
     let apart = bytes(&[2, 4], true);
     assert!(apart < one + 500, "{apart} bytes, not {one}");
 }
+
+/// However many orders there are, and whichever of them is kept together with others.
+#[test]
+fn very_many_orders_are_kept_apart() {
+    let first = |of: usize, order: usize| Wanted {
+        function: First,
+        args: vec![column(of), column(order)],
+    };
+    let orders = 4..154;
+    let wanted = orders.clone().map(|order| first(2, order));
+    let wanted: Vec<Wanted> = wanted.chain([first(3, 4), first(3, 100)]).collect();
+    let mut operator = Aggregate::new(vec![column(1)], wanted);
+    let row = |r: usize| -> Row {
+        let of_order = |order: usize| (r + order) % 3;
+        let fields = [r, 0, r, r].into_iter().chain(orders.clone().map(of_order));
+        fields.map(|n| Value::from(n as i64)).collect()
+    };
+    let mut groups = Groups::default();
+    let rows = (0..3).map(|r| (Tuple::from_elem(Some(row(r)), 1), 1));
+    groups.follow(&mut operator, rows.collect());
+    let group = groups.0.into_values().next().expect("there is one group");
+    for (i, order) in orders.chain([4, 100]).enumerate() {
+        let expected = Value::from(((3 - order % 3) % 3) as i64);
+        assert_eq!(group.get(2 + i), expected.as_ref(), "order {order}");
+    }
+}
